@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Self-confinement of the roles, each step read back from the kernel. Run by every role before
+ * its first untrusted byte. Trusts the kernel's /proc/self/status.
+ */
+#define _GNU_SOURCE
+#include "confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <seccomp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "landlock.h"
+
+int confine_close_fds_from(int first)
+{
+	if (syscall(SYS_close_range, (unsigned int)first, ~0U, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+int confine_set_basics(void)
+{
+	const struct rlimit core = { .rlim_cur = 1, .rlim_max = 1 };
+	struct rlimit now;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -errno;
+	if (setrlimit(RLIMIT_CORE, &core) < 0 || getrlimit(RLIMIT_CORE, &now) < 0)
+		return -errno;
+	(void)umask(077);
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+	    now.rlim_max != 1)
+		return -EPERM;
+	return 0;
+}
+
+/* Empties the bounding set but for `keep`; needs CAP_SETPCAP, so it comes before the drop. */
+static int confine_bound_capabilities(__u64 keep)
+{
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
+		if (keep & (1ULL << cap))
+			continue;
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int confine_set_capabilities(__u64 keep)
+{
+	cap_t caps = cap_init();
+	int r = 0;
+
+	if (!caps)
+		return -ENOMEM;
+	for (cap_value_t cap = 0; cap < 64; cap++) {
+		if (!(keep & (1ULL << cap)))
+			continue;
+		if (cap_set_flag(caps, CAP_PERMITTED, 1, &cap, CAP_SET) < 0 ||
+		    cap_set_flag(caps, CAP_EFFECTIVE, 1, &cap, CAP_SET) < 0)
+			r = -errno;
+	}
+	if (r == 0 && cap_set_proc(caps) < 0)
+		r = -errno;
+	(void)cap_free(caps);
+	return r;
+}
+
+static int confine_prove_privileges(uid_t uid, gid_t gid, __u64 keep)
+{
+	cleanup_fd int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct confine_status status = { .uid = { ~0U } };
+	int r;
+
+	if (proc < 0)
+		return -errno;
+	r = confine_read_status(proc, "self/status", &status);
+	if (r < 0)
+		return r;
+	for (int i = 0; i < 4; i++) {
+		if (status.uid[i] != uid || status.gid[i] != gid)
+			return -EPERM;
+	}
+	if (status.cap_permitted != keep || status.cap_effective != keep ||
+	    status.cap_inheritable != 0 || status.cap_ambient != 0 ||
+	    (status.cap_bounding & ~keep) != 0)
+		return -EPERM;
+	return getgroups(0, NULL) == 0 ? 0 : -EPERM;
+}
+
+int confine_drop_privileges(uid_t uid, gid_t gid, __u64 keep)
+{
+	int r = confine_bound_capabilities(keep);
+
+	if (r < 0)
+		return r;
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return -errno;
+	if (prctl(PR_SET_KEEPCAPS, keep != 0, 0, 0, 0) < 0)
+		return -errno;
+	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+		return -errno;
+	r = confine_set_capabilities(keep);
+	if (r < 0)
+		return r;
+	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
+		return -errno;
+	return confine_prove_privileges(uid, gid, keep);
+}
+
+int confine_find_landlock_abi(void)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);
+
+	return abi > 0 ? (int)abi : 0;
+}
+
+/* Landlock's rights for ours, for a directory or for a single file. */
+static __u64 confine_translate_access(__u64 access, __u64 handled, bool directory)
+{
+	__u64 rights = 0;
+
+	if (access & CONFINE_READ)
+		rights |= LANDLOCK_FS_READ;
+	if (access & CONFINE_EXEC)
+		rights |= LANDLOCK_FS_EXECUTE;
+	if (access & CONFINE_WRITE)
+		rights |= LANDLOCK_FS_WRITE;
+	if (!directory)
+		rights &= LANDLOCK_FS_FILE_ONLY;
+	return rights & handled;
+}
+
+static int confine_add_path(int ruleset, const struct confine_path *path, __u64 handled)
+{
+	struct landlock_path_rule rule = { .parent_fd = path->fd };
+	struct stat st;
+
+	if (fstat(path->fd, &st) < 0)
+		return -errno;
+	rule.allowed_access = confine_translate_access(path->access, handled, S_ISDIR(st.st_mode));
+	if (rule.allowed_access == 0)
+		return 0;
+	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH, &rule, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+int confine_enter_landlock(const struct confine_path *paths, size_t n, bool deny_tcp)
+{
+	int abi = confine_find_landlock_abi();
+	struct landlock_ruleset ruleset = { 0 };
+	cleanup_fd int fd = -1;
+
+	if (abi == 0)
+		return 0;
+	ruleset.handled_access_fs = landlock_fs_rights(abi);
+	if (deny_tcp)
+		ruleset.handled_access_net = landlock_net_rights(abi);
+	ruleset.scoped = landlock_scopes(abi);
+	fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, landlock_ruleset_size(abi), 0);
+	if (fd < 0)
+		return -errno;
+	for (size_t i = 0; i < n; i++) {
+		int r = confine_add_path(fd, &paths[i], ruleset.handled_access_fs);
+
+		if (r < 0)
+			return r;
+	}
+	if (syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+		return -errno;
+	return abi;
+}
+
+/* What every role needs to go on living: memory, time, signals, its open fds, its end. */
+static const char *const confine_common[] = {
+	"read", "write", "readv", "writev", "close", "fstat", "newfstatat", "lseek",
+	"brk", "mmap", "munmap", "mremap", "mprotect", "madvise",
+	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack",
+	"futex", "restart_syscall", "clock_gettime", "clock_nanosleep", "nanosleep", "gettimeofday",
+	"getpid", "gettid", "getrandom", "exit", "exit_group", "poll", "ppoll", "sendmsg", "recvmsg",
+	"rseq", "set_robust_list", "fcntl", "tgkill",
+};
+
+#ifdef CUSTODY_SECCOMP_ERRNO
+#define CONFINE_DEFAULT SCMP_ACT_ERRNO(ENOSYS)
+#else
+#define CONFINE_DEFAULT SCMP_ACT_KILL_PROCESS
+#endif
+
+static int confine_allow_syscalls(scmp_filter_ctx ctx, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int nr = seccomp_syscall_resolve_name(names[i]);
+		int r;
+
+		if (nr == __NR_SCMP_ERROR)
+			return -EINVAL;
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
+		if (r < 0 && r != -EEXIST)
+			return r;
+	}
+	return 0;
+}
+
+static void confine_release_filter(scmp_filter_ctx *ctx)
+{
+	if (*ctx)
+		seccomp_release(*ctx);
+}
+
+int confine_enter_seccomp(const char *const *syscalls, size_t n)
+{
+	__attribute__((cleanup(confine_release_filter))) scmp_filter_ctx ctx =
+		seccomp_init(CONFINE_DEFAULT);
+	int r;
+
+	if (!ctx)
+		return -ENOMEM;
+	r = confine_allow_syscalls(ctx, confine_common, ARRAY_SIZE(confine_common));
+	if (r == 0)
+		r = confine_allow_syscalls(ctx, syscalls, n);
+	if (r == 0)
+		r = seccomp_load(ctx);
+	if (r < 0)
+		return r;
+	/* The filter itself forbids opening /proc; the kernel answers mode 2 by prctl only if that
+	 * is allowed too, so the load's own return is the proof: it fails or it is in force. */
+	return 0;
+}
+
+/* "Name:\thex" or "Name:\tdec dec dec dec" of one line; 0 when the line is another one. */
+static bool confine_parse_hex(const char *line, const char *name, __u64 *ret)
+{
+	size_t n = strlen(name);
+
+	if (strncmp(line, name, n) != 0)
+		return false;
+	*ret = strtoull(line + n, NULL, 16);
+	return true;
+}
+
+static bool confine_parse_ids(const char *line, const char *name, __u32 ret[4])
+{
+	size_t n = strlen(name);
+
+	if (strncmp(line, name, n) != 0)
+		return false;
+	return sscanf(line + n, "%u %u %u %u", &ret[0], &ret[1], &ret[2], &ret[3]) == 4;
+}
+
+static void confine_parse_line(const char *line, struct confine_status *status)
+{
+	__u64 value;
+
+	if (confine_parse_hex(line, "CapInh:", &status->cap_inheritable) ||
+	    confine_parse_hex(line, "CapPrm:", &status->cap_permitted) ||
+	    confine_parse_hex(line, "CapEff:", &status->cap_effective) ||
+	    confine_parse_hex(line, "CapBnd:", &status->cap_bounding) ||
+	    confine_parse_hex(line, "CapAmb:", &status->cap_ambient) ||
+	    confine_parse_ids(line, "Uid:", status->uid) ||
+	    confine_parse_ids(line, "Gid:", status->gid))
+		return;
+	if (confine_parse_hex(line, "NoNewPrivs:", &value))
+		status->no_new_privs = (__u32)value;
+	else if (confine_parse_hex(line, "Seccomp:", &value))
+		status->seccomp = (__u32)value;
+}
+
+int confine_read_status(int proc_fd, const char *path, struct confine_status *ret)
+{
+	cleanup_fd int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+	struct confine_status status = *ret;
+	char text[8192];
+	size_t used = 0;
+	char *save = NULL;
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		ssize_t n = read(fd, text + used, sizeof(text) - 1 - used);
+
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		used += (size_t)n;
+		if (used == sizeof(text) - 1)
+			return -EFBIG;
+	}
+	text[used] = '\0';
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		confine_parse_line(line, &status);
+	*ret = status;
+	return 0;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a role gives up what it does not need, before it reads its first untrusted byte, and
+ * proves it: every call reads back from the kernel what it asked for and fails if it differs.
+ */
+#ifndef CUSTODY_CONFINE_H
+#define CUSTODY_CONFINE_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Closes every fd above and including `first`. Returns 0 or -errno. */
+int confine_close_fds_from(int first);
+
+/*
+ * no_new_privs, no core dump (RLIMIT_CORE 1: fs/coredump.c refuses files below a page and
+ * pipes at exactly 1), not dumpable, umask 077, die with nothing. Returns 0 or -errno.
+ */
+int confine_set_basics(void);
+
+/*
+ * Becomes uid/gid (all three of each) without supplementary groups, keeps only the capabilities
+ * in `keep` (mask of 1ULL << CAP_x) as permitted and effective, empties the others and the
+ * bounding, inheritable and ambient sets. Reads all of it back. Returns 0, -EPERM when the
+ * kernel shows something else, or -errno.
+ */
+int confine_drop_privileges(uid_t uid, gid_t gid, __u64 keep);
+
+/* One allowed file system hierarchy: an open directory or file and Landlock access bits. */
+struct confine_path {
+	int fd;
+	__u64 access;
+};
+
+#define CONFINE_READ	1ULL	/* read files and list directories below */
+#define CONFINE_WRITE	2ULL	/* and create, write, rename and remove */
+#define CONFINE_EXEC	4ULL	/* and run programs */
+
+/*
+ * Landlock domain in which only `paths` can be reached and (ABI >= 4) no TCP port can be bound
+ * or connected, (ABI >= 6) no abstract socket or signal outside the domain. Every right that
+ * the running kernel's ABI knows is handled. Returns the ABI (> 0), 0 when the kernel has no
+ * Landlock (the caller decides what that means), or -errno.
+ */
+int confine_enter_landlock(const struct confine_path *paths, size_t n, bool deny_tcp);
+
+/* The kernel's Landlock ABI, 0 when it has none. */
+int confine_find_landlock_abi(void);
+
+/*
+ * seccomp: only the named syscalls, everything else ends the process (SCMP_ACT_KILL_PROCESS;
+ * with CUSTODY_SECCOMP_ERRNO defined at build time for sanitizers, ENOSYS). `also` may be NULL.
+ * A small common set (exit, read, write, close, memory, signals return, futex, clock) is always
+ * there. Reads Seccomp: 2 back. Returns 0 or -errno.
+ */
+int confine_enter_seccomp(const char *const *syscalls, size_t n);
+
+/* What /proc/self/status says; fields that are absent stay as they were. */
+struct confine_status {
+	__u32 no_new_privs;
+	__u32 seccomp;
+	__u64 cap_inheritable;
+	__u64 cap_permitted;
+	__u64 cap_effective;
+	__u64 cap_bounding;
+	__u64 cap_ambient;
+	__u32 uid[4];		/* real, effective, saved, file system */
+	__u32 gid[4];
+};
+
+/* Reads the status of a process through a directory fd for /proc ("self/status"). */
+int confine_read_status(int proc_fd, const char *path, struct confine_status *ret);
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the ledger holds and what a retirement is judged by. Written by the recorder, read by
+ * custodyctl and custody-verify, on other machines, years later: fixed width, little endian.
+ *
+ * A record on disk: struct ledger_record, then `length` bytes of the payload named by `type`.
+ *   hash(n) = SHA-256(hash(n-1) || record header with hash zeroed || payload), hash(-1) = zeros
+ */
+#ifndef CUSTODY_EVIDENCE_H
+#define CUSTODY_EVIDENCE_H
+
+#include <linux/types.h>
+
+#include "custody/event.h"
+#include "custody/limits.h"
+#include "custody/policy.h"
+
+#define LEDGER_MAGIC	0x524c4443U	/* "CDLR" */
+#define LEDGER_VERSION	1
+
+enum ledger_type {
+	LEDGER_OPENED = 1,	/* struct ledger_opened: the recorder started */
+	LEDGER_EVENT,		/* struct custody_event */
+	LEDGER_LAUNCH,		/* struct ledger_launch */
+	LEDGER_STATE,		/* struct ledger_state */
+	LEDGER_GAP,		/* struct ledger_gap */
+	LEDGER_COUNTER,		/* struct ledger_counter */
+	LEDGER_FACT,		/* struct ledger_fact */
+	LEDGER_RETIRE,		/* struct ledger_retire */
+	LEDGER_VERDICT,		/* struct ledger_verdict */
+	_LEDGER_TYPE_MAX,
+};
+
+struct ledger_record {
+	__u32 magic;
+	__u16 version;
+	__u16 type;		/* enum ledger_type */
+	__u32 length;		/* of the payload */
+	__u32 jail_id;		/* 0 when not about one jail */
+	__u64 seq;		/* from 0, no holes */
+	__u64 time_ns;		/* CLOCK_REALTIME when the recorder wrote it */
+	__u8 hash[CUSTODY_DIGEST_SIZE];
+};
+
+struct ledger_opened {
+	__u64 torn_bytes;	/* cut from the end at recovery */
+	__u8 boot_id[16];
+	char kernel[64];	/* uname -r */
+};
+
+struct ledger_launch {
+	__u32 jail_id;
+	__u32 slot;
+	char name[CUSTODY_NAME_SIZE];
+	char profile[CUSTODY_NAME_SIZE];
+	__u8 profile_digest[CUSTODY_DIGEST_SIZE];
+	__u8 plan_digest[CUSTODY_DIGEST_SIZE];	/* SHA-256 of the sealed plan */
+	__u32 planes_required;
+	__u32 planes_active;
+	__u64 cgroup_model;
+	__u64 cgroup_broker;
+	__u64 ns_inode[8];
+	__u32 pid;
+	__u32 requester_uid;
+};
+
+/* A change in a jail's life: enum jail_state, and why. */
+struct ledger_state {
+	__u32 jail_id;
+	__u32 state;
+	__s32 status;		/* wait status when it ended; 0x7fffffff = not known */
+	__u32 requester_uid;	/* 0xffffffff: nobody asked */
+	char why[64];
+};
+
+enum ledger_gap_cause {
+	LEDGER_GAP_RING_FULL = 1,	/* events lost: the ring buffer was full */
+	LEDGER_GAP_RECORDER_DOWN,	/* no recorder ran; what the ring held was kept */
+	LEDGER_GAP_HELPER,		/* BPF helper failures: count by site in `site` */
+	LEDGER_GAP_BROKER,		/* the broker ended before its jail did */
+};
+
+struct ledger_gap {
+	__u32 jail_id;
+	__u32 cause;		/* enum ledger_gap_cause */
+	__u64 lost;		/* since the last gap record of this jail and cause */
+	__u64 total;		/* of this jail and cause */
+	__u32 site;		/* enum policy_error_site for LEDGER_GAP_HELPER */
+	__u32 pad;
+};
+
+struct ledger_counter {
+	struct policy_counter_key key;
+	struct policy_counter counter;
+};
+
+/* ---- retirement ---- */
+
+enum evidence_phase {
+	EVIDENCE_BEFORE_ERASE = 1,
+	EVIDENCE_AFTER_ERASE = 2,
+};
+
+/*
+ * Facts. `value` is a count of what is left, 0 = nothing, except where said otherwise.
+ * F(NAME, "json-name", what value counts)
+ */
+#define EVIDENCE_FACTS(F)                                                                       \
+	F(CGROUP_POPULATED, "cgroup-populated", "processes in the jail's cgroups")               \
+	F(CGROUP_PRESENT, "cgroup-present", "cgroup directories of the jail that exist")         \
+	F(NAMESPACE_PIDS, "namespace-processes", "processes in one of the jail's namespaces")    \
+	F(SOCKETS_INET, "sockets-inet", "INET sockets owned by the jail's cgroups")              \
+	F(ENDPOINTS_BOUND, "endpoints-bound", "published endpoints that something still serves") \
+	F(SOCKETS_UNIX, "sockets-unix", "UNIX sockets bound to a published path")                \
+	F(SCRATCH_MOUNTS, "scratch-mounts", "mounts of the scratch file system anywhere")        \
+	F(WEIGHTS_OPEN, "weights-open", "processes that hold or map a file of the model")        \
+	F(POLICY_ENTRIES, "policy-entries", "map entries of the jail")                           \
+	F(BROKER_ALIVE, "broker-alive", "broker processes of the jail")                          \
+	F(EVENTS_LOST, "events-lost", "events of this jail that reached no record")              \
+	F(GAPS, "gaps", "gap records of this jail")                                              \
+	F(PLANES_MISSING, "planes-missing", "planes the profile required and the jail lacked")   \
+	F(DRAINED, "connections-cut", "established connections cut when the drain ended")
+
+enum evidence_fact_id {
+	FACT_NONE = 0,
+#define EVIDENCE_FACT_ENUM(name, json, what) FACT_##name,
+	EVIDENCE_FACTS(EVIDENCE_FACT_ENUM)
+#undef EVIDENCE_FACT_ENUM
+	_FACT_MAX,
+};
+
+struct evidence_fact {
+	__u32 fact;		/* enum evidence_fact_id */
+	__u32 phase;		/* enum evidence_phase */
+	__u32 looked;		/* 1: value is true; 0: could not look, see detail */
+	__u32 unseen;		/* things that could not be read while looking (exited: not counted) */
+	__u64 value;
+	char detail[104];	/* first residue found, or why it could not look; for people */
+};
+
+struct ledger_fact {
+	__u32 jail_id;
+	__u32 pad;
+	struct evidence_fact fact;
+};
+
+struct ledger_retire {
+	__u32 jail_id;
+	__u32 requester_uid;
+	__u32 planes_required;
+	__u32 planes_active;
+	__u64 started_ns;	/* CLOCK_REALTIME of the launch */
+	__u64 drained_ns;	/* CLOCK_REALTIME when draining ended */
+	__u32 erase;		/* enum evidence_erase */
+	__u32 pad;
+	char name[CUSTODY_NAME_SIZE];
+	char profile[CUSTODY_NAME_SIZE];
+	__u8 profile_digest[CUSTODY_DIGEST_SIZE];
+	__u8 plan_digest[CUSTODY_DIGEST_SIZE];
+};
+
+enum evidence_erase {
+	EVIDENCE_ERASE_NOTHING = 1,	/* the jail had no scratch */
+	EVIDENCE_ERASE_MEMORY = 2,	/* scratch was a tmpfs without swap: gone with its mount */
+	EVIDENCE_ERASE_SWAPPABLE = 3,	/* scratch was a tmpfs that could have been swapped */
+};
+
+enum evidence_verdict {
+	VERDICT_CLEAN = 1,
+	VERDICT_RESIDUE = 2,
+	VERDICT_INCOMPLETE = 3,
+};
+
+struct ledger_verdict {
+	__u32 jail_id;
+	__u32 verdict;		/* enum evidence_verdict */
+	__u64 facts_first;	/* seq of the first fact record of this retirement */
+	__u64 retire_seq;	/* seq of its LEDGER_RETIRE record */
+	__u8 statement_digest[CUSTODY_DIGEST_SIZE];	/* SHA-256 of the statement that was signed */
+};
+
+_Static_assert(sizeof(struct ledger_record) == 64, "ledger_record");
+_Static_assert(sizeof(struct ledger_opened) == 88, "ledger_opened");
+_Static_assert(sizeof(struct ledger_launch) == 296, "ledger_launch");
+_Static_assert(sizeof(struct ledger_state) == 80, "ledger_state");
+_Static_assert(sizeof(struct ledger_gap) == 32, "ledger_gap");
+_Static_assert(sizeof(struct ledger_counter) == 48, "ledger_counter");
+_Static_assert(sizeof(struct evidence_fact) == 128, "evidence_fact");
+_Static_assert(sizeof(struct ledger_fact) == 136, "ledger_fact");
+_Static_assert(sizeof(struct ledger_retire) == 232, "ledger_retire");
+_Static_assert(sizeof(struct ledger_verdict) == 56, "ledger_verdict");
+
+#endif

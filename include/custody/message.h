@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every message between two custody processes: one table row names its type, its struct, who
+ * may send it, who may receive it and how many fds travel with it. Nothing else is accepted.
+ *
+ * Transport: SOCK_SEQPACKET UNIX pairs; one message per packet; the packet is exactly the
+ * struct. A role finds its channel to custodyd on fd 3 (CUSTODY_CHANNEL_FD). Wrong size, wrong
+ * sender, wrong fd count, an unknown type, or a type that the receiver's state does not permit:
+ * the receiver drops that peer (message_recv() in daemon/lib/message.h).
+ *
+ * Text fields are NUL-terminated (message_recv() checks every one of them) and are for people:
+ * no process decides anything by them except names and paths, which are checked where used.
+ */
+#ifndef CUSTODY_MESSAGE_H
+#define CUSTODY_MESSAGE_H
+
+#include <linux/types.h>
+
+#include "custody/event.h"
+#include "custody/evidence.h"
+#include "custody/limits.h"
+#include "custody/plan.h"
+#include "custody/policy.h"
+
+#define CUSTODY_CHANNEL_FD 3
+
+enum custody_role {
+	ROLE_WARDEN = 1U << 0,
+	ROLE_FRONT = 1U << 1,
+	ROLE_PLANNER = 1U << 2,
+	ROLE_JAIL = 1U << 3,
+	ROLE_BROKER = 1U << 4,
+	ROLE_RECORDER = 1U << 5,
+	ROLE_SWEEPER = 1U << 6,
+	ROLE_CONTROL = 1U << 7,	/* custodyctl */
+};
+
+/*
+ * X(TYPE, struct, sender roles, receiver role, fds)
+ * Append only: the position is the number on the wire.
+ */
+#define CUSTODY_MESSAGES(X)                                                                     \
+	/* control requests: custodyctl -> front -> custodyd (front fills in the peer) */        \
+	X(REQUEST_START, request_start, ROLE_CONTROL | ROLE_FRONT, ROLE_FRONT | ROLE_WARDEN, 0)  \
+	X(REQUEST_RUN, request_run, ROLE_CONTROL | ROLE_FRONT, ROLE_FRONT | ROLE_WARDEN, 3)      \
+	X(REQUEST_NAME, request_name, ROLE_CONTROL | ROLE_FRONT, ROLE_FRONT | ROLE_WARDEN, 0)    \
+	/* replies: custodyd -> front -> custodyctl */                                           \
+	X(REPLY_ROW, reply_row, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)          \
+	X(REPLY_COUNTER, reply_counter, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)  \
+	X(REPLY_STEP, reply_step, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)        \
+	X(REPLY_DONE, reply_done, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)        \
+	/* front: the listening control socket, once; planner: profile directories, etc then usr */ \
+	X(FRONT_SETUP, front_setup, ROLE_WARDEN, ROLE_FRONT, 1)                                  \
+	X(PLAN_REQUEST, plan_request, ROLE_WARDEN, ROLE_PLANNER, 2)                              \
+	X(PLAN_SEALED, plan_sealed, ROLE_PLANNER, ROLE_WARDEN, 1)                                \
+	/* a role could not do its work: the reason, for people */                               \
+	X(REFUSED, refused, ROLE_PLANNER | ROLE_JAIL | ROLE_BROKER | ROLE_RECORDER | ROLE_SWEEPER, \
+	  ROLE_WARDEN, 0)                                                                        \
+	/* jail: plan, stdin, stdout, stderr, socket to its broker */                            \
+	X(JAIL_BUILD, jail_build, ROLE_WARDEN, ROLE_JAIL, 5)                                     \
+	X(JAIL_BUILT, jail_built, ROLE_JAIL, ROLE_WARDEN, 0)                                     \
+	X(JAIL_READY, jail_ready, ROLE_JAIL, ROLE_WARDEN, 0)                                     \
+	X(JAIL_GO, jail_go, ROLE_WARDEN, ROLE_JAIL, 0)                                           \
+	/* broker: plan, socket to the jail, log pipe (read end), two log files */               \
+	X(BROKER_SETUP, broker_setup, ROLE_WARDEN, ROLE_BROKER, 5)                               \
+	X(BROKER_LISTENING, broker_listening, ROLE_BROKER, ROLE_WARDEN, 0)                       \
+	X(BROKER_LISTENER, broker_listener, ROLE_JAIL, ROLE_BROKER, 1)                           \
+	X(BROKER_EVENT, broker_event, ROLE_BROKER, ROLE_WARDEN, 0)                               \
+	/* recorder: ring map, ledger dir, key, evidence dir */                                  \
+	X(RECORDER_SETUP, recorder_setup, ROLE_WARDEN, ROLE_RECORDER, 4)                         \
+	X(RECORDER_RUNNING, recorder_running, ROLE_RECORDER, ROLE_WARDEN, 0)                     \
+	X(RECORD_EVENT, record_event, ROLE_WARDEN, ROLE_RECORDER, 0)                             \
+	X(RECORD_LAUNCH, record_launch, ROLE_WARDEN, ROLE_RECORDER, 0)                           \
+	X(RECORD_STATE, record_state, ROLE_WARDEN, ROLE_RECORDER, 0)                             \
+	X(RECORD_GAP, record_gap, ROLE_WARDEN, ROLE_RECORDER, 0)                                 \
+	X(RECORD_COUNTER, record_counter, ROLE_WARDEN, ROLE_RECORDER, 0)                         \
+	X(RECORD_FACT, record_fact, ROLE_WARDEN, ROLE_RECORDER, 0)                               \
+	X(RECORD_RETIRE, record_retire, ROLE_WARDEN, ROLE_RECORDER, 0)                           \
+	X(RECORDED, recorded, ROLE_RECORDER, ROLE_WARDEN, 0)                                     \
+	X(RETIRED, retired, ROLE_RECORDER, ROLE_WARDEN, 0)                                       \
+	/* sweeper: one request, facts, done */                                                  \
+	X(SWEEP_REQUEST, sweep_request, ROLE_WARDEN, ROLE_SWEEPER, 0)                            \
+	X(SWEEP_FACT, sweep_fact, ROLE_SWEEPER, ROLE_WARDEN, 0)                                  \
+	X(SWEEP_DONE, sweep_done, ROLE_SWEEPER, ROLE_WARDEN, 0)
+
+enum custody_message_type {
+	MSG_NONE = 0,
+#define CUSTODY_MESSAGE_ENUM(type, body, from, to, fds) MSG_##type,
+	CUSTODY_MESSAGES(CUSTODY_MESSAGE_ENUM)
+#undef CUSTODY_MESSAGE_ENUM
+	_MSG_MAX,
+};
+_Static_assert(_MSG_MAX <= 64, "a permit mask is one __u64");
+
+#define MSG_BIT(type) (1ULL << (type))
+
+struct message_head {
+	__u32 type;		/* enum custody_message_type */
+	__u32 size;		/* of the whole struct */
+	__u64 id;		/* request or transaction this belongs to */
+};
+
+/* Who asked, from SO_PEERCRED. Zero from custodyctl; front fills it in. */
+struct message_peer {
+	__u32 pid;
+	__u32 uid;
+	__u32 gid;
+	__u32 pad;
+};
+
+/* The documented exit codes: what a reply carries is what custodyctl exits with. */
+enum custody_exit {
+	CUSTODY_EXIT_DONE = 0,
+	CUSTODY_EXIT_FALSE = 1,		/* what was asked for is not so: residue, bad signature */
+	CUSTODY_EXIT_USAGE = 2,
+	CUSTODY_EXIT_REFUSED = 3,	/* by policy, by a missing plane, by state */
+	CUSTODY_EXIT_INCOMPLETE = 4,
+	CUSTODY_EXIT_INTERNAL = 5,
+};
+
+struct request_start {
+	struct message_head head;
+	struct message_peer peer;
+	char name[CUSTODY_NAME_SIZE];
+	char profile[CUSTODY_NAME_SIZE];	/* empty: the profile called like the model */
+	char model[CUSTODY_PATH_SIZE];		/* empty: the profile's model.path */
+};
+
+#define REQUEST_ARGS_SIZE 16384
+
+struct request_run {
+	struct message_head head;
+	struct message_peer peer;
+	char name[CUSTODY_NAME_SIZE];
+	char profile[CUSTODY_NAME_SIZE];
+	char model[CUSTODY_PATH_SIZE];
+	__u32 args_len;		/* bytes of args in use */
+	__u32 n_args;		/* NUL-terminated strings in args */
+	char args[REQUEST_ARGS_SIZE];
+};
+
+enum request_verb {
+	REQUEST_STOP = 1,
+	REQUEST_FREEZE,
+	REQUEST_THAW,
+	REQUEST_PS,		/* name empty */
+	REQUEST_STATUS,
+	REQUEST_RETIRE,
+	_REQUEST_VERB_MAX,
+};
+
+struct request_name {
+	struct message_head head;
+	struct message_peer peer;
+	__u32 verb;		/* enum request_verb */
+	__u32 pad;
+	char name[CUSTODY_NAME_SIZE];
+};
+
+enum jail_state {
+	JAIL_STATE_STARTING = 1,
+	JAIL_STATE_RUNNING,
+	JAIL_STATE_FROZEN,
+	JAIL_STATE_STOPPING,
+	JAIL_STATE_STOPPED,
+	JAIL_STATE_RETIRING,
+	JAIL_STATE_RETIRED,
+	_JAIL_STATE_MAX,
+};
+
+struct reply_endpoint {
+	__u16 kind;		/* enum plan_endpoint_kind */
+	__u16 family;
+	__u16 protocol;
+	__u16 port;
+	__u8 address[16];
+	char path[108];		/* unix */
+	__u32 pad;
+};
+
+struct reply_row {
+	struct message_head head;
+	char name[CUSTODY_NAME_SIZE];
+	char profile[CUSTODY_NAME_SIZE];
+	__u32 state;		/* enum jail_state */
+	__u32 jail_id;
+	__u32 pid;		/* init of the jail, host pid namespace; 0 when none */
+	__u32 planes_required;
+	__u32 planes_active;
+	__u32 n_endpoints;
+	__u64 started_s;	/* CLOCK_REALTIME seconds */
+	__u64 allowed;		/* sums over the jail's counters */
+	__u64 denied;
+	__u64 bytes_out;
+	__u64 bytes_in;
+	__u64 events_lost;
+	__u64 memory_bytes;	/* cgroup memory.current, or summed RSS; 0 when unknown */
+	__u32 processes;
+	__u32 adopted;		/* 1: taken over by a restarted custodyd */
+	struct reply_endpoint endpoints[CUSTODY_ENDPOINTS_MAX];
+};
+
+struct reply_counter {
+	struct message_head head;
+	struct policy_counter_key key;
+	struct policy_counter counter;
+	char label[CUSTODY_PATH_SIZE];	/* zone target, endpoint or device in words */
+};
+
+/* Progress of a sequence: one line for each step done. */
+struct reply_step {
+	struct message_head head;
+	__u32 step;
+	__u32 steps;
+	char text[CUSTODY_TEXT_SIZE];
+};
+
+/* The last message of every exchange. */
+struct reply_done {
+	struct message_head head;
+	__u32 exit;		/* enum custody_exit */
+	__s32 status;		/* REQUEST_RUN: wait status of the command */
+	char text[CUSTODY_TEXT_SIZE];	/* empty when there is nothing to say */
+};
+
+struct front_setup {
+	struct message_head head;
+	__u32 group;		/* gid that may read (ps, status); 0xffffffff for none */
+	__u32 pad;
+};
+
+struct plan_request {
+	struct message_head head;
+	char name[CUSTODY_NAME_SIZE];
+	char profile[CUSTODY_NAME_SIZE];
+	char model[CUSTODY_PATH_SIZE];
+	__u32 args_len;		/* command override of `run`; 0 = the profile's command */
+	__u32 n_args;
+	char args[REQUEST_ARGS_SIZE];
+};
+
+struct plan_sealed {
+	struct message_head head;	/* fd: the sealed memfd, sizeof(struct custody_plan) */
+};
+
+struct refused {
+	struct message_head head;
+	__u32 exit;		/* enum custody_exit */
+	__s32 error;		/* negative errno, or 0 */
+	char text[CUSTODY_TEXT_SIZE];
+};
+
+struct jail_build {
+	struct message_head head;
+	__u32 jail_id;
+	__u32 slot;		/* block of uids: CUSTODY_UID_JAIL_BASE + slot * BLOCK */
+};
+
+struct jail_zone {
+	__u64 mount_id;		/* statx stx_mnt_id, seen from inside */
+	__u32 label;
+	__u32 rights;
+	char target[CUSTODY_NAME_SIZE * 2];	/* path inside, cut if longer */
+};
+
+/* After the mounts are made and before the model's process has any untrusted byte. */
+struct jail_built {
+	struct message_head head;
+	__u32 pid;		/* the jail's init, host pid namespace */
+	__u32 n_zones;
+	__u64 scratch_dev;	/* st_dev of the scratch tmpfs, 0 when none */
+	__u64 ns_inode[8];	/* enum jail_namespace order */
+	struct jail_zone zones[CUSTODY_ZONES_MAX];
+};
+
+enum jail_namespace {
+	JAIL_NS_USER = 0, JAIL_NS_MNT, JAIL_NS_PID, JAIL_NS_IPC, JAIL_NS_UTS, JAIL_NS_NET,
+	JAIL_NS_CGROUP, JAIL_NS_TIME, _JAIL_NS_MAX,
+};
+
+/* What the self-check read back from the kernel, in the process that will become the model. */
+struct jail_ready {
+	struct message_head head;
+	__u32 no_new_privs;
+	__u32 seccomp;		/* Seccomp: of /proc/self/status; 2 = filter */
+	__u64 cap_permitted;
+	__u64 cap_effective;
+	__u64 cap_inheritable;
+	__u64 cap_bounding;
+	__u64 cap_ambient;
+	__u32 uid;		/* as the host sees it */
+	__u32 gid;
+	__u32 n_mounts;
+	__u32 n_fds;		/* open fds: 0, 1, 2, the channel and the self-check's own */
+	__u32 landlock_abi;	/* 0 = kernel has none */
+	__u32 pad;
+};
+
+struct jail_go {
+	struct message_head head;
+};
+
+struct broker_setup {
+	struct message_head head;
+	__u32 jail_id;
+	__u32 slot;
+	__u64 log_limit;	/* bytes of one log file before the other takes over */
+};
+
+struct broker_listening {
+	struct message_head head;
+	__u32 n_endpoints;
+	__u32 pad;
+};
+
+struct broker_listener {
+	struct message_head head;	/* fd: the jail's seccomp notification fd */
+};
+
+struct broker_event {
+	struct message_head head;
+	struct custody_event event;
+};
+
+struct recorder_setup {
+	struct message_head head;
+	__u32 fsync_ms;		/* longest time that an event record stays unsynced */
+	__u32 pad;
+	char origin[CUSTODY_NAME_SIZE];	/* name of the ledger in signed heads */
+};
+
+struct recorder_running {
+	struct message_head head;
+	__u64 size;		/* records in the ledger */
+	__u64 torn_bytes;	/* bytes of a torn last record that were cut at recovery */
+};
+
+struct record_event {
+	struct message_head head;
+	struct custody_event event;
+};
+
+struct record_launch {
+	struct message_head head;
+	struct ledger_launch launch;
+};
+
+struct record_state {
+	struct message_head head;
+	struct ledger_state state;
+};
+
+struct record_gap {
+	struct message_head head;
+	struct ledger_gap gap;
+};
+
+struct record_counter {
+	struct message_head head;
+	struct ledger_counter counter;
+};
+
+struct record_fact {
+	struct message_head head;
+	struct ledger_fact fact;
+};
+
+/* All facts are in: compute the verdict, sign, write the evidence. */
+struct record_retire {
+	struct message_head head;
+	struct ledger_retire retire;
+};
+
+/* Answer to RECORD_* with head.id != 0: the record is on disk. */
+struct recorded {
+	struct message_head head;
+	__u64 seq;
+};
+
+struct retired {
+	struct message_head head;
+	__u32 verdict;		/* enum evidence_verdict */
+	__u32 pad;
+	__u64 seq;
+	char evidence[CUSTODY_NAME_SIZE * 2];	/* directory below evidence/ */
+	char text[CUSTODY_TEXT_SIZE];		/* why it is not clean, for people */
+};
+
+struct sweep_request {
+	struct message_head head;
+	__u32 jail_id;
+	__u32 phase;		/* enum evidence_phase */
+	__u64 cgroup_model;	/* cgroup ids; 0 = never existed */
+	__u64 cgroup_broker;
+	__u64 scratch_dev;
+	__u64 ns_inode[8];
+	__u32 n_endpoints;
+	__u32 pad;
+	struct reply_endpoint endpoints[CUSTODY_ENDPOINTS_MAX];
+	char cgroup[CUSTODY_PATH_SIZE];	/* absolute path of the jail's cgroup directory */
+	char model[CUSTODY_PATH_SIZE];	/* host path of the weights: whose fds and maps to look for */
+};
+
+struct sweep_fact {
+	struct message_head head;
+	struct evidence_fact fact;
+};
+
+struct sweep_done {
+	struct message_head head;
+	__u32 n_facts;
+	__u32 pad;
+};
+
+#endif

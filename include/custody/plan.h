@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plan: everything custodyd and the jail need to know about one launch, in one fixed-size
+ * struct with no pointers. custody-planner writes it into a memfd and seals it (write, grow,
+ * shrink, seal); custodyd and custody-jail check it with plan_check() before they use a field.
+ *
+ * Threat: the planner parsed untrusted text and may be lying. The plan can therefore only ask
+ * for what plan_check() accepts, whatever wrote it.
+ */
+#ifndef CUSTODY_PLAN_H
+#define CUSTODY_PLAN_H
+
+#include <linux/types.h>
+#include <stddef.h>
+
+#include "custody/limits.h"
+
+#define PLAN_MAGIC	0x4e4c5043U	/* "CPLN" */
+#define PLAN_VERSION	1
+#define PLAN_POOL_SIZE	65536
+#define PLAN_ARGS_MAX	256
+#define PLAN_ENV_MAX	64
+
+/* Planes of enforcement: plan.planes_required, doctor, ps, ledger and evidence use these bits. */
+enum custody_plane {
+	CUSTODY_PLANE_STRUCTURE = 1U << 0,
+	CUSTODY_PLANE_CGROUP = 1U << 1,
+	CUSTODY_PLANE_LSM = 1U << 2,
+	CUSTODY_PLANE_OBSERVE = 1U << 3,
+	CUSTODY_PLANES_ALL = 0xf,
+};
+
+/* What a zone is for. Its number is what events and counters carry as label. */
+enum custody_label {
+	CUSTODY_LABEL_NONE = 0,	/* not a zone of this jail */
+	CUSTODY_LABEL_ROOT,	/* the jail's own root tmpfs, read-only after building */
+	CUSTODY_LABEL_WEIGHTS,	/* model.path */
+	CUSTODY_LABEL_RUNTIME,	/* files.read: programs and libraries */
+	CUSTODY_LABEL_DATA,	/* files.data: read-only, never executed */
+	CUSTODY_LABEL_WRITE,	/* files.write: outputs that outlive the jail */
+	CUSTODY_LABEL_SCRATCH,	/* files.scratch and /tmp: private, gone at stop */
+	CUSTODY_LABEL_SHM,	/* /dev/shm */
+	CUSTODY_LABEL_DEV,	/* /dev tmpfs */
+	CUSTODY_LABEL_DEVICE,	/* one device node */
+	CUSTODY_LABEL_PROC,	/* /proc of the jail's pid namespace */
+	CUSTODY_LABEL_SYS,	/* what of /sys a profile grants */
+	_CUSTODY_LABEL_MAX,
+};
+
+enum custody_right {
+	CUSTODY_RIGHT_READ = 1U << 0,
+	CUSTODY_RIGHT_WRITE = 1U << 1,
+	CUSTODY_RIGHT_CREATE = 1U << 2,
+	CUSTODY_RIGHT_EXEC = 1U << 3,
+	CUSTODY_RIGHT_IOCTL = 1U << 4,
+	CUSTODY_RIGHTS_ALL = 0x1f,
+};
+
+/* A NUL-terminated string in the pool; off 0 is always the empty string. */
+struct plan_string {
+	__u32 off;
+	__u32 len;		/* without the NUL */
+};
+
+enum plan_zone_flag {
+	PLAN_ZONE_OPTIONAL = 1U << 0,	/* "-/path": skip it when the source is absent */
+};
+
+/* One mount the profile asks for. The jail adds its own (root, proc, dev, shm). */
+struct plan_zone {
+	__u32 label;			/* enum custody_label */
+	__u32 rights;			/* enum custody_right mask */
+	__u32 flags;			/* enum plan_zone_flag mask */
+	__u32 pad;
+	__u64 size;			/* bytes, tmpfs zones; 0 = bind mount of source */
+	struct plan_string source;	/* absolute host path; empty for tmpfs */
+	struct plan_string target;	/* absolute path inside the jail */
+	struct plan_string origin;	/* "FILE:LINE [section] key", for messages */
+};
+
+enum plan_endpoint_kind {
+	PLAN_ENDPOINT_LISTEN = 1,
+	PLAN_ENDPOINT_EGRESS = 2,
+};
+
+enum plan_endpoint_family {
+	PLAN_FAMILY_INET = 4,
+	PLAN_FAMILY_INET6 = 6,
+	PLAN_FAMILY_UNIX = 1,
+};
+
+struct plan_endpoint {
+	__u32 kind;			/* enum plan_endpoint_kind */
+	__u16 family;			/* enum plan_endpoint_family */
+	__u16 protocol;			/* IPPROTO_TCP or IPPROTO_UDP; 0 for unix */
+	__u16 port;			/* host byte order; 0 for unix */
+	__u16 pad[3];
+	__u8 address[16];		/* network order; IPv4 in the first 4 bytes */
+	struct plan_string path;	/* unix: path on the host == path given to bind() */
+	struct plan_string origin;
+};
+
+struct plan_device {
+	__u32 type;			/* 'c' or 'b' */
+	__u32 major;
+	__u32 minor;
+	__u32 pad;
+	struct plan_string path;	/* node on the host, same path in the jail */
+	struct plan_string origin;
+};
+
+enum plan_flag {
+	PLAN_FLAG_JIT = 1U << 0,	/* files.jit: anonymous executable memory allowed */
+	PLAN_FLAG_LOOPBACK = 1U << 1,	/* network.loopback: private loopback may be bound and used */
+	PLAN_FLAG_MEMFD = 1U << 2,	/* process.memfd: memfd_create allowed */
+};
+
+enum plan_syscall_set {
+	PLAN_SYSCALLS_MODEL_SERVER = 1,
+	_PLAN_SYSCALLS_MAX,
+};
+
+enum plan_on_loss {
+	PLAN_ON_LOSS_RECORD = 1,
+	PLAN_ON_LOSS_FREEZE = 2,
+	PLAN_ON_LOSS_KILL = 3,
+};
+
+struct custody_plan {
+	__u32 magic;
+	__u32 version;
+	__u32 size;			/* sizeof(struct custody_plan) */
+	__u32 flags;			/* enum plan_flag mask */
+	char name[CUSTODY_NAME_SIZE];	/* of the model in custody: [a-z0-9][a-z0-9._-]* */
+	char profile[CUSTODY_NAME_SIZE];
+	__u8 profile_digest[CUSTODY_DIGEST_SIZE];	/* SHA-256 of the canonical print */
+	__u32 planes_required;		/* enum custody_plane mask; STRUCTURE always set */
+	__u32 syscall_set;		/* enum plan_syscall_set */
+	__u32 on_loss;			/* enum plan_on_loss */
+	__u32 drain_timeout_s;
+	__u64 limit_memory;		/* bytes; 0 = no limit of its own */
+	__u64 limit_processes;		/* tasks, threads included; never 0 */
+	__u64 limit_cpu_percent;	/* 100 = one core; 0 = no limit */
+	__u64 limit_open_files;		/* RLIMIT_NOFILE; never 0 */
+	__u64 retain_days;		/* evidence.retain */
+	struct plan_string model_path;	/* host path of the weights; empty = no model zone */
+	struct plan_string model_origin;
+	struct plan_string workdir;	/* absolute, inside the jail */
+	struct plan_string command_origin;
+	__u32 n_args;
+	__u32 n_env;
+	__u32 n_zones;
+	__u32 n_endpoints;
+	__u32 n_devices;
+	__u32 pool_used;		/* bytes; pool[pool_used - 1] is NUL */
+	struct plan_string args[PLAN_ARGS_MAX];
+	struct plan_string env[PLAN_ENV_MAX];
+	struct plan_zone zones[CUSTODY_ZONES_MAX];
+	struct plan_endpoint endpoints[CUSTODY_ENDPOINTS_MAX];
+	struct plan_device devices[CUSTODY_DEVICES_MAX];
+	char pool[PLAN_POOL_SIZE];
+};
+
+_Static_assert(sizeof(struct plan_string) == 8, "plan_string is two words");
+_Static_assert(sizeof(struct plan_zone) == 48, "plan_zone has no hidden padding");
+_Static_assert(sizeof(struct plan_endpoint) == 48, "plan_endpoint has no hidden padding");
+_Static_assert(sizeof(struct plan_device) == 32, "plan_device has no hidden padding");
+_Static_assert(offsetof(struct custody_plan, limit_memory) == 192, "plan header is fixed");
+_Static_assert(sizeof(struct custody_plan) % 8 == 0, "plan has no tail padding");
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Keys and values of the policy maps: what custodyd installs, reads back, and BPF decides from.
+ *
+ * One copy for both sides. Invariants:
+ *   P1  a cgroup below custody's that has no entry in `jails` is denied everything.
+ *   P2  BPF never inserts policy or counters; a counter that is missing is a counted error.
+ *   P3  keys are zeroed before they are filled: padding is part of the hash.
+ */
+#ifndef CUSTODY_POLICY_H
+#define CUSTODY_POLICY_H
+
+#include <linux/types.h>
+
+#include "custody/limits.h"
+
+/* Which process of a jail a cgroup holds: <jail>/model or <jail>/broker. */
+enum policy_role {
+	POLICY_ROLE_MODEL = 1,
+	POLICY_ROLE_BROKER = 2,
+};
+
+enum policy_flag {
+	POLICY_FLAG_LOOPBACK = 1U << 0,	/* private loopback of the jail's netns may be used */
+	POLICY_FLAG_OPEN = 1U << 1,	/* committed: zones installed, go given */
+};
+
+/* map `jails`: HASH, key __u64 cgroup id */
+struct policy_jail {
+	__u32 jail_id;		/* never 0, never reused on this ledger */
+	__u32 role;		/* enum policy_role */
+	__u32 flags;		/* enum policy_flag mask */
+	__u32 pad;
+};
+
+/* map `endpoints`: HASH. Ports in host order. An IPv4 address takes the first 4 bytes. */
+struct policy_endpoint_key {
+	__u32 jail_id;
+	__u8 family;		/* 4 or 6 */
+	__u8 protocol;		/* IPPROTO_TCP or IPPROTO_UDP */
+	__u16 port;
+	__u8 address[16];
+};
+
+enum policy_endpoint_right {
+	POLICY_ENDPOINT_BIND = 1U << 0,
+	POLICY_ENDPOINT_CONNECT = 1U << 1,
+};
+
+struct policy_endpoint {
+	__u32 endpoint;		/* index into plan.endpoints: the counters' object */
+	__u32 rights;		/* enum policy_endpoint_right mask */
+};
+
+/* map `devices`: HASH */
+struct policy_device_key {
+	__u32 jail_id;
+	__u32 type;		/* BPF_DEVCG_DEV_CHAR or BPF_DEVCG_DEV_BLOCK */
+	__u32 major;
+	__u32 minor;
+};
+
+struct policy_device {
+	__u32 access;		/* BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE; never MKNOD */
+	__u32 object;		/* index: the counters' object */
+};
+
+/* map `zones`: HASH */
+struct policy_zone_key {
+	__u32 jail_id;
+	__u32 pad;
+	__u64 mount_id;		/* statx stx_mnt_id as seen inside the jail's mount namespace */
+};
+
+struct policy_zone {
+	__u32 zone;		/* index in the jail's zone report: the counters' object */
+	__u32 rights;		/* enum custody_right mask */
+	__u32 label;		/* enum custody_label */
+	__u32 pad;
+};
+
+/* What a counter counts; `object` is its zone, endpoint, device or 0. */
+enum policy_class {
+	POLICY_CLASS_OPEN = 1,	/* object: zone, or POLICY_OBJECT_NONE for no zone */
+	POLICY_CLASS_EXEC,	/* object: zone or NONE */
+	POLICY_CLASS_EXIT,	/* object 0 */
+	POLICY_CLASS_DEVICE,	/* object: device index or NONE */
+	POLICY_CLASS_SOCKET,	/* object: 0; socket creation */
+	POLICY_CLASS_BIND,	/* object: endpoint or NONE */
+	POLICY_CLASS_CONNECT,	/* object: endpoint or NONE */
+	POLICY_CLASS_SENDMSG,	/* object: endpoint or NONE */
+	POLICY_CLASS_EGRESS,	/* object: endpoint or NONE; bytes out, packets in `allowed` */
+	POLICY_CLASS_INGRESS,	/* object: endpoint or NONE; bytes in */
+	POLICY_CLASS_SYSCALL,	/* object 0; denials seen at syscall exit */
+	_POLICY_CLASS_MAX,
+};
+
+#define POLICY_OBJECT_NONE 0xffff
+
+/* map `counters`: PERCPU_HASH, entries made by custodyd at launch, summed by custodyd */
+struct policy_counter_key {
+	__u32 jail_id;
+	__u16 class;		/* enum policy_class */
+	__u16 object;
+};
+
+struct policy_counter {
+	__u64 allowed;
+	__u64 denied;
+	__u64 bytes;
+	__u64 emitted;		/* events that reached the ring buffer */
+	__u64 lost;		/* events that did not: the ring was full */
+};
+
+/* map `errors`: PERCPU_ARRAY of __u64, one slot for each place where a helper can fail */
+enum policy_error_site {
+	POLICY_ERROR_COUNTER_MISSING = 0,
+	POLICY_ERROR_SEEN_UPDATE,
+	POLICY_ERROR_FILE_READ,
+	POLICY_ERROR_PATH_READ,
+	POLICY_ERROR_NO_JAIL,		/* P1: a cgroup of ours without an entry was denied */
+	POLICY_ERROR_SOCKET_STORAGE,
+	_POLICY_ERROR_MAX,
+};
+
+/* map `seen`: LRU_HASH, value __u64 count. Decides only whether an allowed access is news. */
+struct policy_seen_key {
+	__u32 jail_id;
+	__u16 class;
+	__u16 object;
+	__u64 a;		/* device, address part, ... */
+	__u64 b;		/* inode, port, ... */
+};
+
+_Static_assert(sizeof(struct policy_jail) == 16, "policy_jail");
+_Static_assert(sizeof(struct policy_endpoint_key) == 24, "policy_endpoint_key");
+_Static_assert(sizeof(struct policy_endpoint) == 8, "policy_endpoint");
+_Static_assert(sizeof(struct policy_device_key) == 16, "policy_device_key");
+_Static_assert(sizeof(struct policy_device) == 8, "policy_device");
+_Static_assert(sizeof(struct policy_zone_key) == 16, "policy_zone_key");
+_Static_assert(sizeof(struct policy_zone) == 16, "policy_zone");
+_Static_assert(sizeof(struct policy_counter_key) == 8, "policy_counter_key");
+_Static_assert(sizeof(struct policy_counter) == 40, "policy_counter");
+_Static_assert(sizeof(struct policy_seen_key) == 24, "policy_seen_key");
+
+#endif
