@@ -7,7 +7,9 @@
 # Folder = executable: every .c file of a role's folder is linked into that role's executable,
 # together with what it uses of daemon/lib (an archive, so that nothing else comes along).
 
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 BPF_CLANG ?= clang-14
 BPFTOOL ?= /usr/sbin/bpftool
 B := build

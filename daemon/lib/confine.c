@@ -3,7 +3,6 @@
  * Self-confinement of the roles, each step read back from the kernel. Run by every role before
  * its first untrusted byte. Trusts the kernel's /proc/self/status.
  */
-#define _GNU_SOURCE
 #include "confine.h"
 
 #include <errno.h>

@@ -4,7 +4,6 @@
  * size, sender, fd count and NUL termination are checked against the one table before a caller
  * sees a byte.
  */
-#define _GNU_SOURCE
 #include "message.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Paths under a movable root. Run by custodyd and the tools. Trusts its caller's root. */
-#define _GNU_SOURCE
 #include "paths.h"
 
 #include <errno.h>
