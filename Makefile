@@ -50,7 +50,8 @@ $(B)/bpf/%.o: bpf/%.bpf.c $(wildcard bpf/*.h include/custody/*.h)
 	$(BPF_CLANG) -g -O2 -Wall -Wextra -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Iinclude \
 		-I/usr/include/x86_64-linux-gnu -c $< -o $@
 
-$(B)/bpf/custody.linked: $(BPF_OBJ)
+# maps.o first: libbpf 1.1 gives maps a wrong offset when a use comes before the definition.
+$(B)/bpf/custody.linked: $(B)/bpf/maps.o $(BPF_OBJ)
 	$(BPFTOOL) gen object $@ $^
 
 $(B)/gen/custody.skel.h: $(B)/bpf/custody.linked
