@@ -29,7 +29,8 @@
 
 #include "cleanup.h"
 
-#define PROBE_WAIT_MS 3000
+#define PROBE_WAIT_MS 10000
+#define PROBE_INTRUDER_MS 2000	/* longer than probe_fetch() tries */
 
 union probe_address {
 	struct sockaddr any;
@@ -157,11 +158,11 @@ static int probe_listen(const char *family, const char *host, const char *port)
 }
 
 /* Waits until the fd can be read, so that a test that goes wrong ends. */
-static int probe_wait(int fd)
+static int probe_wait(int fd, int ms)
 {
 	struct pollfd event = { .fd = fd, .events = POLLIN };
 
-	return poll(&event, 1, PROBE_WAIT_MS) == 1 ? 0 : -1;
+	return poll(&event, 1, ms) == 1 ? 0 : -1;
 }
 
 static int probe_touch(const char *path, unsigned int number)
@@ -187,11 +188,11 @@ static int probe_serve(char **argv)
 
 	if (fd < 0 || !bytes || probe_touch(argv[4], 0) < 0)
 		return probe_broken("listen");
-	peer = probe_wait(fd) < 0 ? -1 : accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	peer = probe_wait(fd, PROBE_WAIT_MS) < 0 ? -1 : accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 	if (peer < 0)
 		return probe_broken("accept");
 	if (send(peer, bytes, size, MSG_NOSIGNAL) != (ssize_t)size ||
-	    shutdown(peer, SHUT_WR) < 0 || probe_wait(peer) < 0 || read(peer, &c, 1) != 0)
+	    shutdown(peer, SHUT_WR) < 0 || probe_wait(peer, PROBE_WAIT_MS) < 0 || read(peer, &c, 1) != 0)
 		return probe_broken("send");
 	return probe_result(0);
 }
@@ -231,7 +232,7 @@ static int probe_listen_anywhere(int fd, const char *file)
 	    probe_touch(file, ntohs(address.v4.sin_port)) < 0)
 		return probe_broken("listen");
 	errno = ETIMEDOUT;
-	if (probe_wait(fd) == 0)
+	if (probe_wait(fd, PROBE_INTRUDER_MS) == 0)
 		peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 	return probe_result(peer);
 }
