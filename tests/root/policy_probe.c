@@ -11,16 +11,21 @@
  *     serve F ADDRESS PORT BYTES READY     accepts once, sends BYTES, waits for the peer's end
  *     fetch F ADDRESS PORT                 connects, prints how many bytes came
  *     regain OUTSIDE MODEL PORT TARGET FILE     CGROUP: the broker's; see probe_regain()
- *     exec PATH    exit CODE    fail NR    raw system call NR with arguments of 0
+ *     exec PATH    exit CODE    threads N (all end, the first one last)
+ *     filter NR ERRNO           raw system call NR, that a seccomp filter answers with ERRNO
+ *     memfd                     opens a memfd again through /proc
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
+#include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -278,9 +283,50 @@ static int probe_exit(char **argv)
 	return atoi(argv[0]);
 }
 
-static int probe_fail(char **argv)
+/* The filter lets everything else pass; a system call it answers is never begun. */
+static int probe_filter(char **argv)
 {
-	return probe_result(syscall(atoi(argv[0]), 0, 0, 0, 0, 0, 0) < 0 ? -1 : 0);
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int nr = atoi(argv[0]);
+
+	if (!filter ||
+	    seccomp_rule_add(filter, SCMP_ACT_ERRNO((unsigned int)atoi(argv[1])), nr, 0) < 0 ||
+	    seccomp_load(filter) < 0)
+		return probe_broken("seccomp");
+	seccomp_release(filter);
+	return probe_result(syscall(nr, -1, 0, 0, 0, 0, 0) < 0 ? -1 : 0);
+}
+
+static int probe_memfd(char **argv)
+{
+	cleanup_fd int memory = memfd_create("custody-test", MFD_CLOEXEC), fd = -1;
+	char path[64];
+
+	(void)argv;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", memory);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return probe_result(fd);
+}
+
+static void *probe_thread(void *data)
+{
+	return data;
+}
+
+static int probe_threads(char **argv)
+{
+	pthread_t threads[64];
+	int n = atoi(argv[0]);
+
+	if (n > (int)ARRAY_SIZE(threads))
+		return 2;
+	for (int i = 0; i < n; i++) {
+		if (pthread_create(&threads[i], NULL, probe_thread, NULL) != 0)
+			return probe_broken("pthread_create");
+	}
+	for (int i = 0; i < n; i++)
+		(void)pthread_join(threads[i], NULL);
+	return probe_result(0);
 }
 
 static const struct {
@@ -292,7 +338,7 @@ static const struct {
 	{ "socket", 3, probe_socket }, { "bind", 4, probe_bind },     { "connect", 4, probe_connect },
 	{ "sendto", 4, probe_sendto }, { "serve", 5, probe_serve },   { "fetch", 3, probe_fetch },
 	{ "regain", 5, probe_regain }, { "exec", 1, probe_exec },     { "exit", 1, probe_exit },
-	{ "fail", 1, probe_fail },
+	{ "filter", 2, probe_filter }, { "memfd", 0, probe_memfd },   { "threads", 1, probe_threads },
 };
 
 int main(int argc, char **argv)
