@@ -18,7 +18,7 @@ VERSION := 0.1.0
 HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection \
 	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
-CPPFLAGS += -D_GNU_SOURCE -DCUSTODY_VERSION='"$(VERSION)"' -Iinclude -Idaemon/lib -I$(B)/gen
+CPPFLAGS += -D_GNU_SOURCE -DCUSTODY_VERSION='"$(VERSION)"' -Iinclude -Idaemon/lib -I$(B)/gen -isystem /usr/include/libnl3
 CFLAGS += -std=gnu17 -O2 -g $(WARN) $(HARDEN) -ffunction-sections -fdata-sections
 LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections,--as-needed
 LDLIBS := -lbpf -lseccomp -lcap -lnl-idiag-3 -lnl-route-3 -lnl-genl-3 -lnl-3 -linih -ljansson -lcrypto \
