@@ -83,7 +83,8 @@ $(B)/bpf/%.o: bpf/%.bpf.c
 	$(Q)$(BPF_CLANG) -g -O2 -Wall -Wextra -Werror -target bpf -mcpu=v3 \
 		-D__TARGET_ARCH_$(BPF_ARCH) -Iinclude -I/usr/include/$(ARCH)-linux-gnu -MMD -MP -c $< -o $@
 
-$(B)/bpf/custody.linked: $(BPF_OBJ)
+# maps.o first: libbpf 1.1 gives maps a wrong offset when a use comes before the definition.
+$(B)/bpf/custody.linked: $(B)/bpf/maps.o $(filter-out $(B)/bpf/maps.o,$(BPF_OBJ))
 	$(call say,BPFLINK,$@)
 	$(Q)$(BPFTOOL) gen object $@ $^
 
