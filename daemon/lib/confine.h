@@ -23,8 +23,8 @@ int confine_set_basics(void);
 /*
  * Becomes uid/gid (all three of each) without supplementary groups, keeps only the capabilities
  * in `keep` (mask of 1ULL << CAP_x) as permitted and effective, empties the others and the
- * bounding, inheritable and ambient sets. Reads all of it back. Returns 0, -EPERM when the
- * kernel shows something else, or -errno.
+ * bounding, inheritable and ambient sets. Reads all of it back from /proc, or from / for a role
+ * that has made /proc its root. Returns 0, -EPERM when the kernel shows something else, or -errno.
  */
 int confine_drop_privileges(uid_t uid, gid_t gid, __u64 keep);
 
@@ -54,7 +54,11 @@ int confine_find_landlock_abi(void);
  * with CUSTODY_SECCOMP_ERRNO defined at build time for sanitizers, ENOSYS). `also` may be NULL.
  * A small common set (exit, read, write, close, memory, signals return, futex, clock) is always
  * there. Reads Seccomp: 2 back. Returns 0 or -errno.
+ *
+ * Two names stand for a syscall with checked arguments:
  */
+#define CONFINE_OPENAT_READ_ONLY "openat:read-only"	/* never for writing, never creating */
+#define CONFINE_IOCTL_SECCOMP "ioctl:seccomp"		/* only the seccomp listener's requests */
 int confine_enter_seccomp(const char *const *syscalls, size_t n);
 
 /* What /proc/self/status says; fields that are absent stay as they were. */

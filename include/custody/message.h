@@ -320,6 +320,7 @@ struct broker_listener {
 struct broker_event {
 	struct message_head head;
 	struct custody_event event;
+	__u64 lost;		/* events that found no room on the channel, since the start */
 };
 
 struct recorder_setup {
