@@ -153,7 +153,12 @@ struct request_name {
 	struct message_head head;
 	struct message_peer peer;
 	__u32 verb;		/* enum request_verb */
-	__u32 pad;
+	/*
+	 * Zero from custodyctl. From front, with REQUEST_STOP: head.id of the REQUEST_RUN whose
+	 * client went away. Stop the model only if that request started it; it may have been
+	 * refused because another model has this name.
+	 */
+	__u32 run;
 	char name[CUSTODY_NAME_SIZE];
 };
 
