@@ -97,7 +97,8 @@ static void control_freeze(struct jail *jail, const struct ticket *ticket, bool 
 }
 
 /* Verbs that change a jail. The jail exists and no sequence runs on it. */
-static void control_change(struct jail *jail, const struct ticket *ticket, __u32 verb)
+static void control_change(struct jail *jail, const struct ticket *ticket,
+			   const struct request_name *request)
 {
 	struct warden *warden = jail->warden;
 
@@ -107,8 +108,11 @@ static void control_change(struct jail *jail, const struct ticket *ticket, __u32
 			      "custodyd's log for its reason.");
 		return;
 	}
-	switch (verb) {
+	switch (request->verb) {
 	case REQUEST_STOP:
+		/* From the front when a `run` lost its client: only the jail of that very request. */
+		if (request->run && request->run != jail->ticket.id)
+			break;
 		if (!jails_is_alive(jail)) {
 			control_refuse(warden, ticket->id, "%s has already stopped.", jail->name);
 			return;
@@ -117,7 +121,7 @@ static void control_change(struct jail *jail, const struct ticket *ticket, __u32
 		break;
 	case REQUEST_FREEZE:
 	case REQUEST_THAW:
-		control_freeze(jail, ticket, verb == REQUEST_FREEZE);
+		control_freeze(jail, ticket, request->verb == REQUEST_FREEZE);
 		break;
 	case REQUEST_RETIRE:
 		retire_begin(jail, ticket);
@@ -159,7 +163,7 @@ static void control_name(struct warden *warden, const struct request_name *reque
 			       "that has ended.", jail->name);
 		return;
 	}
-	control_change(jail, &ticket, request->verb);
+	control_change(jail, &ticket, request);
 }
 
 static bool control_may_start(struct warden *warden, const struct message_head *head,

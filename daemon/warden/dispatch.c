@@ -71,8 +71,7 @@ int dispatch_message(struct role *role, union message_buffer *buf, struct messag
 		return 0;
 	case ROLE_BROKER:
 		if (buf->head.type == MSG_BROKER_EVENT)
-			ledger_record_broker_event(role->jail,
-						   &((const struct broker_event *)buf)->event);
+			ledger_record_broker_event(role->jail, (const struct broker_event *)buf);
 		else
 			launch_message(role->jail, role, buf, fds);
 		return 0;

@@ -197,6 +197,7 @@ static void launch_take_built(struct jail *jail, const struct jail_built *built)
 	jail->init = (pid_t)built->pid;
 	memcpy(jail->ns_inode, built->ns_inode, sizeof(jail->ns_inode));
 	jail->scratch_dev = built->scratch_dev;
+	jail->scratch_noswap = built->scratch_noswap;
 	jail->n_zones = built->n_zones;
 	memcpy(jail->zones, built->zones, sizeof(jail->zones));
 	jail->builder.permit = MSG_BIT(MSG_JAIL_READY) | MSG_BIT(MSG_REFUSED);

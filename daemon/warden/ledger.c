@@ -220,7 +220,8 @@ int ledger_record_retire(struct jail *jail)
 	retire->drained_ns = jail->drained_ns;
 	retire->erase = EVIDENCE_ERASE_NOTHING;
 	if (jail->scratch_dev)
-		retire->erase = ledger_swap_is_on() ? EVIDENCE_ERASE_SWAPPABLE : EVIDENCE_ERASE_MEMORY;
+		retire->erase = !jail->scratch_noswap && ledger_swap_is_on() ? EVIDENCE_ERASE_SWAPPABLE
+									    : EVIDENCE_ERASE_MEMORY;
 	(void)snprintf(retire->name, sizeof(retire->name), "%s", jail->name);
 	(void)snprintf(retire->profile, sizeof(retire->profile), "%s", jail->profile);
 	memcpy(retire->profile_digest, jail->plan->profile_digest, CUSTODY_DIGEST_SIZE);
@@ -240,9 +241,9 @@ void ledger_record_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 los
 }
 
 /* The broker runs as another uid and may be lying about whose event it is; it is this jail's. */
-void ledger_record_broker_event(struct jail *jail, const struct custody_event *event)
+void ledger_record_broker_event(struct jail *jail, const struct broker_event *said)
 {
-	struct record_event record = { .event = *event };
+	struct record_event record = { .event = said->event };
 	int r;
 
 	record.event.size = sizeof(record.event);
@@ -254,7 +255,9 @@ void ledger_record_broker_event(struct jail *jail, const struct custody_event *e
 	memset(record.event.path, 0, sizeof(record.event.path));
 	r = ledger_send(jail->warden, MSG_RECORD_EVENT, 0, &record, sizeof(record), false);
 	if (r < 0)
-		jail->broker_lost++;
+		jail->broker_unsent++;
+	if (said->lost > jail->broker_lost)
+		jail->broker_lost = said->lost;
 }
 
 static void ledger_add_lost(const struct policy_counter_key *key,
@@ -270,7 +273,7 @@ static void ledger_check_jail(struct jail *jail)
 
 	if (policy_read_counters(jail->warden->policy, jail->id, ledger_add_lost, &lost) < 0)
 		return;
-	lost += jail->broker_lost;
+	lost += jail->broker_lost + jail->broker_unsent;
 	if (lost <= jail->lost_told)
 		return;
 	ledger_record_gap(jail, LEDGER_GAP_RING_FULL, lost - jail->lost_told, lost);

@@ -45,7 +45,7 @@ struct state_file {
 	__u32 gaps;
 	__s32 wait_status;
 	__u32 n_zones;
-	__u32 pad;
+	__u32 scratch_noswap;
 	char name[CUSTODY_NAME_SIZE];
 	char profile[CUSTODY_NAME_SIZE];
 	char cgroup[CUSTODY_PATH_SIZE];
@@ -149,6 +149,7 @@ int state_save(struct jail *jail)
 	memcpy(file->ns_inode, jail->ns_inode, sizeof(file->ns_inode));
 	file->gaps = jail->gaps;
 	file->wait_status = jail->wait_status;
+	file->scratch_noswap = jail->scratch_noswap;
 	file->n_zones = jail->n_zones;
 	(void)snprintf(file->name, sizeof(file->name), "%s", jail->name);
 	(void)snprintf(file->profile, sizeof(file->profile), "%s", jail->profile);
@@ -257,6 +258,7 @@ static void state_fill_jail(struct jail *jail, const struct state_file *file)
 	memcpy(jail->ns_inode, file->ns_inode, sizeof(jail->ns_inode));
 	jail->gaps = file->gaps;
 	jail->wait_status = file->wait_status;
+	jail->scratch_noswap = file->scratch_noswap;
 	jail->n_zones = file->n_zones;
 	memcpy(jail->zones, file->zones, sizeof(jail->zones));
 	memcpy(jail->plan_digest, file->plan_digest, sizeof(jail->plan_digest));

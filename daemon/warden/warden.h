@@ -49,7 +49,8 @@ struct jail {
 	enum jail_state state;
 	bool adopted;
 	bool recorder_gap;		/* the recorder was down while it ran: to be recorded */
-	__u64 broker_lost;		/* broker events that the recorder had no room for */
+	__u64 broker_unsent;		/* broker events that the recorder had no room for */
+	__u64 broker_lost;		/* broker events that the broker had no room for */
 	bool frozen_by_loss;		/* to be thawed when the recorder is back */
 	struct ticket ticket;		/* of the sequence that runs now */
 	struct ticket run_ticket;	/* `run`: who waits in the foreground for the end */
@@ -69,6 +70,7 @@ struct jail {
 	sd_event_source *init_event;
 	__u64 ns_inode[_JAIL_NS_MAX];
 	__u64 scratch_dev;
+	__u32 scratch_noswap;
 	__u64 started_ns;		/* CLOCK_REALTIME */
 	__u64 drained_ns;
 	int wait_status;		/* of the model; LEDGER_STATUS_UNKNOWN when not seen */
@@ -184,7 +186,7 @@ int ledger_record_state(struct jail *jail, enum jail_state state, const char *wh
 int ledger_record_counters(struct jail *jail);
 int ledger_record_fact(struct jail *jail, const struct evidence_fact *fact);
 int ledger_record_retire(struct jail *jail);
-void ledger_record_broker_event(struct jail *jail, const struct custody_event *event);
+void ledger_record_broker_event(struct jail *jail, const struct broker_event *said);
 void ledger_record_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 lost, __u64 total);
 void ledger_check_losses(struct warden *warden);	/* also called before facts are taken */
 int ledger_start_timer(struct warden *warden);
