@@ -157,6 +157,10 @@ static void control_name(struct warden *warden, const struct request_name *reque
 		control_refuse(warden, ticket.id, "Only root may change %s.", jail->name);
 		return;
 	}
+	if (request->run && jail->sequence && request->run == jail->ticket.id) {
+		jail->abandoned = true;
+		return;
+	}
 	if (jail->sequence) {
 		control_refuse(warden, ticket.id,
 			       "%s is being started, stopped or retired right now; ask again when "

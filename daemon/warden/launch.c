@@ -85,6 +85,10 @@ static void launch_finished(struct jail *jail, enum custody_exit exit_code, cons
 		life_ended(jail);
 		return;
 	}
+	if (jail->abandoned) {
+		life_stop(jail, &(struct ticket){ .peer = jail->ticket.peer });
+		return;
+	}
 	if (!jail->foreground) {
 		(void)snprintf(line, sizeof(line), "%s is running.", jail->name);
 		control_reply(warden, id, CUSTODY_EXIT_DONE, 0, line);

@@ -97,6 +97,7 @@ struct jail {
 	struct request_run *run;
 	int stdio[3];
 	bool foreground;
+	bool abandoned;			/* its client went away while it was starting */
 	int log_fd;			/* write end of the log pipe, until the jail has it */
 	int broker_peer;		/* the jail's end of its socket to the broker, likewise */
 	char asked_model[CUSTODY_PATH_SIZE];
