@@ -14,8 +14,8 @@
 #include <sys/un.h>
 
 #include "cleanup.h"
+#include "escape.h"
 #include "paths.h"
-#include "render.h"
 
 #define CLIENT_REPLIES (MSG_BIT(MSG_REPLY_ROW) | MSG_BIT(MSG_REPLY_COUNTER) | \
 			MSG_BIT(MSG_REPLY_STEP) | MSG_BIT(MSG_REPLY_DONE))
@@ -44,10 +44,9 @@ bool client_use_colour(FILE *out)
 
 const char *client_quote(const char *text)
 {
-	static char quoted[4 * CUSTODY_TEXT_SIZE + 1];
+	static char quoted[ESCAPE_SIZE(CUSTODY_TEXT_SIZE)];
 
-	render_escape(text, quoted, sizeof(quoted));
-	return quoted;
+	return escape_text(text, strlen(text), false, quoted, sizeof(quoted));
 }
 
 bool client_copy_text(char *field, size_t size, const char *text, const char *what)
@@ -149,7 +148,7 @@ int client_connect(const struct command_options *options, int *ret_fd)
 				"start custodyd, or custodyd --root %s.",
 				errno == ENOENT ? "socket" : "listener",
 				client_quote(address.sun_path),
-				*options->root ? "the same DIR" : "DIR");
+				*options->root ? options->root : "DIR");
 	else
 		client_complain("custodyd cannot be reached at %s: %s.",
 				client_quote(address.sun_path), strerror(errno));

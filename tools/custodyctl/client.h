@@ -17,7 +17,7 @@ void client_complain(const char *format, ...) __attribute__((format(printf, 1, 2
 /* True when out is a terminal that takes colour and NO_COLOR is not set. */
 bool client_use_colour(FILE *out);
 
-/* Text for a terminal: escaped (render.h), in a static buffer that the next call reuses. */
+/* Text for a terminal: escaped (escape.h), in a static buffer that the next call reuses. */
 const char *client_quote(const char *text);
 
 /*

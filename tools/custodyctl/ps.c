@@ -4,6 +4,7 @@
 
 #include "cleanup.h"
 #include "client.h"
+#include "escape.h"
 #include "render.h"
 #include "table.h"
 
@@ -41,7 +42,7 @@ static void ps_join_endpoints(const struct reply_row *row, char *ret, size_t siz
 
 static int ps_add_row(struct ps *ps, const struct reply_row *row)
 {
-	char name[4 * CUSTODY_NAME_SIZE], profile[4 * CUSTODY_NAME_SIZE];
+	char name[ESCAPE_SIZE(CUSTODY_NAME_SIZE)], profile[ESCAPE_SIZE(CUSTODY_NAME_SIZE)];
 	char endpoints[CUSTODY_ENDPOINTS_MAX * RENDER_ENDPOINT];
 	char state[RENDER_WORD], allowed[RENDER_WORD], denied[RENDER_WORD], out[RENDER_WORD];
 	char in[RENDER_WORD], lost[RENDER_WORD], age[RENDER_WORD];
@@ -50,8 +51,8 @@ static int ps_add_row(struct ps *ps, const struct reply_row *row)
 				      in, lost, age };
 
 	_Static_assert(ARRAY_SIZE(cells) + 1 == ARRAY_SIZE(ps_headings), "a cell per heading");
-	render_escape(row->name, name, sizeof(name));
-	render_escape(row->profile, profile, sizeof(profile));
+	(void)escape_text(row->name, sizeof(row->name), false, name, sizeof(name));
+	(void)escape_text(row->profile, sizeof(row->profile), false, profile, sizeof(profile));
 	render_state(row->state, state);
 	render_planes(row->planes_required, row->planes_active, planes);
 	ps_join_endpoints(row, endpoints, sizeof(endpoints));

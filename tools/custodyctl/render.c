@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "escape.h"
 
 static const char *const render_states[_JAIL_STATE_MAX] = {
 	[JAIL_STATE_STARTING] = "starting", [JAIL_STATE_RUNNING] = "running",
@@ -41,29 +42,6 @@ static const struct render_plane render_plane_names[] = {
 	{ CUSTODY_PLANE_OBSERVE, "observe" },
 };
 _Static_assert(CUSTODY_PLANES_ALL == 0xf, "every plane has a name");
-
-void render_escape(const char *text, char *ret, size_t size)
-{
-	size_t used = 0;
-
-	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-		char part[5];
-		size_t n;
-
-		if (*c == '\\')
-			(void)snprintf(part, sizeof(part), "\\\\");
-		else if (*c >= 0x20 && *c < 0x7f)
-			(void)snprintf(part, sizeof(part), "%c", *c);
-		else
-			(void)snprintf(part, sizeof(part), "\\x%02x", *c);
-		n = strlen(part);
-		if (used + n >= size)
-			break;
-		memcpy(ret + used, part, n);
-		used += n;
-	}
-	ret[used] = '\0';
-}
 
 static void render_word(const char *const *words, size_t n, __u32 value, const char *noun,
 			char *ret)
@@ -120,7 +98,7 @@ void render_endpoint(const struct reply_endpoint *endpoint, char *ret)
 
 	switch (endpoint->family) {
 	case PLAN_FAMILY_UNIX:
-		render_escape(endpoint->path, path, sizeof(path));
+		(void)escape_text(endpoint->path, sizeof(endpoint->path), false, path, sizeof(path));
 		(void)snprintf(ret, RENDER_ENDPOINT, "unix:%s", path);
 		return;
 	case PLAN_FAMILY_INET:
@@ -184,15 +162,14 @@ json_t *render_text_json(const char *text)
 {
 	json_t *value = json_string(text);
 	cleanup_ptr char *escaped = NULL;
-	size_t size = strlen(text) * 4 + 1;
+	size_t size = ESCAPE_SIZE(strlen(text));
 
 	if (value)
 		return value;
 	escaped = malloc(size);
 	if (!escaped)
 		return NULL;
-	render_escape(text, escaped, size);
-	return json_string(escaped);
+	return json_string(escape_text(text, strlen(text), false, escaped, size));
 }
 
 static json_t *render_planes_json(__u32 planes)

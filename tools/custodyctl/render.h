@@ -12,12 +12,6 @@
 
 #include "custody/message.h"
 
-/*
- * Printable ASCII stays; a backslash is doubled; every other byte becomes \xNN. Cut to size - 1
- * bytes, never in the middle of an escape. Nothing a terminal obeys comes through.
- */
-void render_escape(const char *text, char *ret, size_t size);
-
 /* "running"; "state 99" when there is no such state. ret holds at least RENDER_WORD bytes. */
 #define RENDER_WORD 32
 void render_state(__u32 state, char *ret);
@@ -41,7 +35,7 @@ void render_age(__u64 seconds, char *ret);
 
 /*
  * JSON. The keys are documented in custodyctl(1) and stable. Counts beyond 2^63-1 are shown as
- * 2^63-1. Text that is not UTF-8 is escaped as above. New references; NULL when out of memory.
+ * 2^63-1. Text that is not UTF-8 is escaped (escape.h). New references; NULL when out of memory.
  */
 json_t *render_row_json(const struct reply_row *row);
 json_t *render_counter_json(const struct reply_counter *counter);

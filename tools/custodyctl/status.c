@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "client.h"
+#include "escape.h"
 #include "render.h"
 #include "table.h"
 
@@ -30,7 +31,7 @@ static int status_add_counter(struct status *status, const struct reply_counter 
 	const struct policy_counter *c = &counter->counter;
 	char class[RENDER_WORD], allowed[RENDER_WORD], denied[RENDER_WORD], bytes[RENDER_WORD];
 	char emitted[RENDER_WORD], lost[RENDER_WORD];
-	char label[4 * CUSTODY_PATH_SIZE];
+	char label[ESCAPE_SIZE(CUSTODY_PATH_SIZE)];
 	const char *const cells[] = { class, label, allowed, denied, bytes, emitted, lost };
 
 	_Static_assert(ARRAY_SIZE(cells) + 1 == ARRAY_SIZE(status_headings), "a cell per heading");
@@ -39,7 +40,7 @@ static int status_add_counter(struct status *status, const struct reply_counter 
 		return 0;
 	}
 	render_class(counter->key.class, class);
-	render_escape(counter->label, label, sizeof(label));
+	(void)escape_text(counter->label, sizeof(counter->label), false, label, sizeof(label));
 	(void)snprintf(allowed, sizeof(allowed), "%llu", c->allowed);
 	(void)snprintf(denied, sizeof(denied), "%llu", c->denied);
 	(void)snprintf(emitted, sizeof(emitted), "%llu", c->emitted);

@@ -6,10 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Columns that UTF-8 text takes, counting every code point as one. */
+static size_t table_find_width(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
 static int table_add_cell(struct table *table, const char *text)
 {
 	size_t column = table->n_cells % table->n_columns;
-	size_t n = strlen(text);
+	size_t n = table_find_width(text);
 	char **cells = reallocarray(table->cells, table->n_cells + 1, sizeof(*cells));
 
 	if (!cells)
@@ -53,21 +63,28 @@ int table_add_row(struct table *table, const char *const *cells)
 	return 0;
 }
 
+static void table_print_cell(const struct table *table, size_t i, FILE *out)
+{
+	size_t column = i % table->n_columns;
+	int pad = (int)(table->width[column] - table_find_width(table->cells[i]));
+	bool last = column + 1 == table->n_columns;
+
+	if (table->right[column])
+		(void)fprintf(out, "%*s%s", pad, "", table->cells[i]);
+	else if (last)
+		(void)fputs(table->cells[i], out);
+	else
+		(void)fprintf(out, "%s%*s", table->cells[i], pad, "");
+}
+
 void table_print(const struct table *table, FILE *out, bool colour)
 {
 	for (size_t i = 0; i < table->n_cells; i++) {
-		size_t column = i % table->n_columns;
-		bool last = column + 1 == table->n_columns;
-		int width = (int)table->width[column];
+		bool last = (i + 1) % table->n_columns == 0;
 
 		if (i == 0 && colour)
 			(void)fputs("\033[1m", out);
-		if (table->right[column])
-			(void)fprintf(out, "%*s", width, table->cells[i]);
-		else if (last)
-			(void)fputs(table->cells[i], out);
-		else
-			(void)fprintf(out, "%-*s", width, table->cells[i]);
+		table_print_cell(table, i, out);
 		if (last && i < table->n_columns && colour)
 			(void)fputs("\033[0m", out);
 		(void)fputs(last ? "\n" : "  ", out);
