@@ -7,31 +7,13 @@
 
 #include <string.h>
 
+#include "plan.h"
+
 enum check_rank check_rank_peer(__u32 uid, bool in_group)
 {
 	if (uid == 0)
 		return CHECK_ROOT;
 	return in_group ? CHECK_READER : CHECK_NOBODY;
-}
-
-/*
- * [a-z0-9][a-z0-9._-]*, the rule of plan_check_name(). Written again because front links nothing
- * of the plan; tests/unit/test_front_check.c holds the same cases.
- */
-static bool check_name(const char *name)
-{
-	size_t n = strnlen(name, CUSTODY_NAME_SIZE);
-
-	if (n == 0 || n == CUSTODY_NAME_SIZE)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		char c = name[i];
-		bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-
-		if (!letter && (i == 0 || (c != '.' && c != '_' && c != '-')))
-			return false;
-	}
-	return true;
 }
 
 /* Absolute, no empty, "." or ".." component, no slash at the end. */
@@ -56,10 +38,10 @@ static bool check_launch(const char *name, const char *profile, const char *mode
 			 const char **ret_why)
 {
 	*ret_why = NULL;
-	if (!check_name(name))
+	if (!plan_check_name(name))
 		*ret_why = "The name must start with a-z or 0-9, hold only a-z 0-9 . _ - and be "
 			   "shorter than 64 characters.";
-	else if (profile[0] && !check_name(profile))
+	else if (profile[0] && !plan_check_name(profile))
 		*ret_why = "The profile must be named by its name (a-z 0-9 . _ -), not by a path.";
 	else if (model[0] && !check_path(model))
 		*ret_why = "The model must be an absolute directory without \".\" and \"..\".";
@@ -100,7 +82,7 @@ static bool check_verb(const struct request_name *named, const char **ret_why)
 		*ret_why = "A field that must be zero is not.";
 	else if (named->verb == REQUEST_PS && named->name[0])
 		*ret_why = "A list of all models takes no name.";
-	else if (named->verb != REQUEST_PS && !check_name(named->name))
+	else if (named->verb != REQUEST_PS && !plan_check_name(named->name))
 		*ret_why = "The name must start with a-z or 0-9, hold only a-z 0-9 . _ - and be "
 			   "shorter than 64 characters.";
 	return !*ret_why;
