@@ -41,7 +41,7 @@ static int dispatch_recorder(struct warden *warden, union message_buffer *buf)
 
 	switch (buf->head.type) {
 	case MSG_RECORDER_RUNNING:
-		return ledger_recorder_runs(warden, (const struct recorder_running *)buf);
+		return recording_runs(warden, (const struct recorder_running *)buf);
 	case MSG_RECORDED:
 		if (jail)
 			launch_recorded(jail);
@@ -71,7 +71,7 @@ int dispatch_message(struct role *role, union message_buffer *buf, struct messag
 		return 0;
 	case ROLE_BROKER:
 		if (buf->head.type == MSG_BROKER_EVENT)
-			ledger_record_broker_event(role->jail, (const struct broker_event *)buf);
+			recording_put_broker_event(role->jail, (const struct broker_event *)buf);
 		else
 			launch_message(role->jail, role, buf, fds);
 		return 0;
@@ -109,7 +109,7 @@ void dispatch_gone(struct role *role)
 			log_error("The front could not be started again; the models go on.");
 		break;
 	case ROLE_RECORDER:
-		ledger_recorder_gone(warden);
+		recording_gone(warden);
 		break;
 	case ROLE_SWEEPER:
 		retire_sweeper_failed(jail, "The sweeper ended before it had looked everywhere.");

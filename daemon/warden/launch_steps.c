@@ -268,13 +268,13 @@ int launch_step_record(struct jail *jail)
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	jail->started_ns = (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
-	r = ledger_record_launch(jail, jail->id);
+	r = recording_put_launch(jail, jail->id);
 	return r < 0 ? r : -EINPROGRESS;
 }
 
 void launch_undo_record(struct jail *jail)
 {
-	(void)ledger_record_state(jail, JAIL_STATE_STOPPED, "launch failed", jail->ticket.peer.uid, 0);
+	(void)recording_put_state(jail, JAIL_STATE_STOPPED, "launch failed", jail->ticket.peer.uid, 0);
 }
 
 int launch_step_save(struct jail *jail)

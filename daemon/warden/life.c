@@ -77,7 +77,7 @@ int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid)
 		return r;
 	jail->state = state;
 	(void)state_save(jail);
-	return ledger_record_state(jail, state, why, uid, 0);
+	return recording_put_state(jail, state, why, uid, 0);
 }
 
 /* ---- stopping: the same list whether asked for, or because the model ended by itself ---- */
@@ -97,8 +97,8 @@ static int life_step_term(struct jail *jail)
 
 static int life_step_count(struct jail *jail)
 {
-	ledger_check_losses(jail->warden);
-	return ledger_record_counters(jail);
+	recording_check_losses(jail->warden);
+	return recording_put_counters(jail);
 }
 
 static int life_step_release(struct jail *jail)
@@ -117,7 +117,7 @@ static int life_step_record(struct jail *jail)
 {
 	jail->state = JAIL_STATE_STOPPED;
 	(void)state_save(jail);
-	return ledger_record_state(jail, JAIL_STATE_STOPPED, "stopped", jail->ticket.peer.uid, 0);
+	return recording_put_state(jail, JAIL_STATE_STOPPED, "stopped", jail->ticket.peer.uid, 0);
 }
 
 static const struct sequence_step life_steps[] = {
@@ -199,7 +199,7 @@ void life_broker_gone(struct jail *jail)
 	if (jail->init == 0)
 		return;
 	log_error("The broker of %s ended; the model can open no new endpoint.", jail->name);
-	ledger_record_gap(jail, LEDGER_GAP_BROKER, 0, 1);
+	recording_put_gap(jail, LEDGER_GAP_BROKER, 0, 1);
 }
 
 void life_lost_events(struct jail *jail)

@@ -145,9 +145,9 @@ static int main_start(struct warden *warden)
 	if (r == 0)
 		r = privileges_bound();
 	if (r == 0)
-		r = ledger_start_recorder(warden);
+		r = recording_start(warden);
 	if (r == 0)
-		r = ledger_start_timer(warden);
+		r = recording_start_timer(warden);
 	if (r >= 0)
 		r = sd_event_add_post(warden->event, &started, main_on_started, warden);
 	return r < 0 ? r : 0;

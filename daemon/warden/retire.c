@@ -45,7 +45,7 @@ static int retire_record_fact(struct jail *jail, enum evidence_fact_id id, bool 
 				      .value = value };
 
 	(void)snprintf(fact.detail, sizeof(fact.detail), "%s", detail);
-	return ledger_record_fact(jail, &fact);
+	return recording_put_fact(jail, &fact);
 }
 
 /* ---- drain ---- */
@@ -119,8 +119,8 @@ static int retire_step_count(struct jail *jail)
 {
 	if (!jail->cgroup[0] || access(jail->cgroup, F_OK) < 0)
 		return 0;
-	ledger_check_losses(jail->warden);
-	return ledger_record_counters(jail);
+	recording_check_losses(jail->warden);
+	return recording_put_counters(jail);
 }
 
 static int retire_step_kill(struct jail *jail)
@@ -210,7 +210,7 @@ void retire_message(struct jail *jail, const union message_buffer *buf)
 		    (jail->facts_seen & (1U << swept->fact.fact)))
 			return;
 		jail->facts_seen |= 1U << swept->fact.fact;
-		if (ledger_record_fact(jail, &swept->fact) < 0)
+		if (recording_put_fact(jail, &swept->fact) < 0)
 			sequence_fail(jail);
 		return;
 	}
@@ -257,7 +257,7 @@ static int retire_step_judge(struct jail *jail)
 	int r = retire_record_own_facts(jail);
 
 	if (r == 0)
-		r = ledger_record_retire(jail);
+		r = recording_put_retire(jail);
 	if (r < 0)
 		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
 					"The facts of %s's retirement could not be recorded (%s); no "
@@ -335,6 +335,6 @@ void retire_begin(struct jail *jail, const struct ticket *ticket)
 {
 	jail->ticket = *ticket;
 	jail->narrate = true;
-	(void)ledger_record_state(jail, JAIL_STATE_RETIRING, "retirement asked for", ticket->peer.uid, 0);
+	(void)recording_put_state(jail, JAIL_STATE_RETIRING, "retirement asked for", ticket->peer.uid, 0);
 	sequence_start(jail, retire_steps, ARRAY_SIZE(retire_steps), retire_finished);
 }

@@ -23,7 +23,6 @@
 #include "cgroup.h"
 #include "cleanup.h"
 #include "paths.h"
-#include "planes.h"
 #include "warden.h"
 
 #define SETUP_KILL_MS 5000

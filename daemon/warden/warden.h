@@ -178,20 +178,20 @@ void control_reply(struct warden *warden, __u64 id, enum custody_exit exit_code,
 void control_step(struct warden *warden, __u64 id, __u32 step, __u32 steps, const char *text);
 int control_start_front(struct warden *warden);
 
-/* ---- ledger.c: the recorder and what it is told ---- */
-int ledger_start_recorder(struct warden *warden);
-void ledger_recorder_gone(struct warden *warden);
-int ledger_record_launch(struct jail *jail, __u64 id);
-int ledger_record_state(struct jail *jail, enum jail_state state, const char *why, __u32 uid,
+/* ---- recording.c: the recorder and what it is told ---- */
+int recording_start(struct warden *warden);
+void recording_gone(struct warden *warden);
+int recording_put_launch(struct jail *jail, __u64 id);
+int recording_put_state(struct jail *jail, enum jail_state state, const char *why, __u32 uid,
 			__u64 id);
-int ledger_record_counters(struct jail *jail);
-int ledger_record_fact(struct jail *jail, const struct evidence_fact *fact);
-int ledger_record_retire(struct jail *jail);
-void ledger_record_broker_event(struct jail *jail, const struct broker_event *said);
-void ledger_record_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 lost, __u64 total);
-void ledger_check_losses(struct warden *warden);	/* also called before facts are taken */
-int ledger_start_timer(struct warden *warden);
-int ledger_recorder_runs(struct warden *warden, const struct recorder_running *running);
+int recording_put_counters(struct jail *jail);
+int recording_put_fact(struct jail *jail, const struct evidence_fact *fact);
+int recording_put_retire(struct jail *jail);
+void recording_put_broker_event(struct jail *jail, const struct broker_event *said);
+void recording_put_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 lost, __u64 total);
+void recording_check_losses(struct warden *warden);	/* also called before facts are taken */
+int recording_start_timer(struct warden *warden);
+int recording_runs(struct warden *warden, const struct recorder_running *running);
 
 /* ---- state.c: what a restarted custodyd needs ---- */
 int state_save(struct jail *jail);

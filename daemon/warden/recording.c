@@ -22,12 +22,12 @@
 #include "plan.h"
 #include "sequence.h"
 
-#define LEDGER_SEND_MS 5000
-#define LEDGER_FSYNC_MS 1000
-#define LEDGER_TIMER_US 1000000
+#define RECORDING_SEND_MS 5000
+#define RECORDING_FSYNC_MS 1000
+#define RECORDING_TIMER_US 1000000
 
 /* Opens the signing key; the recorder fills it at its first start. */
-static int ledger_open_key(struct warden *warden)
+static int recording_open_key(struct warden *warden)
 {
 	char path[CUSTODY_PATH_SIZE * 2];
 	int fd;
@@ -38,12 +38,12 @@ static int ledger_open_key(struct warden *warden)
 	return fd < 0 ? -errno : fd;
 }
 
-int ledger_start_recorder(struct warden *warden)
+int recording_start(struct warden *warden)
 {
-	struct recorder_setup setup = { .fsync_ms = LEDGER_FSYNC_MS };
+	struct recorder_setup setup = { .fsync_ms = RECORDING_FSYNC_MS };
 	cleanup_fd int dir = setup_open_directory(warden, PATHS_LEDGER);
 	cleanup_fd int evidence = setup_open_directory(warden, PATHS_EVIDENCE);
-	cleanup_fd int key = ledger_open_key(warden);
+	cleanup_fd int key = recording_open_key(warden);
 	char host[40] = "host";
 	int fds[4] = { policy_ring_fd(warden->policy), dir, key, evidence };
 	int r;
@@ -65,7 +65,7 @@ int ledger_start_recorder(struct warden *warden)
 }
 
 /* Models whose profile says so are stopped or frozen while nobody records. */
-void ledger_recorder_gone(struct warden *warden)
+void recording_gone(struct warden *warden)
 {
 	struct jail *next;
 
@@ -83,14 +83,14 @@ void ledger_recorder_gone(struct warden *warden)
 			j->frozen_by_loss = true;
 		life_lost_events(j);
 	}
-	if (ledger_start_recorder(warden) < 0) {
+	if (recording_start(warden) < 0) {
 		log_error("The recorder could not be started again; custodyd ends. The jails go on "
 			  "under the policy in the kernel.");
 		(void)sd_event_exit(warden->event, CUSTODY_EXIT_INTERNAL);
 	}
 }
 
-int ledger_recorder_runs(struct warden *warden, const struct recorder_running *running)
+int recording_runs(struct warden *warden, const struct recorder_running *running)
 {
 	warden->recorder_running = true;
 	warden->recorder.permit = MSG_BIT(MSG_RECORDED) | MSG_BIT(MSG_RETIRED) | MSG_BIT(MSG_REFUSED);
@@ -99,7 +99,7 @@ int ledger_recorder_runs(struct warden *warden, const struct recorder_running *r
 			    (unsigned long long)running->torn_bytes);
 	for (struct jail *j = warden->jails; j; j = j->next) {
 		if (j->recorder_gap)
-			ledger_record_gap(j, LEDGER_GAP_RECORDER_DOWN, 0, 1);
+			recording_put_gap(j, LEDGER_GAP_RECORDER_DOWN, 0, 1);
 		j->recorder_gap = false;
 		if (j->frozen_by_loss && j->state == JAIL_STATE_FROZEN)
 			(void)life_freeze(j, false, "the recorder is back", ~0U);
@@ -111,7 +111,7 @@ int ledger_recorder_runs(struct warden *warden, const struct recorder_running *r
 }
 
 /* Sends to the recorder; waits for room when `must`. */
-static int ledger_send(struct warden *warden, __u32 type, __u64 id, void *body, size_t size, bool must)
+static int recording_send(struct warden *warden, __u32 type, __u64 id, void *body, size_t size, bool must)
 {
 	struct pollfd p = { .fd = warden->recorder.channel, .events = POLLOUT };
 	int r;
@@ -121,12 +121,12 @@ static int ledger_send(struct warden *warden, __u32 type, __u64 id, void *body, 
 	r = message_send(p.fd, ROLE_WARDEN, type, id, body, size, NULL, 0);
 	if (r != -EAGAIN || !must)
 		return r;
-	if (poll(&p, 1, LEDGER_SEND_MS) <= 0)
+	if (poll(&p, 1, RECORDING_SEND_MS) <= 0)
 		return -ETIMEDOUT;
 	return message_send(p.fd, ROLE_WARDEN, type, id, body, size, NULL, 0);
 }
 
-int ledger_record_launch(struct jail *jail, __u64 id)
+int recording_put_launch(struct jail *jail, __u64 id)
 {
 	struct record_launch record = { 0 };
 	struct ledger_launch *launch = &record.launch;
@@ -144,10 +144,10 @@ int ledger_record_launch(struct jail *jail, __u64 id)
 	memcpy(launch->ns_inode, jail->ns_inode, sizeof(launch->ns_inode));
 	launch->pid = (__u32)jail->init;
 	launch->requester_uid = jail->ticket.peer.uid;
-	return ledger_send(jail->warden, MSG_RECORD_LAUNCH, id, &record, sizeof(record), true);
+	return recording_send(jail->warden, MSG_RECORD_LAUNCH, id, &record, sizeof(record), true);
 }
 
-int ledger_record_state(struct jail *jail, enum jail_state state, const char *why, __u32 uid, __u64 id)
+int recording_put_state(struct jail *jail, enum jail_state state, const char *why, __u32 uid, __u64 id)
 {
 	struct record_state record = {
 		.state = { .jail_id = jail->id, .state = state, .status = jail->wait_status,
@@ -155,44 +155,44 @@ int ledger_record_state(struct jail *jail, enum jail_state state, const char *wh
 	};
 
 	(void)snprintf(record.state.why, sizeof(record.state.why), "%s", why);
-	return ledger_send(jail->warden, MSG_RECORD_STATE, id, &record, sizeof(record), true);
+	return recording_send(jail->warden, MSG_RECORD_STATE, id, &record, sizeof(record), true);
 }
 
-struct ledger_counter_context {
+struct recording_counter_context {
 	struct warden *warden;
 	int error;
 };
 
-static void ledger_on_counter(const struct policy_counter_key *key,
+static void recording_on_counter(const struct policy_counter_key *key,
 			      const struct policy_counter *counter, void *data)
 {
-	struct ledger_counter_context *context = data;
+	struct recording_counter_context *context = data;
 	struct record_counter record = { .counter = { .key = *key, .counter = *counter } };
 	int r;
 
 	if (!counter->allowed && !counter->denied && !counter->bytes && !counter->lost)
 		return;
-	r = ledger_send(context->warden, MSG_RECORD_COUNTER, 0, &record, sizeof(record), true);
+	r = recording_send(context->warden, MSG_RECORD_COUNTER, 0, &record, sizeof(record), true);
 	if (r < 0)
 		context->error = r;
 }
 
-int ledger_record_counters(struct jail *jail)
+int recording_put_counters(struct jail *jail)
 {
-	struct ledger_counter_context context = { .warden = jail->warden };
-	int r = policy_read_counters(jail->warden->policy, jail->id, ledger_on_counter, &context);
+	struct recording_counter_context context = { .warden = jail->warden };
+	int r = policy_read_counters(jail->warden->policy, jail->id, recording_on_counter, &context);
 
 	return r < 0 ? r : context.error;
 }
 
-int ledger_record_fact(struct jail *jail, const struct evidence_fact *fact)
+int recording_put_fact(struct jail *jail, const struct evidence_fact *fact)
 {
 	struct record_fact record = { .fact = { .jail_id = jail->id, .fact = *fact } };
 
-	return ledger_send(jail->warden, MSG_RECORD_FACT, 0, &record, sizeof(record), true);
+	return recording_send(jail->warden, MSG_RECORD_FACT, 0, &record, sizeof(record), true);
 }
 
-static bool ledger_swap_is_on(void)
+static bool recording_swap_is_on(void)
 {
 	cleanup_fd int fd = open("/proc/swaps", O_RDONLY | O_CLOEXEC);
 	char text[512];
@@ -207,7 +207,7 @@ static bool ledger_swap_is_on(void)
 	return lines > 1;	/* the first line is the heading */
 }
 
-int ledger_record_retire(struct jail *jail)
+int recording_put_retire(struct jail *jail)
 {
 	struct record_retire record = { 0 };
 	struct ledger_retire *retire = &record.retire;
@@ -220,28 +220,28 @@ int ledger_record_retire(struct jail *jail)
 	retire->drained_ns = jail->drained_ns;
 	retire->erase = EVIDENCE_ERASE_NOTHING;
 	if (jail->scratch_dev)
-		retire->erase = !jail->scratch_noswap && ledger_swap_is_on() ? EVIDENCE_ERASE_SWAPPABLE
+		retire->erase = !jail->scratch_noswap && recording_swap_is_on() ? EVIDENCE_ERASE_SWAPPABLE
 									    : EVIDENCE_ERASE_MEMORY;
 	(void)snprintf(retire->name, sizeof(retire->name), "%s", jail->name);
 	(void)snprintf(retire->profile, sizeof(retire->profile), "%s", jail->profile);
 	memcpy(retire->profile_digest, jail->plan->profile_digest, CUSTODY_DIGEST_SIZE);
 	memcpy(retire->plan_digest, jail->plan_digest, CUSTODY_DIGEST_SIZE);
-	return ledger_send(jail->warden, MSG_RECORD_RETIRE, jail->id, &record, sizeof(record), true);
+	return recording_send(jail->warden, MSG_RECORD_RETIRE, jail->id, &record, sizeof(record), true);
 }
 
-void ledger_record_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 lost, __u64 total)
+void recording_put_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 lost, __u64 total)
 {
 	struct record_gap record = {
 		.gap = { .jail_id = jail->id, .cause = cause, .lost = lost, .total = total },
 	};
 
 	jail->gaps++;
-	if (ledger_send(jail->warden, MSG_RECORD_GAP, 0, &record, sizeof(record), true) < 0)
+	if (recording_send(jail->warden, MSG_RECORD_GAP, 0, &record, sizeof(record), true) < 0)
 		log_error("A gap in the events of %s could not be recorded.", jail->name);
 }
 
 /* The broker runs as another uid and may be lying about whose event it is; it is this jail's. */
-void ledger_record_broker_event(struct jail *jail, const struct broker_event *said)
+void recording_put_broker_event(struct jail *jail, const struct broker_event *said)
 {
 	struct record_event record = { .event = said->event };
 	int r;
@@ -253,37 +253,37 @@ void ledger_record_broker_event(struct jail *jail, const struct broker_event *sa
 	record.event.cgroup_id = jail->cgroup_model;
 	record.event.path_len = 0;
 	memset(record.event.path, 0, sizeof(record.event.path));
-	r = ledger_send(jail->warden, MSG_RECORD_EVENT, 0, &record, sizeof(record), false);
+	r = recording_send(jail->warden, MSG_RECORD_EVENT, 0, &record, sizeof(record), false);
 	if (r < 0)
 		jail->broker_unsent++;
 	if (said->lost > jail->broker_lost)
 		jail->broker_lost = said->lost;
 }
 
-static void ledger_add_lost(const struct policy_counter_key *key,
+static void recording_add_lost(const struct policy_counter_key *key,
 			    const struct policy_counter *counter, void *data)
 {
 	(void)key;
 	*(__u64 *)data += counter->lost;
 }
 
-static void ledger_check_jail(struct jail *jail)
+static void recording_check_jail(struct jail *jail)
 {
 	__u64 lost = 0;
 
-	if (policy_read_counters(jail->warden->policy, jail->id, ledger_add_lost, &lost) < 0)
+	if (policy_read_counters(jail->warden->policy, jail->id, recording_add_lost, &lost) < 0)
 		return;
 	lost += jail->broker_lost + jail->broker_unsent;
 	if (lost <= jail->lost_told)
 		return;
-	ledger_record_gap(jail, LEDGER_GAP_RING_FULL, lost - jail->lost_told, lost);
+	recording_put_gap(jail, LEDGER_GAP_RING_FULL, lost - jail->lost_told, lost);
 	jail->lost_told = lost;
 	(void)state_save(jail);
 	life_lost_events(jail);
 }
 
 /* Helper failures belong to no jail that is known: they go to the ledger under jail 0. */
-static void ledger_check_errors(struct warden *warden)
+static void recording_check_errors(struct warden *warden)
 {
 	__u64 now[_POLICY_ERROR_MAX];
 
@@ -297,24 +297,24 @@ static void ledger_check_errors(struct warden *warden)
 
 		if (now[site] == warden->helper_errors[site])
 			continue;
-		if (ledger_send(warden, MSG_RECORD_GAP, 0, &record, sizeof(record), true) == 0)
+		if (recording_send(warden, MSG_RECORD_GAP, 0, &record, sizeof(record), true) == 0)
 			warden->helper_errors[site] = now[site];
 	}
 }
 
-void ledger_check_losses(struct warden *warden)
+void recording_check_losses(struct warden *warden)
 {
 	struct jail *next;
 
 	for (struct jail *j = warden->jails; j; j = next) {
 		next = j->next;
 		if (jails_is_alive(j) && j->cgroup_model)
-			ledger_check_jail(j);
+			recording_check_jail(j);
 	}
-	ledger_check_errors(warden);
+	recording_check_errors(warden);
 }
 
-static bool ledger_is_known_child(const struct warden *warden, pid_t pid)
+static bool recording_is_known_child(const struct warden *warden, pid_t pid)
 {
 	if (pid == warden->front.pid || pid == warden->recorder.pid)
 		return true;
@@ -327,31 +327,31 @@ static bool ledger_is_known_child(const struct warden *warden, pid_t pid)
 }
 
 /* custodyd is the subreaper: what a jail that failed to start left behind ends here. */
-static void ledger_reap_orphans(struct warden *warden)
+static void recording_reap_orphans(struct warden *warden)
 {
 	siginfo_t info = { 0 };
 
 	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
-		if (ledger_is_known_child(warden, info.si_pid))
+		if (recording_is_known_child(warden, info.si_pid))
 			return;
 		(void)waitpid(info.si_pid, NULL, WNOHANG);
 		info.si_pid = 0;
 	}
 }
 
-static int ledger_on_timer(sd_event_source *source, uint64_t usec, void *data)
+static int recording_on_timer(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct warden *warden = data;
 
 	if (warden->recorder_running)
-		ledger_check_losses(warden);
-	ledger_reap_orphans(warden);
-	(void)sd_event_source_set_time(source, usec + LEDGER_TIMER_US);
+		recording_check_losses(warden);
+	recording_reap_orphans(warden);
+	(void)sd_event_source_set_time(source, usec + RECORDING_TIMER_US);
 	return sd_event_source_set_enabled(source, SD_EVENT_ON);
 }
 
-int ledger_start_timer(struct warden *warden)
+int recording_start_timer(struct warden *warden)
 {
 	return sd_event_add_time_relative(warden->event, &warden->loss_timer, CLOCK_MONOTONIC,
-					  LEDGER_TIMER_US, 10000, ledger_on_timer, warden);
+					  RECORDING_TIMER_US, 10000, recording_on_timer, warden);
 }
