@@ -49,7 +49,7 @@ else
 $(error custody is built for x86_64 and aarch64, not for $(ARCH))
 endif
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
-CPPFLAGS += -D_GNU_SOURCE -DCUSTODY_VERSION='"$(VERSION)"' -Iinclude -Idaemon/lib -I$(B)/gen
+CPPFLAGS += -D_GNU_SOURCE -DCUSTODY_VERSION='"$(VERSION)"' -Iinclude -Idaemon/lib -I$(B)/gen -isystem /usr/include/libnl3
 CFLAGS += -std=gnu17 -O2 -g $(WARN) $(HARDEN) -ffunction-sections -fdata-sections
 LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections,--as-needed
 LDLIBS := -lbpf -lseccomp -lcap -lnl-idiag-3 -lnl-route-3 -lnl-genl-3 -lnl-3 -linih -ljansson -lcrypto \
@@ -84,7 +84,7 @@ $(B)/bpf/%.o: bpf/%.bpf.c
 		-D__TARGET_ARCH_$(BPF_ARCH) -Iinclude -I/usr/include/$(ARCH)-linux-gnu -MMD -MP -c $< -o $@
 
 # maps.o first: libbpf 1.1 gives maps a wrong offset when a use comes before the definition.
-$(B)/bpf/custody.linked: $(filter %/maps.o,$(BPF_OBJ)) $(BPF_OBJ)
+$(B)/bpf/custody.linked: $(B)/bpf/maps.o $(filter-out $(B)/bpf/maps.o,$(BPF_OBJ))
 	$(call say,BPFLINK,$@)
 	$(Q)$(BPFTOOL) gen object $@ $^
 
