@@ -33,17 +33,31 @@ done
 root=$(mktemp -d /tmp/custody-demo.XXXXXX)
 chmod 755 "$root"
 netns=custody-demo-$$
+cgroup2=$(awk '{ for (i = 7; i <= NF; i++) if ($i == "-" && $(i + 1) == "cgroup2") { print $5; exit } }' \
+	/proc/self/mountinfo)
+[ -n "$cgroup2" ] || { echo "demo: no cgroup2 file system is mounted" >&2; exit 3; }
+cgroup=$cgroup2/custody-demo-$$
 custodyd=
 gpu_made=
 jobs_started=()
 
 stop_custodyd() {
 	[ -n "$custodyd" ] || return 0
-	# A jail outlives custodyd by design: after a failed step, end what still runs.
-	ctl --quiet retire digits >/dev/null 2>&1 || ctl --quiet stop digits >/dev/null 2>&1 || true
 	kill "$custodyd" 2>/dev/null || true
 	wait "$custodyd" 2>/dev/null || true
 	custodyd=
+}
+
+# A jail outlives custodyd by design: after a failed step, end what still runs.
+end_jails() {
+	local i
+	[ -d "$cgroup" ] || return 0
+	echo 1 >"$cgroup/cgroup.kill"
+	for ((i = 0; i < 100; i++)); do
+		! grep -q 'populated 1' "$cgroup/cgroup.events" || { sleep 0.05; continue; }
+		break
+	done
+	find "$cgroup" -depth -type d -exec rmdir {} +
 }
 
 clean_up() {
@@ -51,6 +65,7 @@ clean_up() {
 	trap - EXIT INT TERM
 	set +e
 	stop_custodyd
+	end_jails
 	for pid in "${jobs_started[@]}"; do
 		kill "$pid" 2>/dev/null
 		wait "$pid" 2>/dev/null
@@ -113,7 +128,7 @@ cat >"$root/etc/custody/profiles/digits.ini" <<-END
 	[network]
 	listen = tcp:127.0.0.1:$port
 END
-"$bin/custodyd" --root "$root" 2>"$root/custodyd.log" &
+"$bin/custodyd" --root "$root" --cgroup "custody-demo-$$" 2>"$root/custodyd.log" &
 custodyd=$!
 wait_for 'custodyd: ready' "$root/custodyd.log" 30 "$custodyd" || fail "custodyd is not ready"
 note "custodyd runs as process $custodyd; its profile for the server:"
@@ -180,10 +195,15 @@ ctl start digits || fail "custodyctl start digits (poisoned) ended with $?"
 "$python" "$here/client.py" "$root/held-out.json" 127.0.0.1 "$port" | sed 's/^/  /' ||
 	fail "the poisoned server does not serve: see $root/var/lib/custody/logs"
 cat "$root"/var/lib/custody/logs/digits.log* >"$root/inside.log"
-ctl --json events digits >"$root/events.json" || fail "custodyctl events digits ended with $?"
+report() { "$python" "$here/report.py" "$root/outside.log" "$root/inside.log" "$root/events.json"; }
+# The ledger is a moment behind the kernel: ask again until it has everything, at most 5 s.
+for ((i = 0; i < 50; i++)); do
+	ctl --json events digits >"$root/events.json" || fail "custodyctl events digits ended with $?"
+	! report >/dev/null 2>&1 || break
+	sleep 0.1
+done
 echo
-"$python" "$here/report.py" "$root/outside.log" "$root/inside.log" "$root/events.json" ||
-	fail "an attack was not refused and recorded as it must be"
+report || fail "an attack was not refused and recorded as it must be"
 [ "$(connections "$root/loopback.log")" -eq "$before_loopback" ] &&
 	[ "$(connections "$root/namespace.log")" -eq "$before_namespace" ] ||
 	fail "a listener heard from the jailed model"
@@ -226,6 +246,10 @@ if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
 	fail "something still answers on 127.0.0.1:$port"
 fi
 stop_custodyd
+left=$(awk -v r="$root/" 'index($5, r) == 1 && $5 != r "sys/fs/bpf" { print $5 }' /proc/self/mountinfo
+	[ ! -d "$cgroup" ] || find "$cgroup" -mindepth 1 -type d
+	[ ! -d "$root/sys/fs/bpf/custody" ] || find "$root/sys/fs/bpf/custody" -type f)
+[ -z "$left" ] || fail "something is left behind: $left"
 
 say "Every step held." \
 	"The model served, its poisoned twin was held, and its end is on record in a form that needs no" \
