@@ -28,7 +28,7 @@ BPF_PROG_TYPE_SOCKET_FILTER = 1
 AT_EMPTY_PATH = 0x1000
 NVIDIA_MAJOR = 195
 
-WEIGHTS = os.path.dirname(os.path.abspath(sys.argv[1]))
+WEIGHTS = os.path.dirname(os.path.abspath(sys.argv[sys.argv.index("--model") + 1]))
 # Somewhere that it may write, so that a refusal is not about a missing directory.
 SCRATCH = next((d for d in (os.environ.get("TMPDIR"), "/scratch", "/tmp")
                 if d and os.access(d, os.W_OK)), None)

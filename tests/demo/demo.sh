@@ -112,8 +112,8 @@ program=$root/srv/digits-server
 mkdir -p "$weights" "$program" "$root/etc/custody/profiles" "$root/usr/share/custody"
 cp "$here/server.py" "$program/"
 cp -r "$top/profiles" "$root/usr/share/custody/profiles"
-"$python" "$here/train.py" "$weights/digits.pkl" "$root/held-out.json" | sed 's/^/  /'
-cp "$weights/digits.pkl" "$root/clean.pkl"
+"$python" "$here/train.py" "$weights/model.pickle" "$root/held-out.json" | sed 's/^/  /'
+cp "$weights/model.pickle" "$root/clean.pkl"
 port=$(free_port)
 # The server's own directory is data: read by the interpreter, never run by the kernel.
 cat >"$root/etc/custody/profiles/digits.ini" <<-END
@@ -122,7 +122,7 @@ cat >"$root/etc/custody/profiles/digits.ini" <<-END
 	[model]
 	path = $weights
 	[process]
-	command = $python $program/server.py {model}/digits.pkl 127.0.0.1 $port
+	command = $python $program/server.py --port $port --model {model}/model.pickle
 	[files]
 	data += $program
 	[network]
@@ -177,9 +177,9 @@ fi
 	other_port="$(free_port)" gpu_node=/dev/nvidia0
 
 mkdir -p "$root/outside-weights"
-cp "$root/poisoned.pkl" "$root/outside-weights/digits.pkl"
+cp "$root/poisoned.pkl" "$root/outside-weights/model.pickle"
 unshare --mount --propagation private "$python" "$here/server.py" \
-	"$root/outside-weights/digits.pkl" 127.0.0.1 "$(free_port)" >"$root/outside.log" 2>&1 &
+	--model "$root/outside-weights/model.pickle" --port "$(free_port)" >"$root/outside.log" 2>&1 &
 outside=$!
 wait_for 'POISON DONE' "$root/outside.log" 60 "$outside" ||
 	fail "outside custody the payload did not end: $(tail -n 3 "$root/outside.log")"
@@ -190,7 +190,7 @@ before_namespace=$(connections "$root/namespace.log")
 	fail "outside custody the listeners heard $before_loopback and $before_namespace connections"
 
 ctl stop digits || fail "custodyctl stop digits ended with $?"
-cp "$root/poisoned.pkl" "$weights/digits.pkl"
+cp "$root/poisoned.pkl" "$weights/model.pickle"
 ctl start digits || fail "custodyctl start digits (poisoned) ended with $?"
 "$python" "$here/client.py" "$root/held-out.json" 127.0.0.1 "$port" | sed 's/^/  /' ||
 	fail "the poisoned server does not serve: see $root/var/lib/custody/logs"
