@@ -152,6 +152,7 @@ static int inspect_print_settings(const struct inspect *inspect, struct settings
 	return 0;
 }
 
+/* file is the open FILE, or the negative errno of opening it; not used for a NAME. */
 static void inspect_load(const struct inspect *inspect, int file, struct source *source,
 			 struct profile *profile, struct problems *problems)
 {
@@ -165,10 +166,10 @@ static void inspect_load(const struct inspect *inspect, int file, struct source 
 		profile_load(&from, inspect->what, profile, problems);
 		return;
 	}
-	r = source_read_fd(file, &text, &size);
+	r = file < 0 ? file : source_read_fd(file, &text, &size);
 	if (r < 0)
-		problems_error(problems, place, "cannot be read: %s; it must be a regular file of at most "
-			       "64 KiB", strerror(-r));
+		problems_error(problems, place, "cannot be read: %s; name a regular file of at most 64 "
+			       "KiB, or a profile without / and .ini", strerror(-r));
 	else
 		profile_load_text(&from, inspect->what, text, size, profile, problems);
 }
@@ -188,8 +189,8 @@ static void inspect_plan(const struct inspect *inspect, const struct settings *s
 		build_plan(settings, &request, plan, problems);
 	else
 		problems_error(problems, ((struct place){ 0 }), "out of memory");
-	if (problems_none(problems))
-		profile_check_support(settings, problems);
+	profile_check_support(settings, problems);
+	problems_sort(problems);
 }
 
 static int inspect_run(const struct inspect *inspect, int file, struct source *source)
@@ -199,6 +200,7 @@ static int inspect_run(const struct inspect *inspect, int file, struct source *s
 	int r = 0;
 
 	inspect_load(inspect, file, source, &profile, &problems);
+	problems_sort(&problems);
 	if (problems_none(&problems) && !inspect->show)
 		inspect_plan(inspect, &profile.settings, &problems);
 	for (size_t i = 0; i < problems.n; i++)
@@ -254,11 +256,8 @@ int inspect_profile(int argc, char **argv)
 	}
 	if (inspect_is_file(inspect.what)) {
 		file = open(inspect.what, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-		if (file < 0) {
-			(void)fprintf(stderr, "%s: %s; name a file, or a profile without a /\n",
-				      inspect.what, strerror(errno));
-			return CUSTODY_EXIT_USAGE;
-		}
+		if (file < 0)
+			file = -errno;
 	}
 	r = inspect_open_directories(&inspect, &source);
 	if (r == 0 && EVP_Digest("", 0, (unsigned char[EVP_MAX_MD_SIZE]){ 0 }, NULL, EVP_sha256(),

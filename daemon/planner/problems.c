@@ -52,6 +52,23 @@ const struct problem *problems_first(const struct problems *problems)
 	return problems->n > 0 ? &problems->list[0] : NULL;
 }
 
+static int problems_compare(const void *a, const void *b)
+{
+	const struct problem *x = a;
+	const struct problem *y = b;
+	int r = strcmp(x->file, y->file);
+
+	if (r == 0 && x->line != y->line)
+		r = x->line < y->line ? -1 : 1;
+	return r != 0 ? r : strcmp(x->text, y->text);
+}
+
+void problems_sort(struct problems *problems)
+{
+	if (problems->n > 1)
+		qsort(problems->list, problems->n, sizeof(*problems->list), problems_compare);
+}
+
 void problems_clear(struct problems *problems)
 {
 	free(problems->list);

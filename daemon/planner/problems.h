@@ -50,6 +50,9 @@ enum custody_exit problems_exit(const struct problems *problems);
 /* The most important one, the first of its kind; NULL when none was kept. */
 const struct problem *problems_first(const struct problems *problems);
 
+/* By file, then line; what is about no line comes first. Stable order for people. */
+void problems_sort(struct problems *problems);
+
 void problems_clear(struct problems *problems);
 #define cleanup_problems __attribute__((cleanup(problems_clear)))
 

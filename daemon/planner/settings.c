@@ -62,6 +62,11 @@ void settings_explain_unknown(const char *section, const char *key, char *ret, s
 	size_t best = 4;
 	char text[64];
 
+	if (section[0] == '\0') {
+		words_escape(key, text, sizeof(text));
+		(void)snprintf(ret, size, "the key %s stands before the first [section]", text);
+		return;
+	}
 	if (!settings_is_section(section)) {
 		settings_explain_section(section, ret, size);
 		return;
