@@ -92,7 +92,7 @@ int retirement_print(const struct retirement *retirement, const char *origin, ch
 		     size_t *ret_n);
 
 /* "2026-01-31T12:00:00.123456789Z" */
-#define RETIREMENT_TIME_SIZE 40
+#define RETIREMENT_TIME_SIZE 96
 char *retirement_print_time(__u64 time_ns, char ret[RETIREMENT_TIME_SIZE]);
 
 #endif
