@@ -49,7 +49,10 @@ static const struct {
 	{ "/proc/timer_list", PROCFS_EMPTY_FILE },
 };
 
-/* Detached mount of an empty file or directory, which is made in the new root for the moment. */
+/*
+ * Detached mount of an empty file or directory, which is made in the new root for the moment.
+ * The file's mode is 0, so that opening it is a denial that shows, not an empty answer.
+ */
 static int procfs_clone_mask(int root, bool directory, int *ret_fd)
 {
 	cleanup_fd int fd = -1;
@@ -58,7 +61,7 @@ static int procfs_clone_mask(int root, bool directory, int *ret_fd)
 	if (directory)
 		r = mkdirat(root, PROCFS_MASK, 0555) < 0 ? -errno : 0;
 	else
-		r = mount_write_file(root, PROCFS_MASK, "");
+		r = mknodat(root, PROCFS_MASK, S_IFREG, 0) < 0 ? -errno : 0;
 	if (r == 0)
 		r = mount_open_path(root, PROCFS_MASK, false, &fd);
 	return r == 0 ? mount_clone_path(fd, ret_fd) : r;
