@@ -18,7 +18,6 @@ build=(
 demo=(python3 python3-sklearn iproute2 util-linux procps)
 check=(
 	libclang-rt-14-dev libcmocka-dev shellcheck man-db groff-base nodejs openssl bubblewrap
-	ca-certificates
 )
 
 missing_of() {

@@ -129,6 +129,15 @@ int confine_drop_privileges(uid_t uid, gid_t gid, __u64 keep)
 	return confine_prove_privileges(uid, gid, keep);
 }
 
+int confine_drop_kept(uid_t uid, gid_t gid)
+{
+	int r = confine_bound_capabilities(0);
+
+	if (r == 0)
+		r = confine_set_capabilities(0);
+	return r == 0 ? confine_prove_privileges(uid, gid, 0) : r;
+}
+
 int confine_find_landlock_abi(void)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);

@@ -30,6 +30,12 @@ int confine_set_basics(void);
  */
 int confine_drop_privileges(uid_t uid, gid_t gid, __u64 keep);
 
+/*
+ * Gives up what confine_drop_privileges() kept (CAP_SETPCAP among it), after the caller has used
+ * it; the ids stay. Works with locked securebits. Reads back; 0, -EPERM or -errno.
+ */
+int confine_drop_kept(uid_t uid, gid_t gid);
+
 /* One allowed file system hierarchy: an open directory or file and Landlock access bits. */
 struct confine_path {
 	int fd;

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the poisoned model file does when it is loaded. poison.py puts this text into the pickle.
 
-It runs inside whatever process unpickles it. `settings` (a dict) is in its globals: where the
-weights are, which process and which listeners to look for. Each attack undoes what it did where
+It runs inside whatever process unpickles it. `settings` (a dict) is in its globals: which process
+and which listeners to look for. Each attack undoes what it did where
 it is allowed, so that it can be run outside custody first, to show that it works.
 
 Prints one JSON line for each attack: {"attack", "call", "errno" (null: it worked), "detail"}.
@@ -15,7 +15,7 @@ import os
 import platform
 import socket
 import struct
-import tempfile
+import sys
 
 CALLS = {
     "x86_64": {"ptrace": 101, "mount": 165, "umount2": 166, "unshare": 272, "bpf": 321, "execveat": 322},
@@ -27,6 +27,11 @@ BPF_PROG_LOAD = 5
 BPF_PROG_TYPE_SOCKET_FILTER = 1
 AT_EMPTY_PATH = 0x1000
 NVIDIA_MAJOR = 195
+
+WEIGHTS = os.path.dirname(os.path.abspath(sys.argv[sys.argv.index("--model") + 1]))
+# Somewhere that it may write, so that a refusal is not about a missing directory.
+SCRATCH = next((d for d in (os.environ.get("TMPDIR"), "/scratch", "/tmp")
+                if d and os.access(d, os.W_OK)), None)
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -81,7 +86,7 @@ def list_processes():
 
 
 def write_weights():
-    path = os.path.join(settings["weights"], "planted")
+    path = os.path.join(WEIGHTS, "planted")
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     os.unlink(path)
     return "planted a file"
@@ -134,17 +139,18 @@ def open_gpu():
 
 
 def make_gpu_node():
-    path = os.path.join(tempfile.mkdtemp(), "gpu")
-    try:
-        os.mknod(path, 0o020600, os.makedev(NVIDIA_MAJOR, 0))
-        os.unlink(path)
-    finally:
-        os.rmdir(os.path.dirname(path))
+    path = os.path.join(SCRATCH, "gpu-%d" % os.getpid())
+    os.mknod(path, 0o020600, os.makedev(NVIDIA_MAJOR, 0))
+    os.unlink(path)
     return "made one"
 
 
 def mount_something():
-    path = tempfile.mkdtemp()
+    path = os.path.join(SCRATCH, "mount-%d" % os.getpid())
+    try:
+        os.mkdir(path)
+    except OSError as error:
+        raise RuntimeError("no scratch: %s" % error) from error
     try:
         call("mount", b"tmpfs", path.encode(), b"tmpfs", 0, None)
         call("umount2", path.encode(), 0)
@@ -204,6 +210,9 @@ ATTACKS = (
 
 
 def run_attacks():
+    if SCRATCH is None:
+        print("POISON BROKEN: there is no directory that it may write", flush=True)
+        return
     for name, syscall, attack in ATTACKS:
         row = {"attack": name, "call": syscall, "errno": None, "detail": ""}
         try:

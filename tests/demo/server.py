@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small inference server: loads a pickled scikit-learn classifier and answers over HTTP.
 
-    server.py MODEL.pkl ADDRESS PORT
+    server.py --model FILE [--host ADDRESS] [--port PORT]
 
     GET /health       {"status": "ok"}
     POST /classify    a JSON array of 64 pixel values, 0 to 16  ->  {"digit": N}
@@ -10,9 +10,9 @@
 An ordinary server: it knows nothing of custody, and trusts the model file as such servers do.
 """
 
+import argparse
 import json
 import pickle
-import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 PIXELS = 64
@@ -57,13 +57,16 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main():
-    if len(sys.argv) != 4:
-        sys.exit(__doc__)
-    with open(sys.argv[1], "rb") as file:
+    parser = argparse.ArgumentParser(description="classifies digits over HTTP")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    options = parser.parse_args()
+    with open(options.model, "rb") as file:
         model = pickle.load(file)
-    server = ThreadingHTTPServer((sys.argv[2], int(sys.argv[3])), Handler)
+    server = ThreadingHTTPServer((options.host, options.port), Handler)
     server.model = model
-    print("serving %s on %s:%s" % (type(model).__name__, sys.argv[2], sys.argv[3]), flush=True)
+    print("serving %s on %s:%d" % (type(model).__name__, options.host, options.port), flush=True)
     server.serve_forever()
 
 

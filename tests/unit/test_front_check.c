@@ -67,7 +67,8 @@ static bool accepts_sized_run(const char *args, size_t size, __u32 args_len, __u
 
 static void test_names(void **state)
 {
-	static const char *const good[] = { "a", "0", "digits", "llama-3-8b", "a.b_c-d", "9..--__" };
+	static const char *const good[] = { "a", "0", "digits", "llama-3-8b", "a.b_c-d",
+					    "9..--__" };
 	static const char *const bad[] = { "", ".", "..", "-a", "_a", ".a", "A", "aB", "a/b", "/a",
 					   "a b", "a\n", "a\x7f", "\xc3\xa9", "a;b", "a*" };
 
@@ -108,7 +109,8 @@ static void test_verbs(void **state)
 
 static void test_models(void **state)
 {
-	static const char *const good[] = { "", "/a", "/srv/models/llama 3", "/a/..b/.c", "/a\xff" };
+	static const char *const good[] = { "", "/a", "/srv/models/llama 3", "/a/..b/.c",
+					    "/a\xff" };
 	static const char *const bad[] = { "/", "a", "./a", "//a", "/a/", "/a//b", "/.", "/..",
 					   "/a/.", "/a/../b", "/../a" };
 

@@ -228,7 +228,8 @@ static void test_fds_arrive_close_on_exec(void **state)
 
 	assert_int_equal(message_send(pair->a, ROLE_CONTROL, MSG_REQUEST_RUN, 1, &run, sizeof(run),
 				      streams, 3), 0);
-	assert_int_equal(message_recv(pair->b, ROLE_FRONT, ROLE_CONTROL, PERMIT_RUN, &buf, &fds), 0);
+	assert_int_equal(message_recv(pair->b, ROLE_FRONT, ROLE_CONTROL, PERMIT_RUN, &buf, &fds),
+			 0);
 	assert_int_equal(fds.n, 3);
 	for (unsigned int i = 0; i < 3; i++)
 		assert_int_equal(fcntl(fds.fd[i], F_GETFD), FD_CLOEXEC);

@@ -42,11 +42,12 @@ bool client_use_colour(FILE *out)
 	return isatty(fileno(out)) == 1;
 }
 
-const char *client_quote(const char *text)
+struct client_text client_quote(const char *text)
 {
-	static char quoted[ESCAPE_SIZE(CUSTODY_TEXT_SIZE)];
+	struct client_text quoted;
 
-	return escape_text(text, strlen(text), false, quoted, sizeof(quoted));
+	(void)escape_text(text, strlen(text), false, quoted.text, sizeof(quoted.text));
+	return quoted;
 }
 
 bool client_copy_text(char *field, size_t size, const char *text, const char *what)
@@ -66,8 +67,8 @@ bool client_copy_directory(char *field, size_t size, const char *path)
 	cleanup_ptr char *absolute = realpath(path, NULL);
 
 	if (!absolute) {
-		client_complain("The model directory %s cannot be used: %s.", client_quote(path),
-				strerror(errno));
+		client_complain("The model directory %s cannot be used: %s.",
+				client_quote(path).text, strerror(errno));
 		return false;
 	}
 	return client_copy_text(field, size, absolute, "model directory");
@@ -111,7 +112,7 @@ int client_parse_options(int argc, char **argv, const struct client_option *opti
 		option = client_find_option(options, n, argv[i]);
 		if (!option) {
 			client_complain("%s has no option %s. See custodyctl help %s.", argv[0],
-					client_quote(argv[i]), argv[0]);
+					client_quote(argv[i]).text, argv[0]);
 			return -1;
 		}
 		*option->value = client_take_value(argc, argv, &i, option->name);
@@ -128,9 +129,10 @@ int client_connect(const struct command_options *options, int *ret_fd)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	cleanup_fd int fd = -1;
 
-	if (paths_join(options->root, PATHS_SOCKET, address.sun_path, sizeof(address.sun_path)) < 0) {
-		client_complain("The root %s is too long: the path of a socket below it has at most "
-				"%zu characters.", client_quote(options->root),
+	if (paths_join(options->root, PATHS_SOCKET, address.sun_path,
+		       sizeof(address.sun_path)) < 0) {
+		client_complain("The root %s is too long: the path of a socket below it has at "
+				"most %zu characters.", client_quote(options->root).text,
 				sizeof(address.sun_path) - 1);
 		return CUSTODY_EXIT_USAGE;
 	}
@@ -147,11 +149,11 @@ int client_connect(const struct command_options *options, int *ret_fd)
 		client_complain("custodyd is not running (no %s at %s). Start it with systemctl "
 				"start custodyd, or custodyd --root %s.",
 				errno == ENOENT ? "socket" : "listener",
-				client_quote(address.sun_path),
-				*options->root ? options->root : "DIR");
+				client_quote(address.sun_path).text,
+				*options->root ? client_quote(options->root).text : "DIR");
 	else
 		client_complain("custodyd cannot be reached at %s: %s.",
-				client_quote(address.sun_path), strerror(errno));
+				client_quote(address.sun_path).text, strerror(errno));
 	return CUSTODY_EXIT_REFUSED;
 }
 
@@ -173,9 +175,9 @@ int client_receive_one(int fd, union message_buffer *ret_reply)
 	if (r == 0)
 		return 0;
 	if (r == -ENODATA)
-		client_complain("custodyd closed the connection before it had answered. Whether the "
-				"request was carried out is not known: see custodyctl ps and the "
-				"journal.");
+		client_complain("custodyd closed the connection before it had answered. Whether "
+				"the request was carried out is not known: see custodyctl ps and "
+				"the journal.");
 	else if (r == -EPROTO)
 		client_complain("custodyd answered something that this version does not know. Is "
 				"custodyctl from the same package as custodyd?");
@@ -207,7 +209,7 @@ int client_conclude(const struct reply_done *done)
 	if (done->exit == CUSTODY_EXIT_DONE)
 		return CUSTODY_EXIT_DONE;
 	if (done->text[0])
-		client_complain("%s", client_quote(done->text));
+		client_complain("%s", client_quote(done->text).text);
 	else
 		client_complain("custodyd says no, and gives no reason (exit %u).", done->exit);
 	return done->exit <= CUSTODY_EXIT_INTERNAL ? (int)done->exit : CUSTODY_EXIT_INTERNAL;

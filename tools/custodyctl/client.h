@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "command.h"
+#include "escape.h"
 #include "message.h"
 
 /* Problem, as a whole sentence on standard error, with "custodyctl: " before it. */
@@ -17,8 +18,11 @@ void client_complain(const char *format, ...) __attribute__((format(printf, 1, 2
 /* True when out is a terminal that takes colour and NO_COLOR is not set. */
 bool client_use_colour(FILE *out);
 
-/* Text for a terminal: escaped (escape.h), in a static buffer that the next call reuses. */
-const char *client_quote(const char *text);
+/* Text for a terminal, escaped (escape.h): printf("%s", client_quote(text).text). */
+struct client_text {
+	char text[ESCAPE_SIZE(CUSTODY_TEXT_SIZE)];
+};
+struct client_text client_quote(const char *text);
 
 /*
  * Copies text into a field of a message. False, with a complaint that names `what`, when it does

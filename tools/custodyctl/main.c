@@ -63,8 +63,8 @@ static void main_print_help(FILE *out)
 		      "  --json       machine-readable output; keys are in custodyctl(1)\n"
 		      "  --quiet      no progress\n"
 		      "\n"
-		      "custodyctl help COMMAND says more. Exit: 0 done, 1 what was asked is not so,\n"
-		      "2 usage, 3 refused, 4 incomplete, 5 internal.\n");
+		      "custodyctl help COMMAND says more. Exit: 0 done, 1 what was asked for is\n"
+		      "not so, 2 usage, 3 refused, 4 incomplete, 5 internal.\n");
 }
 
 static const struct main_command *main_find_command(const char *name)
@@ -117,9 +117,11 @@ static void main_complain_unknown(const char *name)
 		}
 	}
 	if (nearest)
-		client_complain("There is no command %s. Did you mean %s?", client_quote(name), nearest);
+		client_complain("There is no command %s. Did you mean %s?",
+				client_quote(name).text, nearest);
 	else
-		client_complain("There is no command %s. See custodyctl help.", client_quote(name));
+		client_complain("There is no command %s. See custodyctl help.",
+				client_quote(name).text);
 }
 
 static int main_help_command(const char *name)
@@ -184,7 +186,8 @@ static bool main_take_root(const char *root, char *ret, size_t size)
 	while (n > 0 && root[n - 1] == '/')
 		n--;
 	if ((n > 0 && root[0] != '/') || n >= size) {
-		client_complain("--root must be an absolute directory, not %s.", client_quote(root));
+		client_complain("--root must be an absolute directory, not %s.",
+				client_quote(root).text);
 		return false;
 	}
 	memcpy(ret, root, n);
@@ -216,7 +219,7 @@ static int main_parse_options(int argc, char **argv, struct command_options *opt
 			return -1;
 		} else {
 			client_complain("There is no option %s, or its value is missing. See "
-					"custodyctl help.", client_quote(argv[i]));
+					"custodyctl help.", client_quote(argv[i]).text);
 			*ret_exit = CUSTODY_EXIT_USAGE;
 			return -1;
 		}

@@ -20,7 +20,7 @@ static void progress_print_step(const struct reply_step *step, const struct prog
 	if (progress->options->quiet)
 		return;
 	(void)printf("%s[%u/%u]%s %s\n", progress->colour ? "\033[2m" : "", step->step, step->steps,
-		     progress->colour ? "\033[0m" : "", client_quote(step->text));
+		     progress->colour ? "\033[0m" : "", client_quote(step->text).text);
 	(void)fflush(stdout);
 }
 
@@ -70,7 +70,7 @@ int client_ask_progress(const struct command_options *options, const char *name,
 			r = CUSTODY_EXIT_INTERNAL;
 		}
 	} else if (r == CUSTODY_EXIT_DONE && done.text[0] && !options->quiet) {
-		(void)printf("%s\n", client_quote(done.text));
+		(void)printf("%s\n", client_quote(done.text).text);
 	}
 	json_decref(progress.steps);
 	return r;

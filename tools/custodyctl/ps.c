@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* custodyctl ps: every model in custody, one row each. Run as the caller. Trusts no reply's text. */
+/*
+ * custodyctl ps: every model in custody, one row each. Run as the caller. Trusts no reply's text.
+ */
 #include <time.h>
 
 #include "cleanup.h"

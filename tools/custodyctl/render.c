@@ -98,7 +98,8 @@ void render_endpoint(const struct reply_endpoint *endpoint, char *ret)
 
 	switch (endpoint->family) {
 	case PLAN_FAMILY_UNIX:
-		(void)escape_text(endpoint->path, sizeof(endpoint->path), false, path, sizeof(path));
+		(void)escape_text(endpoint->path, sizeof(endpoint->path), false, path,
+				  sizeof(path));
 		(void)snprintf(ret, RENDER_ENDPOINT, "unix:%s", path);
 		return;
 	case PLAN_FAMILY_INET:

@@ -96,7 +96,8 @@ static int run_wait(struct run *run)
 		if (fds[0].revents)
 			return 0;
 		if (fds[1].revents && !run_take_signal(run, &signal)) {
-			client_complain("Leaving now; custodyd stops %s.", client_quote(run->name));
+			client_complain("Leaving now; custodyd stops %s.",
+					client_quote(run->name).text);
 			return 128 + signal;
 		}
 	}
@@ -128,7 +129,7 @@ static void run_show_step(const union message_buffer *reply, void *data)
 	/* Standard output belongs to the command. */
 	if (reply->head.type == MSG_REPLY_STEP && !run->options->quiet && isatty(STDERR_FILENO))
 		(void)fprintf(stderr, "[%u/%u] %s\n", step->step, step->steps,
-			      client_quote(step->text));
+			      client_quote(step->text).text);
 }
 
 /* Replies until REPLY_DONE, with an eye on signals between them. */

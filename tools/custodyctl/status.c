@@ -105,9 +105,9 @@ static void status_print_row(const struct reply_row *row, bool colour)
 	render_bytes(row->bytes_in, in);
 	render_planes(0, row->planes_active, active);
 	render_planes(0, row->planes_required, required);
-	(void)printf("%s%s%s is %s\n", colour ? "\033[1m" : "", client_quote(row->name),
+	(void)printf("%s%s%s is %s\n", colour ? "\033[1m" : "", client_quote(row->name).text,
 		     colour ? "\033[0m" : "", state);
-	(void)printf("  %-10s %s\n", "profile", client_quote(row->profile));
+	(void)printf("  %-10s %s\n", "profile", client_quote(row->profile).text);
 	(void)printf("  %-10s %u: process %u on the host, %u in all, %s%s\n", "jail", row->jail_id,
 		     row->pid, row->processes, row->memory_bytes ? memory : "unknown",
 		     row->memory_bytes ? " of memory" : " memory");
@@ -165,7 +165,8 @@ int command_status(int argc, char **argv, const struct command_options *options)
 	if (words < 0)
 		return CUSTODY_EXIT_USAGE;
 	if (words != 1) {
-		client_complain("status needs the NAME of one model in custody. See custodyctl ps.");
+		client_complain("status needs the NAME of one model in custody. See custodyctl "
+				"ps.");
 		return CUSTODY_EXIT_USAGE;
 	}
 	if (!client_copy_text(request.name, sizeof(request.name), argv[1], "name"))

@@ -37,7 +37,7 @@ int command_stop(int argc, char **argv, const struct command_options *options)
 			request.verb = stop_verbs[n].verb;
 	}
 	if (request.verb == 0) {
-		client_complain("%s is no request to custodyd.", client_quote(argv[0]));
+		client_complain("%s is no request to custodyd.", client_quote(argv[0]).text);
 		return CUSTODY_EXIT_USAGE;
 	}
 	if (!client_copy_text(request.name, sizeof(request.name), argv[1], "name"))
