@@ -96,7 +96,7 @@ static int retire_step_drain(struct jail *jail)
 	}
 	jail->state = JAIL_STATE_RETIRING;
 	(void)state_save(jail);
-	r = policy_drain_jail(jail->warden->policy, jail->id);
+	r = policy_drain_jail(jail->warden->policy, jail->cgroup_broker);
 	if (r < 0)
 		return r;
 	jail->drain_until = retire_now_ns(CLOCK_MONOTONIC) / 1000 +
