@@ -117,7 +117,9 @@ int confine_drop_privileges(uid_t uid, gid_t gid, __u64 keep)
 		return -errno;
 	if (prctl(PR_SET_KEEPCAPS, keep != 0, 0, 0, 0) < 0)
 		return -errno;
-	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+	if (getgroups(0, NULL) != 0 && setgroups(0, NULL) < 0)
+		return -errno;
+	if (setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return -errno;
 	r = confine_set_capabilities(keep);
 	if (r < 0)
@@ -125,6 +127,15 @@ int confine_drop_privileges(uid_t uid, gid_t gid, __u64 keep)
 	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
 		return -errno;
 	return confine_prove_privileges(uid, gid, keep);
+}
+
+int confine_drop_kept(uid_t uid, gid_t gid)
+{
+	int r = confine_bound_capabilities(0);
+
+	if (r == 0)
+		r = confine_set_capabilities(0);
+	return r == 0 ? confine_prove_privileges(uid, gid, 0) : r;
 }
 
 int confine_find_landlock_abi(void)
@@ -145,6 +156,12 @@ static __u64 confine_translate_access(__u64 access, __u64 handled, bool director
 		rights |= LANDLOCK_FS_EXECUTE;
 	if (access & CONFINE_WRITE)
 		rights |= LANDLOCK_FS_WRITE;
+	if (access & CONFINE_MODIFY)
+		rights |= LANDLOCK_FS_WRITE_FILE | LANDLOCK_FS_TRUNCATE;
+	if (access & CONFINE_LIST)
+		rights |= LANDLOCK_FS_READ_DIR;
+	if (access & CONFINE_IOCTL)
+		rights |= LANDLOCK_FS_IOCTL_DEV;
 	if (!directory)
 		rights &= LANDLOCK_FS_FILE_ONLY;
 	return rights & handled;
@@ -167,6 +184,12 @@ static int confine_add_path(int ruleset, const struct confine_path *path, __u64 
 
 int confine_enter_landlock(const struct confine_path *paths, size_t n, bool deny_tcp)
 {
+	return confine_enter_landlock_net(
+		paths, n, deny_tcp ? CONFINE_TCP_BIND | CONFINE_TCP_CONNECT : 0);
+}
+
+int confine_enter_landlock_net(const struct confine_path *paths, size_t n, __u64 deny_tcp)
+{
 	int abi = confine_find_landlock_abi();
 	struct landlock_ruleset ruleset = { 0 };
 	cleanup_fd int fd = -1;
@@ -174,8 +197,7 @@ int confine_enter_landlock(const struct confine_path *paths, size_t n, bool deny
 	if (abi == 0)
 		return 0;
 	ruleset.handled_access_fs = landlock_fs_rights(abi);
-	if (deny_tcp)
-		ruleset.handled_access_net = landlock_net_rights(abi);
+	ruleset.handled_access_net = landlock_net_rights(abi) & deny_tcp;
 	ruleset.scoped = landlock_scopes(abi);
 	fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, landlock_ruleset_size(abi), 0);
 	if (fd < 0)

@@ -78,6 +78,9 @@ enum ledger_gap_cause {
 	LEDGER_GAP_RECORDER_DOWN,	/* no recorder ran; what the ring held was kept */
 	LEDGER_GAP_HELPER,		/* BPF helper failures: count by site in `site` */
 	LEDGER_GAP_BROKER,		/* the broker ended before its jail did */
+	LEDGER_GAP_MALFORMED,		/* the recorder could not read what the ring held; jail 0 */
+	LEDGER_GAP_UNWRITTEN,		/* the ledger could not be written: full disk, I/O error */
+	_LEDGER_GAP_MAX,
 };
 
 struct ledger_gap {

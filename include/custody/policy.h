@@ -23,6 +23,7 @@ enum policy_role {
 enum policy_flag {
 	POLICY_FLAG_LOOPBACK = 1U << 0,	/* private loopback of the jail's netns may be used */
 	POLICY_FLAG_OPEN = 1U << 1,	/* committed: zones installed, go given */
+	POLICY_FLAG_DRAINING = 1U << 2,	/* no new connection in: ingress SYN without ACK dropped */
 };
 
 /* map `jails`: HASH, key __u64 cgroup id */
@@ -60,6 +61,13 @@ struct policy_device_key {
 	__u32 minor;
 };
 
+/*
+ * Every jail has null, zero, full, random and urandom, under the object numbers that follow
+ * those of the plan's own devices.
+ */
+#define POLICY_DEVICES_STANDARD 5
+#define POLICY_OBJECT_DEVICE_STANDARD CUSTODY_DEVICES_MAX
+
 struct policy_device {
 	__u32 access;		/* BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE; never MKNOD */
 	__u32 object;		/* index: the counters' object */
@@ -96,6 +104,11 @@ enum policy_class {
 };
 
 #define POLICY_OBJECT_NONE 0xffff
+
+/* Most counters of one jail: by zone, by device, by endpoint, each with NONE, and single ones. */
+#define POLICY_COUNTERS_MAX                                                                     \
+	(2 * (CUSTODY_ZONES_MAX + 1) + (CUSTODY_DEVICES_MAX + POLICY_DEVICES_STANDARD + 1) +    \
+	 5 * (CUSTODY_ENDPOINTS_MAX + 1) + 3)
 
 /* map `counters`: PERCPU_HASH, entries made by custodyd at launch, summed by custodyd */
 struct policy_counter_key {

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Bytes and packets in and out of every socket below custody's cgroup, by endpoint.
+ *
+ * A socket belongs to the cgroup that made it, for life; an accepted one to its listener's. So
+ * the sockets of a published endpoint are the broker's, and those that the model makes in its
+ * own network namespace are the model's: both carry the same jail_id.
+ *
+ * A socket of the broker's that is at no endpoint of the jail loses every packet. The broker
+ * makes none, but the model can make one: it may disconnect an accepted socket (which is in the
+ * host's network namespace) and listen() again, and listening without bind() takes a free port
+ * that no bind program is asked about.
+ *
+ * Packets are IP packets as the stack hands them over: segments that were merged count as one.
+ */
+#include "common.h"
+
+#include <linux/in.h>
+
+#include <bpf/bpf_endian.h>
+
+#define AF_INET 2
+#define AF_INET6 10
+#define SKB_PASS 1
+#define SKB_DROP 0
+
+static __always_inline struct policy_endpoint *
+skb_find_side(struct policy_endpoint_key *key, __u32 right)
+{
+	struct policy_endpoint *endpoint = bpf_map_lookup_elem(&endpoints, key);
+
+	if (endpoint && (endpoint->rights & right))
+		return endpoint;
+	if (right != POLICY_ENDPOINT_BIND)
+		return NULL;
+	/* Listening on the wildcard address: accepted sockets have a real one. */
+	__builtin_memset(key->address, 0, sizeof(key->address));
+	endpoint = bpf_map_lookup_elem(&endpoints, key);
+	return endpoint && (endpoint->rights & right) ? endpoint : NULL;
+}
+
+static __always_inline void skb_read_local(struct bpf_sock *sk, struct policy_endpoint_key *key)
+{
+	__u32 *address = (__u32 *)key->address;
+
+	key->port = sk->src_port;
+	if (key->family == 4) {
+		address[0] = sk->src_ip4;
+		return;
+	}
+	address[0] = sk->src_ip6[0];
+	address[1] = sk->src_ip6[1];
+	address[2] = sk->src_ip6[2];
+	address[3] = sk->src_ip6[3];
+}
+
+static __always_inline void skb_read_remote(struct bpf_sock *sk, struct policy_endpoint_key *key)
+{
+	__u32 *address = (__u32 *)key->address;
+
+	key->port = bpf_ntohs(sk->dst_port);
+	if (key->family == 4) {
+		address[0] = sk->dst_ip4;
+		return;
+	}
+	address[0] = sk->dst_ip6[0];
+	address[1] = sk->dst_ip6[1];
+	address[2] = sk->dst_ip6[2];
+	address[3] = sk->dst_ip6[3];
+}
+
+/* The endpoint that the socket is at, and its local port; NONE when at none. */
+static __always_inline __u16 skb_find_endpoint(struct __sk_buff *skb, __u32 jail_id, __u16 *port)
+{
+	struct policy_endpoint_key key = { .jail_id = jail_id };
+	struct bpf_sock *sk = skb->sk;
+	struct policy_endpoint *endpoint;
+	struct bpf_sock *full;
+
+	if (!sk)
+		return POLICY_OBJECT_NONE;
+	if (sk->family != AF_INET && sk->family != AF_INET6)
+		return POLICY_OBJECT_NONE;
+	key.family = sk->family == AF_INET ? 4 : 6;
+	/* What is not a full socket yet is a TCP connection request. */
+	full = bpf_sk_fullsock(sk);
+	key.protocol = full ? full->protocol : IPPROTO_TCP;
+	skb_read_local(sk, &key);
+	*port = key.port;
+	endpoint = skb_find_side(&key, POLICY_ENDPOINT_BIND);
+	if (!endpoint) {
+		skb_read_remote(sk, &key);
+		endpoint = skb_find_side(&key, POLICY_ENDPOINT_CONNECT);
+	}
+	return endpoint ? endpoint->endpoint : POLICY_OBJECT_NONE;
+}
+
+/*
+ * The one denial that is emitted at first sight only (jail, direction, port), not each time:
+ * whoever can reach the port could otherwise fill the ring. The counter has every packet.
+ */
+static __always_inline void skb_report_drop(const struct subject *s,
+					    struct policy_counter *counter, __u16 port)
+{
+	struct custody_event *event;
+
+	if (!seen_first(s, 0, port))
+		return;
+	event = event_open(s, counter, EVENT_PLANE_CGROUP, EVENT_DENIED);
+	if (!event)
+		return;
+	event->port = port;
+	event->error = -1; /* EPERM, when it is the sender that is told */
+	event_submit(event, counter);
+}
+
+static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
+{
+	struct subject s = { .class = class };
+	struct policy_counter *counter;
+	struct policy_jail *jail;
+	__u16 port = 0;
+	bool allowed;
+
+	s.cgroup_id = bpf_skb_cgroup_id(skb);
+	jail = jail_find(s.cgroup_id);
+	if (!jail)
+		return SKB_DROP;
+	s.jail_id = jail->jail_id;
+	s.object = skb_find_endpoint(skb, jail->jail_id, &port);
+	allowed = jail->role == POLICY_ROLE_MODEL || s.object != POLICY_OBJECT_NONE;
+	counter = counter_add(&s, allowed, skb->len);
+	if (!allowed)
+		skb_report_drop(&s, counter, port);
+	return allowed ? SKB_PASS : SKB_DROP;
+}
+
+SEC("cgroup_skb/egress")
+int custody_egress(struct __sk_buff *skb)
+{
+	return skb_account(skb, POLICY_CLASS_EGRESS);
+}
+
+SEC("cgroup_skb/ingress")
+int custody_ingress(struct __sk_buff *skb)
+{
+	return skb_account(skb, POLICY_CLASS_INGRESS);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

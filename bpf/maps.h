@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every map, declared once; maps.bpf.c defines them, and the static linker joins the two by name
+ * and definition. Keys and values are in custody/policy.h.
+ *
+ * Who writes: custodyd all of jails, endpoints, devices, zones and the keys of counters; the
+ * programs only counters' values, errors, seen, sockets and events (invariant P2).
+ */
+#ifndef CUSTODY_BPF_MAPS_H
+#define CUSTODY_BPF_MAPS_H
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "custody/event.h"
+#include "custody/limits.h"
+#include "custody/policy.h"
+
+struct map_jails {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * CUSTODY_JAILS_MAX);
+	__type(key, __u64);
+	__type(value, struct policy_jail);
+};
+
+struct map_endpoints {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, CUSTODY_JAILS_MAX * CUSTODY_ENDPOINTS_MAX);
+	__type(key, struct policy_endpoint_key);
+	__type(value, struct policy_endpoint);
+};
+
+struct map_devices {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, CUSTODY_JAILS_MAX * (CUSTODY_DEVICES_MAX + POLICY_DEVICES_STANDARD));
+	__type(key, struct policy_device_key);
+	__type(value, struct policy_device);
+};
+
+struct map_zones {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, CUSTODY_JAILS_MAX * CUSTODY_ZONES_MAX);
+	__type(key, struct policy_zone_key);
+	__type(value, struct policy_zone);
+};
+
+struct map_counters {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, CUSTODY_JAILS_MAX * POLICY_COUNTERS_MAX);
+	__type(key, struct policy_counter_key);
+	__type(value, struct policy_counter);
+};
+
+struct map_errors {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, _POLICY_ERROR_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+};
+
+struct map_seen {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct policy_seen_key);
+	__type(value, __u64);
+};
+
+/* Who made a socket. Lives and dies with the socket; not inherited by accepted ones. */
+struct socket_origin {
+	__u32 jail_id;
+	__u32 role;		/* enum policy_role */
+};
+
+struct map_sockets {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct socket_origin);
+};
+
+struct map_events {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, CUSTODY_RING_SIZE);
+};
+
+extern struct map_jails jails SEC(".maps");
+extern struct map_endpoints endpoints SEC(".maps");
+extern struct map_devices devices SEC(".maps");
+extern struct map_zones zones SEC(".maps");
+extern struct map_counters counters SEC(".maps");
+extern struct map_errors errors SEC(".maps");
+extern struct map_seen seen SEC(".maps");
+extern struct map_sockets sockets SEC(".maps");
+extern struct map_events events SEC(".maps");
+
+#endif
