@@ -164,8 +164,6 @@ int recorder_refuse_write(struct recorder *recorder, __u64 id, const char *what,
 	struct statvfs vfs = { 0 };
 	unsigned long long free_mib = 0;
 
-	if (id == 0)
-		return 0;
 	if (fstatvfs(ledger_fd(recorder->ledger), &vfs) == 0)
 		free_mib = (unsigned long long)vfs.f_bavail * vfs.f_frsize >> 20;
 	return message_send_refused(
@@ -191,7 +189,7 @@ static int recorder_answer_failure(struct recorder *recorder, const struct messa
 {
 	if (error != -EINVAL) {
 		recorder_note_failure(recorder, error);
-		return recorder_refuse_write(recorder, head->id, "the ledger", error);
+		return head->id ? recorder_refuse_write(recorder, head->id, "the ledger", error) : 0;
 	}
 	log_error("custodyd sent a %s that is no valid record", message_type_name(head->type));
 	if (head->id == 0)

@@ -106,7 +106,7 @@ int recorder_sync(struct recorder *recorder);
 /* Signs a head now; a failure is logged, and tried again by recorder_tick(). */
 int recorder_sign(struct recorder *recorder);
 
-/* Answers REFUSED, when id is not 0, with what is wrong with the disk and what to do. */
+/* Answers REFUSED with what is wrong with the disk and what to do. */
 int recorder_refuse_write(struct recorder *recorder, __u64 id, const char *what, int error);
 
 /* RECORD_RETIRE: verdict, statement, evidence, answer. */
