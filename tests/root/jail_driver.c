@@ -295,9 +295,8 @@ static void driver_start(struct driver *d)
 	(void)close(fds[0]);
 }
 
-static void driver_print_built(struct driver *d, const struct jail_built *built)
+static void driver_print_built(const struct jail_built *built)
 {
-	d->init = (pid_t)built->pid;
 	(void)fprintf(stderr, "built pid=%u zones=%u scratch=%d noswap=%u\n", built->pid,
 		      built->n_zones, built->scratch_dev != 0, built->scratch_noswap);
 	for (__u32 i = 0; i < built->n_zones; i++)
@@ -352,6 +351,8 @@ static void driver_expect(struct driver *d, __u32 type, union message_buffer *bu
 	}
 	if (buf->head.type == MSG_REFUSED)
 		driver_refused(d, (const struct refused *)buf);
+	if (type == MSG_JAIL_BUILT)
+		d->init = (pid_t)((const struct jail_built *)buf)->pid;
 	if (d->hangup == type) {
 		(void)close(d->channel);
 		(void)fprintf(stderr, "hung up\n");
@@ -427,7 +428,7 @@ int main(int argc, char **argv)
 	driver_parse(&d, argc, argv);
 	driver_start(&d);
 	driver_expect(&d, MSG_JAIL_BUILT, &buf);
-	driver_print_built(&d, (const struct jail_built *)&buf);
+	driver_print_built((const struct jail_built *)&buf);
 	driver_expect(&d, MSG_JAIL_READY, &buf);
 	driver_print_ready((const struct jail_ready *)&buf);
 	driver_take_listener(&d);
