@@ -4,21 +4,52 @@
 # make demo       install what is missing, build, run the demonstration (root)
 # make check      install what is missing, build, lint, test everything (root)
 #
+# make lint       style, documents and link rules only
+# make check-root the privileged tests only (root)
+# make fuzz-run   every fuzz target, RUNS=20000 inputs each
+# make check-gpu  what only a real GPU can show
+# make bench      launch latency against bubblewrap and a plain exec (root)
+# make install    into $(DESTDIR)$(PREFIX)
+#
+# V=1 prints the commands. CC=clang-14 B=build-clang builds a second tree beside the first.
+#
 # Folder = executable: every .c file of a role's folder is linked into that role's executable,
 # together with what it uses of daemon/lib (an archive, so that nothing else comes along).
 
 ifeq ($(origin CC),default)
 CC := gcc
 endif
+ifeq ($(origin AR),default)
+AR := ar
+endif
 BPF_CLANG ?= clang-14
+FUZZ_CC ?= clang-14
 BPFTOOL ?= /usr/sbin/bpftool
 B := build
 VERSION := 0.1.0
+RUNS ?= 20000
 
-HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection \
-	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+INSTALL ?= install
+
+Q := $(if $(V),,@)
+say = @printf '  %-8s %s\n' $(1) $(2)
+
+HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURCE \
+	-D_FORTIFY_SOURCE=2
+ARCH := $(shell uname -m)
+ifeq ($(ARCH),x86_64)
+HARDEN += -fcf-protection
+BPF_ARCH := x86
+else ifeq ($(ARCH),aarch64)
+HARDEN += -mbranch-protection=standard
+BPF_ARCH := arm64
+else
+$(error custody is built for x86_64 and aarch64, not for $(ARCH))
+endif
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
-CPPFLAGS += -D_GNU_SOURCE -DCUSTODY_VERSION='"$(VERSION)"' -Iinclude -Idaemon/lib -I$(B)/gen
+CPPFLAGS += -D_GNU_SOURCE -DCUSTODY_VERSION='"$(VERSION)"' -Iinclude -Idaemon/lib -I$(B)/gen -isystem /usr/include/libnl3
 CFLAGS += -std=gnu17 -O2 -g $(WARN) $(HARDEN) -ffunction-sections -fdata-sections
 LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections,--as-needed
 LDLIBS := -lbpf -lseccomp -lcap -lnl-idiag-3 -lnl-route-3 -lnl-genl-3 -lnl-3 -linih -ljansson -lcrypto \
@@ -41,66 +72,180 @@ SKEL := $(if $(BPF_SRC),$(B)/gen/custody.skel.h)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all clean
+.PHONY: all unit fuzz root deps demo-deps demo check lint check-root fuzz-run check-gpu bench \
+	install clean
 all: $(BINS)
 
 # ---- bpf/: one object per hook family, linked into one, one skeleton ----
-$(B)/bpf/%.o: bpf/%.bpf.c $(wildcard bpf/*.h include/custody/*.h)
+$(B)/bpf/%.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
-	$(BPF_CLANG) -g -O2 -Wall -Wextra -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Iinclude \
-		-I/usr/include/x86_64-linux-gnu -c $< -o $@
+	$(call say,BPF,$@)
+	$(Q)$(BPF_CLANG) -g -O2 -Wall -Wextra -Werror -target bpf -mcpu=v3 \
+		-D__TARGET_ARCH_$(BPF_ARCH) -Iinclude -I/usr/include/$(ARCH)-linux-gnu -MMD -MP -c $< -o $@
 
 # maps.o first: libbpf 1.1 gives maps a wrong offset when a use comes before the definition.
-$(B)/bpf/custody.linked: $(B)/bpf/maps.o $(BPF_OBJ)
-	$(BPFTOOL) gen object $@ $^
+$(B)/bpf/custody.linked: $(B)/bpf/maps.o $(filter-out $(B)/bpf/maps.o,$(BPF_OBJ))
+	$(call say,BPFLINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
 
 $(B)/gen/custody.skel.h: $(B)/bpf/custody.linked
 	@mkdir -p $(@D)
-	$(BPFTOOL) gen skeleton $< name custody_bpf > $@
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name custody_bpf > $@
 
-# ---- objects ----
-$(B)/obj/%.o: %.c | $(SKEL)
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -I$(dir $<) -MMD -MP -c $< -o $@
+# ---- objects: three kinds of every product source, made only when something needs them ----
+#   $(B)/obj   what is shipped        $(B)/san   for unit tests, ASan and UBSan
+#   $(B)/cov   for fuzz targets, libFuzzer's coverage, ASan and UBSan
+# A test names the product sources it needs besides daemon/lib in a comment: "link: a.c b.c";
+# words that begin with '-' are passed to the linker.
+link_words = $(shell sed -n 's/.*link: \([^*]*\).*/\1/p' $(1))
+link_obj = $(patsubst %.c,$(B)/$(1)/%.o,$(filter %.c,$(2)))
+link_flag = $(filter -%,$(1))
 
-$(B)/libcustody.a: $(LIB_OBJ)
-	@rm -f $@
-	$(AR) rcs $@ $^
-
-define ROLE_RULE
-$(B)/bin/$(call role_name,$(1)): $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(call role_dir,$(1))/*.c)) $(B)/libcustody.a
-	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
-endef
-$(foreach r,$(PRESENT),$(eval $(call ROLE_RULE,$(r))))
-
-# ---- unit tests (ASan, UBSan) and fuzz targets (libFuzzer) ----
-# A test names the product sources it needs besides daemon/lib in a comment: "link: a.c b.c".
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SAN_CFLAGS := -std=gnu17 -O1 -g $(WARN) $(SAN)
-UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_CC ?= clang-14
-linked = $(shell sed -n 's/.*link: \([^*]*\).*/\1/p' $(1))
+COV_CFLAGS := -std=gnu17 -O1 -g $(SAN) -ffunction-sections -fdata-sections
+
+$(B)/obj/%.o: %.c | $(SKEL)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -I$(<D) -MMD -MP -c $< -o $@
 
 $(B)/san/%.o: %.c | $(SKEL)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(SAN_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,SAN,$@)
+	$(Q)$(CC) $(CPPFLAGS) -I. -I$(<D) -DCUSTODY_SECCOMP_ERRNO $(SAN_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/cov/%.o: %.c | $(SKEL)
+	@mkdir -p $(@D)
+	$(call say,COV,$@)
+	$(Q)$(FUZZ_CC) $(CPPFLAGS) -I. -I$(<D) $(COV_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
+
+$(B)/libcustody.a: $(LIB_OBJ)
 $(B)/san/libcustody.a: $(LIB_SRC:%.c=$(B)/san/%.o)
+$(B)/cov/libcustody.a: $(LIB_SRC:%.c=$(B)/cov/%.o)
+%/libcustody.a:
+	$(call say,AR,$@)
 	@rm -f $@
-	$(AR) rcs $@ $^
-$(B)/unit/%: tests/unit/%.c $(B)/san/libcustody.a $(wildcard daemon/*/*.c daemon/*/*.h tools/*/*.c include/custody/*.h) | $(SKEL)
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -I. -Itests/unit $(SAN_CFLAGS) -o $@ $< $(call linked,$<) $(B)/san/libcustody.a \
-		-lcmocka $(LDLIBS)
-$(B)/fuzz/%: tests/fuzz/%.c $(LIB_SRC) $(wildcard daemon/*/*.c daemon/*/*.h tools/*/*.c include/custody/*.h) | $(SKEL)
-	@mkdir -p $(@D)
-	$(FUZZ_CC) $(CPPFLAGS) -I. -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -ffunction-sections -Wl,--gc-sections -o $@ $< $(call linked,$<) \
-		$(LIB_SRC) $(LDLIBS)
-.PHONY: unit fuzz
+	$(Q)$(AR) rcs $@ $^
+
+# ---- executables ----
+define ROLE_RULE
+$(B)/bin/$(call role_name,$(1)): $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(call role_dir,$(1))/*.c)) $(B)/libcustody.a
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
+endef
+$(foreach r,$(PRESENT),$(eval $(call ROLE_RULE,$(r))))
+
+# ---- tests/unit/test_*.c: cmocka programs ----
+UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+define UNIT_RULE
+$(B)/unit/$(1): $(B)/san/tests/unit/$(1).o $(call link_obj,san,$(2)) $(B)/san/libcustody.a
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $(SAN) -o $$@ $$^ $(call link_flag,$(2)) -lcmocka $$(LDLIBS)
+endef
+$(foreach t,$(notdir $(UNIT)),$(eval $(call UNIT_RULE,$(t),$(call link_words,tests/unit/$(t).c))))
+
+# ---- tests/fuzz/fuzz_*.c: libFuzzer targets ----
+FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+define FUZZ_RULE
+$(B)/fuzz/$(1): $(B)/cov/tests/fuzz/$(1).o $(call link_obj,cov,$(2)) $(B)/cov/libcustody.a
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(FUZZ_CC) $(SAN) -fsanitize=fuzzer -Wl,--gc-sections -o $$@ $$^ $(call link_flag,$(2)) $$(LDLIBS)
+endef
+$(foreach t,$(notdir $(FUZZ)),$(eval $(call FUZZ_RULE,$(t),$(call link_words,tests/fuzz/$(t).c))))
+
+# ---- tests/root/*.c: helpers of the privileged tests; no sanitizers, which would make syscalls
+# of their own below a seccomp filter ----
+ROOT := $(patsubst tests/root/%.c,$(B)/root/%,$(wildcard tests/root/*.c))
+define ROOT_RULE
+$(B)/root/$(1): $(B)/obj/tests/root/$(1).o $(call link_obj,obj,$(2)) $(B)/libcustody.a
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $(call link_flag,$(2)) $$(LDLIBS)
+endef
+$(foreach t,$(notdir $(ROOT)),$(eval $(call ROOT_RULE,$(t),$(call link_words,tests/root/$(t).c))))
+
 unit: $(UNIT)
 fuzz: $(FUZZ)
+root: $(ROOT)
+
+# ---- running ----
+# A recursive make, because what is missing is installed before anything can be built.
+export B CC
+JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+SELFTEST := $(sort $(wildcard tests/runner/*.sh))
+LINT := tests/lint/selftest.sh tests/lint/lint.sh
+PRIVILEGED := $(sort $(wildcard tests/root/[0-9]*.sh))
+
+deps:
+	$(Q)tests/deps.sh check
+demo-deps:
+	$(Q)tests/deps.sh demo
+
+demo: demo-deps
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all
+	$(Q)tests/demo/demo.sh
+
+check: deps
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all unit fuzz root
+	$(Q)tests/run --fuzz-runs $(RUNS) $(SELFTEST) $(LINT) $(sort $(UNIT)) $(sort $(FUZZ)) $(PRIVILEGED)
+
+lint: all
+	$(Q)tests/run $(LINT)
+
+check-root: all root
+	$(Q)tests/run $(PRIVILEGED)
+
+fuzz-run: fuzz
+	$(Q)tests/run --fuzz-runs $(RUNS) $(sort $(FUZZ))
+
+check-gpu:
+	@if [ -e /proc/driver/nvidia/version ]; then \
+		echo "there is an NVIDIA GPU, but custody has no GPU test yet: they come with GPU jails"; \
+		exit 1; \
+	else \
+		echo "skipped: no GPU"; \
+	fi
+
+bench: all
+	$(Q)tests/bench/launch.py
+
+# ---- installing ----
+# Role executables stand together, because custodyd starts its roles from its own directory
+# (/proc/self/exe, so that the link in sbin leads there).
+LIBEXEC := $(PREFIX)/lib/custody
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+MAN := $(wildcard profiles/*.[1-8] daemon/*/*.[1-8] tools/*/*.[1-8])
+PROFILES := $(wildcard profiles/*.ini)
+BASH_COMPLETION := $(wildcard tools/*/*.bash)
+ZSH_COMPLETION := $(wildcard tools/*/_custody*)
+
+install: all
+	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
+	$(Q)$(INSTALL) -d $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
+		$(DESTDIR)$(PREFIX)/share/custody/profiles $(DESTDIR)$(SYSCONFDIR)/custody/profiles \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(DESTDIR)$(UNITDIR) \
+		$(DESTDIR)$(PREFIX)/share/doc/custody
+	$(Q)$(INSTALL) -m 755 $(BINS) $(DESTDIR)$(LIBEXEC)
+	$(Q)ln -sf ../lib/custody/custodyd $(DESTDIR)$(PREFIX)/sbin/custodyd
+	$(Q)ln -sf ../lib/custody/custodyctl $(DESTDIR)$(PREFIX)/bin/custodyctl
+	$(Q)ln -sf ../lib/custody/custody-verify $(DESTDIR)$(PREFIX)/bin/custody-verify
+	$(Q)$(if $(PROFILES),$(INSTALL) -m 644 $(PROFILES) $(DESTDIR)$(PREFIX)/share/custody/profiles)
+	$(Q)$(foreach m,$(MAN),$(INSTALL) -D -m 644 $(m) \
+		$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) :
+	$(Q)$(foreach c,$(BASH_COMPLETION),$(INSTALL) -D -m 644 $(c) \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$(basename $(notdir $(c))) &&) :
+	$(Q)$(foreach c,$(ZSH_COMPLETION),$(INSTALL) -D -m 644 $(c) \
+		$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/$(notdir $(c)) &&) :
+	$(Q)sed 's|/usr/sbin/|$(PREFIX)/sbin/|' systemd/custodyd.service > $(DESTDIR)$(UNITDIR)/custodyd.service
+	$(Q)chmod 644 $(DESTDIR)$(UNITDIR)/custodyd.service
+	$(Q)$(INSTALL) -m 644 systemd/custody.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/custody.conf
+	$(Q)$(INSTALL) -m 644 systemd/custody.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/custody.conf
+	$(Q)$(INSTALL) -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/custody
 
 clean:
 	rm -rf $(B)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/close_range.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -87,6 +88,9 @@ static int confine_prove_privileges(uid_t uid, gid_t gid, __u64 keep)
 	struct confine_status status = { .uid = { ~0U } };
 	int r;
 
+	/* A role whose root is /proc itself finds "self" at the top; anything else fails below. */
+	if (proc < 0 && errno == ENOENT)
+		proc = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (proc < 0)
 		return -errno;
 	r = confine_read_status(proc, "self/status", &status);
@@ -113,7 +117,9 @@ int confine_drop_privileges(uid_t uid, gid_t gid, __u64 keep)
 		return -errno;
 	if (prctl(PR_SET_KEEPCAPS, keep != 0, 0, 0, 0) < 0)
 		return -errno;
-	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+	if (getgroups(0, NULL) != 0 && setgroups(0, NULL) < 0)
+		return -errno;
+	if (setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return -errno;
 	r = confine_set_capabilities(keep);
 	if (r < 0)
@@ -121,6 +127,15 @@ int confine_drop_privileges(uid_t uid, gid_t gid, __u64 keep)
 	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
 		return -errno;
 	return confine_prove_privileges(uid, gid, keep);
+}
+
+int confine_drop_kept(uid_t uid, gid_t gid)
+{
+	int r = confine_bound_capabilities(0);
+
+	if (r == 0)
+		r = confine_set_capabilities(0);
+	return r == 0 ? confine_prove_privileges(uid, gid, 0) : r;
 }
 
 int confine_find_landlock_abi(void)
@@ -141,6 +156,12 @@ static __u64 confine_translate_access(__u64 access, __u64 handled, bool director
 		rights |= LANDLOCK_FS_EXECUTE;
 	if (access & CONFINE_WRITE)
 		rights |= LANDLOCK_FS_WRITE;
+	if (access & CONFINE_MODIFY)
+		rights |= LANDLOCK_FS_WRITE_FILE | LANDLOCK_FS_TRUNCATE;
+	if (access & CONFINE_LIST)
+		rights |= LANDLOCK_FS_READ_DIR;
+	if (access & CONFINE_IOCTL)
+		rights |= LANDLOCK_FS_IOCTL_DEV;
 	if (!directory)
 		rights &= LANDLOCK_FS_FILE_ONLY;
 	return rights & handled;
@@ -163,6 +184,12 @@ static int confine_add_path(int ruleset, const struct confine_path *path, __u64 
 
 int confine_enter_landlock(const struct confine_path *paths, size_t n, bool deny_tcp)
 {
+	return confine_enter_landlock_net(
+		paths, n, deny_tcp ? CONFINE_TCP_BIND | CONFINE_TCP_CONNECT : 0);
+}
+
+int confine_enter_landlock_net(const struct confine_path *paths, size_t n, __u64 deny_tcp)
+{
 	int abi = confine_find_landlock_abi();
 	struct landlock_ruleset ruleset = { 0 };
 	cleanup_fd int fd = -1;
@@ -170,8 +197,7 @@ int confine_enter_landlock(const struct confine_path *paths, size_t n, bool deny
 	if (abi == 0)
 		return 0;
 	ruleset.handled_access_fs = landlock_fs_rights(abi);
-	if (deny_tcp)
-		ruleset.handled_access_net = landlock_net_rights(abi);
+	ruleset.handled_access_net = landlock_net_rights(abi) & deny_tcp;
 	ruleset.scoped = landlock_scopes(abi);
 	fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, landlock_ruleset_size(abi), 0);
 	if (fd < 0)
@@ -203,12 +229,30 @@ static const char *const confine_common[] = {
 #define CONFINE_DEFAULT SCMP_ACT_KILL_PROCESS
 #endif
 
+/* A syscall with checked arguments; -ENOENT when the name is a plain one. */
+static int confine_allow_checked(scmp_filter_ctx ctx, const char *name)
+{
+	const unsigned int modify = O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY);
+
+	if (strcmp(name, CONFINE_OPENAT_READ_ONLY) == 0)
+		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+					SCMP_A2(SCMP_CMP_MASKED_EQ, modify, O_RDONLY));
+	if (strcmp(name, CONFINE_IOCTL_SECCOMP) == 0)
+		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+					SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00, SECCOMP_IOC_MAGIC << 8));
+	return -ENOENT;
+}
+
 static int confine_allow_syscalls(scmp_filter_ctx ctx, const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		int nr = seccomp_syscall_resolve_name(names[i]);
-		int r;
+		int r = confine_allow_checked(ctx, names[i]);
 
+		if (r == 0)
+			continue;
+		if (r != -ENOENT)
+			return r;
 		if (nr == __NR_SCMP_ERROR)
 			return -EINVAL;
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);

@@ -23,10 +23,18 @@ int confine_set_basics(void);
 /*
  * Becomes uid/gid (all three of each) without supplementary groups, keeps only the capabilities
  * in `keep` (mask of 1ULL << CAP_x) as permitted and effective, empties the others and the
- * bounding, inheritable and ambient sets. Reads all of it back. Returns 0, -EPERM when the
- * kernel shows something else, or -errno.
+ * bounding, inheritable and ambient sets. Reads all of it back from /proc, or from / for a role
+ * that has made /proc its root. Returns 0, -EPERM when the kernel shows something else, or -errno.
+ * A process that has no supplementary groups already needs no right to set them (a user namespace
+ * with setgroups denied).
  */
 int confine_drop_privileges(uid_t uid, gid_t gid, __u64 keep);
+
+/*
+ * Gives up what confine_drop_privileges() kept (CAP_SETPCAP among it), after the caller has used
+ * it; the ids stay. Works with locked securebits. Reads back; 0, -EPERM or -errno.
+ */
+int confine_drop_kept(uid_t uid, gid_t gid);
 
 /* One allowed file system hierarchy: an open directory or file and Landlock access bits. */
 struct confine_path {
@@ -37,6 +45,12 @@ struct confine_path {
 #define CONFINE_READ	1ULL	/* read files and list directories below */
 #define CONFINE_WRITE	2ULL	/* and create, write, rename and remove */
 #define CONFINE_EXEC	4ULL	/* and run programs */
+#define CONFINE_MODIFY	8ULL	/* write and truncate what exists, create and remove nothing */
+#define CONFINE_LIST	16ULL	/* list directories below, read no file */
+#define CONFINE_IOCTL	32ULL	/* ioctls of device files (ABI >= 5; before, nothing limits them) */
+
+#define CONFINE_TCP_BIND	1ULL
+#define CONFINE_TCP_CONNECT	2ULL
 
 /*
  * Landlock domain in which only `paths` can be reached and (ABI >= 4) no TCP port can be bound
@@ -46,6 +60,9 @@ struct confine_path {
  */
 int confine_enter_landlock(const struct confine_path *paths, size_t n, bool deny_tcp);
 
+/* The same with a choice of what TCP may not do: mask of CONFINE_TCP_*. */
+int confine_enter_landlock_net(const struct confine_path *paths, size_t n, __u64 deny_tcp);
+
 /* The kernel's Landlock ABI, 0 when it has none. */
 int confine_find_landlock_abi(void);
 
@@ -54,7 +71,11 @@ int confine_find_landlock_abi(void);
  * with CUSTODY_SECCOMP_ERRNO defined at build time for sanitizers, ENOSYS). `also` may be NULL.
  * A small common set (exit, read, write, close, memory, signals return, futex, clock) is always
  * there. Reads Seccomp: 2 back. Returns 0 or -errno.
+ *
+ * Two names stand for a syscall with checked arguments:
  */
+#define CONFINE_OPENAT_READ_ONLY "openat:read-only"	/* never for writing, never creating */
+#define CONFINE_IOCTL_SECCOMP "ioctl:seccomp"		/* only the seccomp listener's requests */
 int confine_enter_seccomp(const char *const *syscalls, size_t n);
 
 /* What /proc/self/status says; fields that are absent stay as they were. */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,15 +37,24 @@ static const struct message_row message_rows[_MSG_MAX] = {
 CUSTODY_MESSAGES(MESSAGE_ASSERT)
 #undef MESSAGE_ASSERT
 
-/* Text fields that must hold a NUL: {type, offset, size}. */
+/* Text fields that must hold a NUL; `count` of them, `stride` bytes apart. */
 struct message_text {
 	__u32 type;
 	size_t off;
 	size_t size;
+	size_t count;
+	size_t stride;
 };
 
+#define MEMBER(body, field) (((struct body *)0)->field)
 #define TEXT(type, body, field) \
-	{ MSG_##type, offsetof(struct body, field), sizeof(((struct body *)0)->field) }
+	{ MSG_##type, offsetof(struct body, field), sizeof(MEMBER(body, field)), 1, 0 }
+/* One field of every element of an array: all of them, whatever count the message claims. */
+#define TEXTS(type, body, array, field)                                                     \
+	{ MSG_##type, offsetof(struct body, array[0].field),                                \
+	  sizeof(MEMBER(body, array[0].field)),                                             \
+	  sizeof(MEMBER(body, array)) / sizeof(MEMBER(body, array[0])),                     \
+	  sizeof(MEMBER(body, array[0])) }
 
 static const struct message_text message_texts[] = {
 	TEXT(REQUEST_START, request_start, name),
@@ -56,6 +66,7 @@ static const struct message_text message_texts[] = {
 	TEXT(REQUEST_NAME, request_name, name),
 	TEXT(REPLY_ROW, reply_row, name),
 	TEXT(REPLY_ROW, reply_row, profile),
+	TEXTS(REPLY_ROW, reply_row, endpoints, path),
 	TEXT(REPLY_COUNTER, reply_counter, label),
 	TEXT(REPLY_STEP, reply_step, text),
 	TEXT(REPLY_DONE, reply_done, text),
@@ -63,6 +74,7 @@ static const struct message_text message_texts[] = {
 	TEXT(PLAN_REQUEST, plan_request, profile),
 	TEXT(PLAN_REQUEST, plan_request, model),
 	TEXT(REFUSED, refused, text),
+	TEXTS(JAIL_BUILT, jail_built, zones, target),
 	TEXT(RECORDER_SETUP, recorder_setup, origin),
 	TEXT(RECORD_LAUNCH, record_launch, launch.name),
 	TEXT(RECORD_LAUNCH, record_launch, launch.profile),
@@ -72,6 +84,7 @@ static const struct message_text message_texts[] = {
 	TEXT(RECORD_RETIRE, record_retire, retire.profile),
 	TEXT(RETIRED, retired, evidence),
 	TEXT(RETIRED, retired, text),
+	TEXTS(SWEEP_REQUEST, sweep_request, endpoints, path),
 	TEXT(SWEEP_REQUEST, sweep_request, cgroup),
 	TEXT(SWEEP_REQUEST, sweep_request, model),
 	TEXT(SWEEP_FACT, sweep_fact, fact.detail),
@@ -133,7 +146,7 @@ int message_send(int fd, enum custody_role self, __u32 type, __u64 id, void *bod
 		n = sendmsg(fd, &msg, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return -errno;
+		return errno == ECONNRESET ? -EPIPE : -errno;
 	return (size_t)n == size ? 0 : -EIO;
 }
 
@@ -165,6 +178,15 @@ static int message_collect_fds(struct msghdr *msg, struct message_fds *ret)
 	return r;
 }
 
+static bool message_check_text(const char *bytes, const struct message_text *text)
+{
+	for (size_t i = 0; i < text->count; i++) {
+		if (!memchr(bytes + text->off + i * text->stride, '\0', text->size))
+			return false;
+	}
+	return true;
+}
+
 /* The whole acceptance rule, pure: is this packet one that `self` may take from `from` now? */
 static int message_check(const union message_buffer *buf, size_t size, unsigned int n_fds,
 			 enum custody_role self, enum custody_role from, __u64 permit)
@@ -184,10 +206,31 @@ static int message_check(const union message_buffer *buf, size_t size, unsigned 
 	for (size_t i = 0; i < sizeof(message_texts) / sizeof(message_texts[0]); i++) {
 		const struct message_text *t = &message_texts[i];
 
-		if (t->type == buf->head.type && !memchr(bytes + t->off, '\0', t->size))
+		if (t->type == buf->head.type && !message_check_text(bytes, t))
 			return -EPROTO;
 	}
 	return 0;
+}
+
+/*
+ * A peer that closed with packets of ours unread leaves ECONNRESET on the socket, and the kernel
+ * reports that before what the peer had still sent (net/core/datagram.c, sock_error() first, which
+ * also clears it). Asking again gives the peer's last words, or the end.
+ */
+static ssize_t message_recv_packet(int fd, struct msghdr *msg)
+{
+	bool reset = false;
+
+	for (;;) {
+		ssize_t n = recvmsg(fd, msg, MSG_CMSG_CLOEXEC);
+
+		if (n >= 0)
+			return n;
+		if (errno == ECONNRESET && !reset)
+			reset = true;
+		else if (errno != EINTR)
+			return -errno;
+	}
 }
 
 int message_recv(int fd, enum custody_role self, enum custody_role from, __u64 permit,
@@ -205,11 +248,9 @@ int message_recv(int fd, enum custody_role self, enum custody_role from, __u64 p
 
 	msg.msg_control = control.space;
 	msg.msg_controllen = sizeof(control.space);
-	do {
-		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
+	n = message_recv_packet(fd, &msg);
 	if (n < 0)
-		return errno == ECONNRESET ? -ENODATA : -errno;
+		return n == -ECONNRESET ? -ENODATA : (int)n;
 	r = message_collect_fds(&msg, &got);
 	if (n == 0 && got.n == 0 && !(msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC)))
 		return -ENODATA;

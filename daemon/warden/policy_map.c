@@ -136,21 +136,32 @@ int policy_install_zones(struct policy *policy, __u32 jail_id, const struct jail
 	return 0;
 }
 
-int policy_open_jail(struct policy *policy, __u64 cgroup_model)
+/* Adds one flag to the entry of a cgroup, which must have that role, and reads it back. */
+static int policy_add_flag(struct policy *policy, __u64 cgroup, __u32 role, __u32 flag)
 {
 	int fd = policy->maps[POLICY_MAP_JAILS];
 	struct policy_jail jail, now;
 
-	if (bpf_map_lookup_elem(fd, &cgroup_model, &jail) < 0)
+	if (bpf_map_lookup_elem(fd, &cgroup, &jail) < 0)
 		return -errno;
-	if (jail.role != POLICY_ROLE_MODEL)
+	if (jail.role != role)
 		return -EINVAL;
-	jail.flags |= POLICY_FLAG_OPEN;
-	if (bpf_map_update_elem(fd, &cgroup_model, &jail, BPF_EXIST) < 0)
+	jail.flags |= flag;
+	if (bpf_map_update_elem(fd, &cgroup, &jail, BPF_EXIST) < 0)
 		return -errno;
-	if (bpf_map_lookup_elem(fd, &cgroup_model, &now) < 0)
+	if (bpf_map_lookup_elem(fd, &cgroup, &now) < 0)
 		return -errno;
 	return memcmp(&now, &jail, sizeof(jail)) == 0 ? 0 : -EIO;
+}
+
+int policy_open_jail(struct policy *policy, __u64 cgroup_model)
+{
+	return policy_add_flag(policy, cgroup_model, POLICY_ROLE_MODEL, POLICY_FLAG_OPEN);
+}
+
+int policy_drain_jail(struct policy *policy, __u64 cgroup_broker)
+{
+	return policy_add_flag(policy, cgroup_broker, POLICY_ROLE_BROKER, POLICY_FLAG_DRAINING);
 }
 
 /* ---- walking a map ---- */

@@ -78,6 +78,9 @@ enum ledger_gap_cause {
 	LEDGER_GAP_RECORDER_DOWN,	/* no recorder ran; what the ring held was kept */
 	LEDGER_GAP_HELPER,		/* BPF helper failures: count by site in `site` */
 	LEDGER_GAP_BROKER,		/* the broker ended before its jail did */
+	LEDGER_GAP_MALFORMED,		/* the recorder could not read what the ring held; jail 0 */
+	LEDGER_GAP_UNWRITTEN,		/* the ledger could not be written: full disk, I/O error */
+	_LEDGER_GAP_MAX,
 };
 
 struct ledger_gap {
@@ -112,7 +115,7 @@ enum evidence_phase {
 	F(SOCKETS_INET, "sockets-inet", "INET sockets owned by the jail's cgroups")              \
 	F(ENDPOINTS_BOUND, "endpoints-bound", "published endpoints that something still serves") \
 	F(SOCKETS_UNIX, "sockets-unix", "UNIX sockets bound to a published path")                \
-	F(SCRATCH_MOUNTS, "scratch-mounts", "mounts of the scratch file system anywhere")        \
+	F(SCRATCH_MOUNTS, "scratch-mounts", "mounts of the scratch file system, and its open files") \
 	F(WEIGHTS_OPEN, "weights-open", "processes that hold or map a file of the model")        \
 	F(POLICY_ENTRIES, "policy-entries", "map entries of the jail")                           \
 	F(BROKER_ALIVE, "broker-alive", "broker processes of the jail")                          \

@@ -153,7 +153,12 @@ struct request_name {
 	struct message_head head;
 	struct message_peer peer;
 	__u32 verb;		/* enum request_verb */
-	__u32 pad;
+	/*
+	 * Zero from custodyctl. From front, with REQUEST_STOP: head.id of the REQUEST_RUN whose
+	 * client went away. Stop the model only if that request started it; it may have been
+	 * refused because another model has this name.
+	 */
+	__u32 run;
 	char name[CUSTODY_NAME_SIZE];
 };
 
@@ -268,7 +273,9 @@ struct jail_built {
 	struct message_head head;
 	__u32 pid;		/* the jail's init, host pid namespace */
 	__u32 n_zones;
-	__u64 scratch_dev;	/* st_dev of the scratch tmpfs, 0 when none */
+	__u64 scratch_dev;	/* st_dev of the first scratch tmpfs, 0 when none */
+	__u32 scratch_noswap;	/* 1: the kernel took noswap for every scratch tmpfs */
+	__u32 pad;
 	__u64 ns_inode[8];	/* enum jail_namespace order */
 	struct jail_zone zones[CUSTODY_ZONES_MAX];
 };
@@ -320,6 +327,7 @@ struct broker_listener {
 struct broker_event {
 	struct message_head head;
 	struct custody_event event;
+	__u64 lost;		/* events that found no room on the channel, since the start */
 };
 
 struct recorder_setup {

@@ -23,6 +23,7 @@ enum policy_role {
 enum policy_flag {
 	POLICY_FLAG_LOOPBACK = 1U << 0,	/* private loopback of the jail's netns may be used */
 	POLICY_FLAG_OPEN = 1U << 1,	/* committed: zones installed, go given */
+	POLICY_FLAG_DRAINING = 1U << 2,	/* no new connection in: ingress SYN without ACK dropped */
 };
 
 /* map `jails`: HASH, key __u64 cgroup id */

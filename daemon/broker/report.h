@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events of the broker to custodyd. Run by custody-broker. */
+#ifndef CUSTODY_BROKER_REPORT_H
+#define CUSTODY_BROKER_REPORT_H
+
+#include "address.h"
+#include "serve.h"
+#include "target.h"
+
+/* How long one event may wait for room on the channel before it is lost. */
+#define REPORT_WAIT_MS 200
+
+/*
+ * Sends a BROKER_EVENT for a grant, or for a denial by policy (-EACCES); other answers are what
+ * bind(2) says of a wrong call, and what continues is the cgroup plane's to report. An event that
+ * cannot be sent is counted in broker->events_lost, which the next event carries.
+ */
+void report_decision(struct broker *broker, const struct target *target,
+		     const struct address_decision *decision);
+
+#endif

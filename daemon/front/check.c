@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Request checks of custody-front. Pure: no system calls, no allocation, no state.
+ * Trusts nothing in a request beyond what message_recv() has checked.
+ */
+#include "check.h"
+
+#include <string.h>
+
+#include "plan.h"
+
+enum check_rank check_rank_peer(__u32 uid, bool in_group)
+{
+	if (uid == 0)
+		return CHECK_ROOT;
+	return in_group ? CHECK_READER : CHECK_NOBODY;
+}
+
+/* Absolute, no empty, "." or ".." component, no slash at the end. */
+static bool check_path(const char *path)
+{
+	const char *part = path;
+
+	if (path[0] != '/')
+		return false;
+	while (*part) {
+		size_t n = strcspn(part + 1, "/");
+
+		if (n == 0 || (n == 1 && part[1] == '.') ||
+		    (n == 2 && part[1] == '.' && part[2] == '.'))
+			return false;
+		part += 1 + n;
+	}
+	return true;
+}
+
+static bool check_launch(const char *name, const char *profile, const char *model,
+			 const char **ret_why)
+{
+	*ret_why = NULL;
+	if (!plan_check_name(name))
+		*ret_why = "The name must start with a-z or 0-9, hold only a-z 0-9 . _ - and be "
+			   "shorter than 64 characters.";
+	else if (profile[0] && !plan_check_name(profile))
+		*ret_why = "The profile must be named by its name (a-z 0-9 . _ -), not by a path.";
+	else if (model[0] && !check_path(model))
+		*ret_why = "The model must be an absolute directory without \".\" and \"..\".";
+	return !*ret_why;
+}
+
+/* Exactly n_args strings, each with its NUL, in the first args_len bytes. */
+static bool check_args(const struct request_run *run)
+{
+	__u32 strings = 0;
+
+	if (run->args_len == 0 || run->args_len > sizeof(run->args) || run->n_args == 0 ||
+	    run->n_args > PLAN_ARGS_MAX)
+		return false;
+	if (run->args[0] == '\0' || run->args[run->args_len - 1] != '\0')
+		return false;
+	for (__u32 i = 0; i < run->args_len; i++)
+		strings += run->args[i] == '\0';
+	return strings == run->n_args;
+}
+
+static bool check_run(const struct request_run *run, const char **ret_why)
+{
+	if (!check_launch(run->name, run->profile, run->model, ret_why))
+		return false;
+	if (check_args(run))
+		return true;
+	*ret_why = "The command is empty, too long, or not what its length says.";
+	return false;
+}
+
+static bool check_verb(const struct request_name *named, const char **ret_why)
+{
+	*ret_why = NULL;
+	if (named->verb == 0 || named->verb >= _REQUEST_VERB_MAX)
+		*ret_why = "This custodyd does not know that request.";
+	else if (named->run != 0)
+		*ret_why = "A field that must be zero is not.";
+	else if (named->verb == REQUEST_PS && named->name[0])
+		*ret_why = "A list of all models takes no name.";
+	else if (named->verb != REQUEST_PS && !plan_check_name(named->name))
+		*ret_why = "The name must start with a-z or 0-9, hold only a-z 0-9 . _ - and be "
+			   "shorter than 64 characters.";
+	return !*ret_why;
+}
+
+bool check_request(const union message_buffer *request, const char **ret_why)
+{
+	const struct request_start *start = (const struct request_start *)request;
+
+	switch (request->head.type) {
+	case MSG_REQUEST_START:
+		return check_launch(start->name, start->profile, start->model, ret_why);
+	case MSG_REQUEST_RUN:
+		return check_run((const struct request_run *)request, ret_why);
+	case MSG_REQUEST_NAME:
+		return check_verb((const struct request_name *)request, ret_why);
+	default:
+		*ret_why = "That is not a request.";
+		return false;
+	}
+}
+
+bool check_permission(const union message_buffer *request, enum check_rank rank)
+{
+	const struct request_name *named = (const struct request_name *)request;
+
+	if (rank == CHECK_ROOT)
+		return true;
+	return rank == CHECK_READER && request->head.type == MSG_REQUEST_NAME &&
+	       (named->verb == REQUEST_PS || named->verb == REQUEST_STATUS);
+}
+
+const char *check_find_name(const union message_buffer *request)
+{
+	switch (request->head.type) {
+	case MSG_REQUEST_START:
+		return ((const struct request_start *)request)->name;
+	case MSG_REQUEST_RUN:
+		return ((const struct request_run *)request)->name;
+	default:
+		return ((const struct request_name *)request)->name;
+	}
+}
+
+struct message_peer *check_find_peer(union message_buffer *request)
+{
+	switch (request->head.type) {
+	case MSG_REQUEST_START:
+		return &((struct request_start *)request)->peer;
+	case MSG_REQUEST_RUN:
+		return &((struct request_run *)request)->peer;
+	default:
+		return &((struct request_name *)request)->peer;
+	}
+}

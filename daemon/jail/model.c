@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The process that becomes the model: the last confinement, the wait for the go, the exec. Runs
+ * as the model's uid in all its namespaces, without capabilities. Trusts the channel and the plan.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "confine.h"
+#include "jail.h"
+#include "message.h"
+#include "mount.h"
+#include "plan.h"
+
+int model_leave_session(struct jail *jail)
+{
+	const struct sigaction standard = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	if (setsid() < 0)
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno, "setsid: %m");
+	for (int sig = 1; sig < NSIG; sig++) {
+		/* SIGKILL, SIGSTOP and libc's own two are not to be set. */
+		if (sigaction(sig, &standard, NULL) < 0 && errno != EINVAL)
+			return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno, "sigaction: %m");
+	}
+	(void)sigemptyset(&none);
+	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno, "sigprocmask: %m");
+	return 0;
+}
+
+/* Landlock's rights of a mount. A rule holds for everything below, other mounts included. */
+static __u64 model_landlock_access(const struct jail_zone *zone)
+{
+	__u64 access = 0;
+
+	/* Listing "/" and "/dev" is harmless; reading below them is for the zones to say. */
+	if (zone->label == CUSTODY_LABEL_ROOT || zone->label == CUSTODY_LABEL_DEV)
+		return CONFINE_LIST;
+	if (zone->rights & CUSTODY_RIGHT_READ)
+		access |= CONFINE_READ;
+	if (zone->rights & CUSTODY_RIGHT_WRITE)
+		access |= CONFINE_MODIFY;
+	if (zone->rights & CUSTODY_RIGHT_CREATE)
+		access |= CONFINE_WRITE;
+	if (zone->rights & CUSTODY_RIGHT_EXEC)
+		access |= CONFINE_EXEC;
+	if (zone->rights & CUSTODY_RIGHT_IOCTL)
+		access |= CONFINE_IOCTL;
+	return access;
+}
+
+/*
+ * TCP: bind() is the broker's, so the kernel need not allow it at all; connect() is left to the
+ * cgroup plane, which counts and names the address, where the profile requires that plane, and
+ * is refused here where it does not. With a private loopback neither can be told by port.
+ */
+static __u64 model_denied_tcp(const struct custody_plan *plan)
+{
+	if (plan->flags & PLAN_FLAG_LOOPBACK)
+		return 0;
+	if (plan->planes_required & CUSTODY_PLANE_CGROUP)
+		return CONFINE_TCP_BIND;
+	return CONFINE_TCP_BIND | CONFINE_TCP_CONNECT;
+}
+
+int model_enter_landlock(struct jail *jail)
+{
+	struct confine_path paths[CUSTODY_ZONES_MAX + 1];
+	cleanup_fd int etc = -1;
+	size_t n = 0;
+	int r = mount_open_path(jail->mounts[0].fd, "etc", false, &etc);
+
+	if (r < 0)
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot open the jail's /etc: %s",
+				   strerror(-r));
+	paths[n++] = (struct confine_path){ .fd = etc, .access = CONFINE_READ };
+	for (__u32 i = 0; i < jail->built.n_zones; i++)
+		paths[n++] = (struct confine_path){
+			.fd = jail->mounts[i].fd,
+			.access = model_landlock_access(&jail->built.zones[i]),
+		};
+	r = confine_enter_landlock_net(paths, n, model_denied_tcp(jail->plan));
+	if (r < 0)
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot enter Landlock: %s",
+				   strerror(-r));
+	jail->landlock_abi = r;
+	for (__u32 i = 0; i < jail->built.n_zones; i++)
+		(void)close(TAKE_FD(jail->mounts[i].fd));
+	return 0;
+}
+
+int model_give_listener(struct jail *jail)
+{
+	struct broker_listener body = { 0 };
+	int r = 0;
+
+	if (jail->listener >= 0)
+		r = message_send(jail->broker, ROLE_JAIL, MSG_BROKER_LISTENER,
+				 jail->build.head.id, &body, sizeof(body), &jail->listener, 1);
+	if (r < 0)
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
+				   "the broker takes no notifications: %s", strerror(-r));
+	return 0;
+}
+
+int model_close_fds(struct jail *jail)
+{
+	int r = confine_close_fds_from(jail->channel + 1);
+
+	if (r < 0)
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot close fds: %s", strerror(-r));
+	jail->listener = -1;
+	jail->broker = -1;
+	return 0;
+}
+
+int model_wait_go(struct jail *jail)
+{
+	union message_buffer buf;
+	int r = message_recv(jail->channel, ROLE_JAIL, ROLE_WARDEN, MSG_BIT(MSG_JAIL_GO), &buf, NULL);
+
+	/* custodyd is gone, or said something else: nobody is there to be told. */
+	if (r < 0)
+		_exit(EXIT_FAILURE);
+	return 0;
+}
+
+int model_execute(struct jail *jail)
+{
+	const struct custody_plan *plan = jail->plan;
+	const char *origin = plan_string(plan, plan->command_origin);
+	const char *workdir = plan_string(plan, plan->workdir);
+	char *args[PLAN_ARGS_MAX + 1] = { NULL };
+	char *env[PLAN_ENV_MAX + 1] = { NULL };
+
+	/* execve() takes char *const[] and does not write through it. */
+	for (__u32 i = 0; i < plan->n_args; i++)
+		args[i] = (char *)(__UINTPTR_TYPE__)plan_string(plan, plan->args[i]);
+	for (__u32 i = 0; i < plan->n_env; i++)
+		env[i] = (char *)(__UINTPTR_TYPE__)plan_string(plan, plan->env[i]);
+	if (chdir(workdir) < 0)
+		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, -errno,
+				   "%s: working directory %s inside the jail: %m; name one that is in "
+				   "a zone of [files]", origin, workdir);
+	(void)umask(077);
+	(void)execve(args[0], args, env);
+	if (errno == ENOENT || errno == ENOTDIR)
+		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, -errno,
+				   "%s: command not found in the jail: %s (%m); its program, its "
+				   "interpreter or its loader is in no zone of [files] read",
+				   origin, args[0]);
+	return jail_refuse(jail, CUSTODY_EXIT_REFUSED, -errno,
+			   "%s: cannot run %s in the jail: %m; it must be in a zone of [files] read",
+			   origin, args[0]);
+}

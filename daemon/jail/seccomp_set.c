@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The syscall set `model-server`: what an inference server in Python, Node or C needs, by group.
+ * Linked into custody-jail. Found with strace on servers of each kind; a syscall that is missing
+ * here answers ENOSYS, is logged by the observe plane at first sight, and can then be judged.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+
+#include "cleanup.h"
+#include "filter.h"
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41	/* include/uapi/linux/prctl.h, Linux 5.17 */
+#endif
+
+static const char *const set_files[] = {
+	"read", "write", "pread64", "pwrite64", "readv", "writev", "preadv", "pwritev", "preadv2",
+	"pwritev2", "open", "openat", "openat2", "creat", "close", "close_range", "stat", "fstat",
+	"lstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
+	"lseek", "truncate", "ftruncate", "fallocate", "fsync", "fdatasync", "sync_file_range",
+	"fadvise64", "readahead", "getdents", "getdents64", "getcwd", "chdir", "fchdir", "mkdir",
+	"mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat",
+	"symlink", "symlinkat", "readlink", "readlinkat", "chmod", "fchmod", "fchmodat", "chown",
+	"fchown", "lchown", "fchownat", "utime", "utimes", "futimesat", "utimensat", "umask", "flock",
+	"fcntl", "dup", "dup2", "dup3", "pipe", "pipe2", "sendfile", "splice", "tee",
+	"copy_file_range", "getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr",
+	"flistxattr", "inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch",
+};
+
+static const char *const set_memory[] = {
+	"brk", "munmap", "mremap", "madvise", "mincore", "msync", "mlock", "mlock2", "munlock",
+	"mlockall", "munlockall", "membarrier", "get_mempolicy", "set_mempolicy", "mbind",
+	"pkey_alloc", "pkey_free", "shmget", "shmdt", "shmctl",
+};
+
+static const char *const set_threads[] = {
+	"futex", "futex_waitv", "set_tid_address", "set_robust_list", "get_robust_list", "rseq",
+	"sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_getparam", "sched_setparam",
+	"sched_getscheduler", "sched_setscheduler", "sched_getattr", "sched_setattr",
+	"sched_get_priority_max", "sched_get_priority_min", "sched_rr_get_interval", "getcpu",
+	"arch_prctl",
+};
+
+static const char *const set_process[] = {
+	"fork", "vfork", "execve", "exit", "exit_group", "wait4", "waitid", "getpid", "getppid",
+	"gettid", "getpgid", "getpgrp", "getsid", "setpgid", "setsid", "getuid", "geteuid", "getgid",
+	"getegid", "getresuid", "getresgid", "getgroups", "capget", "prlimit64", "getrlimit",
+	"setrlimit", "getrusage", "times", "getpriority", "setpriority", "ioprio_get", "ioprio_set",
+	"uname", "sysinfo", "pidfd_open", "pidfd_send_signal", "getrandom",
+};
+
+static const char *const set_signals[] = {
+	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait",
+	"rt_sigsuspend", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "sigaltstack", "kill", "tkill",
+	"tgkill", "pause", "signalfd", "signalfd4", "restart_syscall",
+};
+
+static const char *const set_time[] = {
+	"clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time",
+	"alarm", "getitimer", "setitimer", "timer_create", "timer_settime", "timer_gettime",
+	"timer_getoverrun", "timer_delete", "timerfd_create", "timerfd_settime", "timerfd_gettime",
+};
+
+static const char *const set_events[] = {
+	"poll", "ppoll", "select", "pselect6", "epoll_create", "epoll_create1", "epoll_ctl",
+	"epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd", "eventfd2",
+};
+
+static const char *const set_network[] = {
+	"connect", "accept", "accept4", "listen", "getsockname", "getpeername", "setsockopt",
+	"getsockopt", "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown",
+};
+
+/* A server may confine itself further. */
+static const char *const set_confine[] = {
+	"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
+};
+
+#define GROUP(name) { #name, set_##name, ARRAY_SIZE(set_##name) }
+
+const struct seccomp_group seccomp_set_groups[] = {
+	GROUP(files), GROUP(memory), GROUP(threads), GROUP(process), GROUP(signals), GROUP(time),
+	GROUP(events), GROUP(network), GROUP(confine),
+};
+const size_t seccomp_set_n_groups = ARRAY_SIZE(seccomp_set_groups);
+
+/* clone(): no new namespace of any kind (CLONE_NEWTIME is not a bit of clone()). */
+#define SET_CLONE_NEW                                                                          \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
+	 CLONE_NEWNET)
+
+#define SET_TYPE_MASK 0xfU	/* SOCK_TYPE_MASK of include/linux/net.h */
+
+#define ALLOW(name, ...) ALLOW_WHEN(SECCOMP_ALWAYS, name, __VA_ARGS__)
+#define ALLOW_WHEN(condition, name, ...)                                                       \
+	{ .syscall = (name), .action = SCMP_ACT_ALLOW, .when = (condition),                        \
+	  .n_args = sizeof((struct scmp_arg_cmp[]){ __VA_ARGS__ }) / sizeof(struct scmp_arg_cmp), \
+	  .args = { __VA_ARGS__ } }
+#define PLAIN(name, action_, condition) \
+	{ .syscall = (name), .action = (action_), .when = (condition) }
+
+#define SOCKET(family, type, protocol)                                                      \
+	ALLOW("socket", SECCOMP_INT(0, family), SECCOMP_BITS(1, SET_TYPE_MASK, type),        \
+	      SECCOMP_INT(2, protocol))
+/* IPPROTO_MPTCP is not among them: Landlock's and most other rules know TCP only. */
+#define SOCKETS_INET(family)                                                                 \
+	SOCKET(family, SOCK_STREAM, 0), SOCKET(family, SOCK_STREAM, IPPROTO_TCP),            \
+	SOCKET(family, SOCK_DGRAM, 0), SOCKET(family, SOCK_DGRAM, IPPROTO_UDP)
+#define SOCKETS_UNIX(type) SOCKET(AF_UNIX, type, 0), SOCKET(AF_UNIX, type, AF_UNIX)
+
+const struct seccomp_rule seccomp_set_rules[] = {
+	ALLOW("clone", SECCOMP_BITS(0, (__u32)SET_CLONE_NEW, 0)),
+
+	SOCKETS_UNIX(SOCK_STREAM), SOCKETS_UNIX(SOCK_DGRAM), SOCKETS_UNIX(SOCK_SEQPACKET),
+	SOCKETS_INET(AF_INET), SOCKETS_INET(AF_INET6),
+	ALLOW("socketpair", SECCOMP_INT(0, AF_UNIX)),
+	PLAIN("bind", SCMP_ACT_NOTIFY, SECCOMP_BIND_NOTIFY),
+	PLAIN("bind", SCMP_ACT_ERRNO(EACCES), SECCOMP_BIND_REFUSE),
+
+	/* Without JIT, code comes from files only, and never from pages that can be written. */
+	PLAIN("mmap", SCMP_ACT_ALLOW, SECCOMP_JIT),
+	PLAIN("mprotect", SCMP_ACT_ALLOW, SECCOMP_JIT),
+	PLAIN("pkey_mprotect", SCMP_ACT_ALLOW, SECCOMP_JIT),
+	ALLOW_WHEN(SECCOMP_NO_JIT, "mmap", SECCOMP_BITS(2, PROT_EXEC, 0)),
+	ALLOW_WHEN(SECCOMP_NO_JIT, "mmap", SECCOMP_BITS(2, PROT_WRITE | PROT_EXEC, PROT_EXEC),
+		   SECCOMP_BITS(3, MAP_ANONYMOUS, 0)),
+	ALLOW_WHEN(SECCOMP_NO_JIT, "mprotect", SECCOMP_BITS(2, PROT_EXEC, 0)),
+	ALLOW_WHEN(SECCOMP_NO_JIT, "pkey_mprotect", SECCOMP_BITS(2, PROT_EXEC, 0)),
+	ALLOW("shmat", SECCOMP_BITS(2, SHM_EXEC, 0)),
+	PLAIN("memfd_create", SCMP_ACT_ALLOW, SECCOMP_MEMFD),
+
+	/* For the load of `deny`, which refuses it from then on. */
+	ALLOW("seccomp", SECCOMP_INT(0, SECCOMP_SET_MODE_FILTER), SECCOMP_INT(1, 0)),
+
+	/* Ask, or set to the default; READ_IMPLIES_EXEC and its like are not to be had. */
+	ALLOW("personality", SECCOMP_INT(0, 0)),
+	ALLOW("personality", SECCOMP_INT(0, 0xffffffffU)),
+
+	ALLOW("prctl", SECCOMP_INT(0, PR_SET_NAME)), ALLOW("prctl", SECCOMP_INT(0, PR_GET_NAME)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_SET_PDEATHSIG)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_GET_PDEATHSIG)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_SET_DUMPABLE)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_GET_DUMPABLE)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_SET_NO_NEW_PRIVS)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_GET_NO_NEW_PRIVS)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_GET_SECCOMP)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_GET_SECUREBITS)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_CAPBSET_READ)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_GET_KEEPCAPS)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_SET_TIMERSLACK)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_GET_TIMERSLACK)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_SET_THP_DISABLE)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_GET_THP_DISABLE)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_GET_TID_ADDRESS)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_SET_CHILD_SUBREAPER)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_GET_CHILD_SUBREAPER)),
+	ALLOW("prctl", SECCOMP_INT(0, PR_SET_VMA)),
+
+	PLAIN("ioctl", SCMP_ACT_ALLOW, SECCOMP_DEVICES),
+	ALLOW_WHEN(SECCOMP_NO_DEVICES, "ioctl", SECCOMP_INT(1, TCGETS)),
+	ALLOW_WHEN(SECCOMP_NO_DEVICES, "ioctl", SECCOMP_INT(1, TCSETS)),
+	ALLOW_WHEN(SECCOMP_NO_DEVICES, "ioctl", SECCOMP_INT(1, TCSETSW)),
+	ALLOW_WHEN(SECCOMP_NO_DEVICES, "ioctl", SECCOMP_INT(1, TIOCGWINSZ)),
+	ALLOW_WHEN(SECCOMP_NO_DEVICES, "ioctl", SECCOMP_INT(1, TIOCGPGRP)),
+	ALLOW_WHEN(SECCOMP_NO_DEVICES, "ioctl", SECCOMP_INT(1, TIOCOUTQ)),
+	ALLOW_WHEN(SECCOMP_NO_DEVICES, "ioctl", SECCOMP_INT(1, FIONREAD)),
+	ALLOW_WHEN(SECCOMP_NO_DEVICES, "ioctl", SECCOMP_INT(1, FIONBIO)),
+	ALLOW_WHEN(SECCOMP_NO_DEVICES, "ioctl", SECCOMP_INT(1, FIOASYNC)),
+	ALLOW_WHEN(SECCOMP_NO_DEVICES, "ioctl", SECCOMP_INT(1, FIOCLEX)),
+	ALLOW_WHEN(SECCOMP_NO_DEVICES, "ioctl", SECCOMP_INT(1, FIONCLEX)),
+};
+const size_t seccomp_set_n_rules = ARRAY_SIZE(seccomp_set_rules);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What can be said in a profile, but not enforced by this version: refused, each with its line,
+ * never accepted silently. Run by the planner. Pure.
+ */
+#include "profile.h"
+
+#include <string.h>
+
+#include "cleanup.h"
+
+/* One rule: the setting may only have this one value, or none at all. */
+struct support_rule {
+	size_t offset;
+	const char *section;
+	const char *key;
+	const char *only;	/* NULL: it may not be set */
+	const char *why;	/* and what to do */
+};
+
+#define SUPPORT_RULE(section, key, member, only, why) \
+	{ offsetof(struct settings, member), section, key, only, why }
+
+static const struct support_rule support_rules[] = {
+	SUPPORT_RULE("model", "require-signature", require_signature, "no",
+		     "model signatures are not verified by this version; verify the model before, and "
+		     "set require-signature = no"),
+	SUPPORT_RULE("model", "trusted-keys", trusted_keys, NULL,
+		     "model signatures are not verified by this version; leave trusted-keys out"),
+	SUPPORT_RULE("model", "formats", formats, NULL,
+		     "model files are not measured by this version; leave formats out"),
+	SUPPORT_RULE("network", "egress", egress, "none",
+		     "this version makes no connections out of the jail; set egress = none"),
+	SUPPORT_RULE("network", "egress-rate", egress_rate, NULL,
+		     "byte rates are counted, but not limited by this version; leave egress-rate out"),
+	SUPPORT_RULE("network", "egress-total", egress_total, NULL,
+		     "bytes are counted, but not limited by this version; leave egress-total out"),
+	SUPPORT_RULE("network", "on-ceiling", on_ceiling, NULL,
+		     "this version has no byte ceilings; leave on-ceiling out"),
+	SUPPORT_RULE("gpu", "ioctls", ioctls, "all",
+		     "ioctl commands are not filtered by this version; set ioctls = all"),
+	SUPPORT_RULE("retire", "scan", scan, "none",
+		     "this version does not look for copies of the weights; set scan = none"),
+	SUPPORT_RULE("retire", "erase", erase, "memory",
+		     "scratch is in memory in this version and erased with it; set erase = memory"),
+	SUPPORT_RULE("syscalls", "set", syscalls, "model-server",
+		     "this version has the set model-server only; set it"),
+};
+
+void profile_check_support(const struct settings *settings, struct problems *problems)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(support_rules); i++) {
+		const struct support_rule *rule = &support_rules[i];
+		const struct setting_value *value =
+			(const struct setting_value *)((const char *)settings + rule->offset);
+
+		if (!value->set)
+			continue;
+		if (rule->only && value->words.n == 1 &&
+		    strcmp(value->words.list[0].text, rule->only) == 0)
+			continue;
+		if (!rule->only && settings_is_none(value))
+			continue;
+		problems_add(problems, value->place, CUSTODY_EXIT_REFUSED, "[%s] %s: %s", rule->section,
+			     rule->key, rule->why);
+	}
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests and replies. Run by custodyd. The front has put the peer's credentials in; what may
+ * be asked by whom is decided here again, because the front parses what anyone sends it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "launch.h"
+#include "plan.h"
+#include "retire.h"
+#include "warden.h"
+
+#define CONTROL_NO_GROUP 0xffffffffU
+
+void control_reply(struct warden *warden, __u64 id, enum custody_exit exit_code, int status,
+		   const char *text)
+{
+	struct reply_done reply = { .exit = exit_code, .status = status };
+
+	if (id == 0 || warden->front.channel < 0)
+		return;
+	(void)snprintf(reply.text, sizeof(reply.text), "%s", text);
+	if (MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_DONE, id, &reply) < 0)
+		log_warning("An answer could not be given to the front, ignoring.");
+}
+
+void control_step(struct warden *warden, __u64 id, __u32 step, __u32 steps, const char *text)
+{
+	struct reply_step reply = { .step = step, .steps = steps };
+
+	if (id == 0 || warden->front.channel < 0)
+		return;
+	(void)snprintf(reply.text, sizeof(reply.text), "%s", text);
+	(void)MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_STEP, id, &reply);
+}
+
+int control_start_front(struct warden *warden)
+{
+	struct front_setup setup = { .group = CONTROL_NO_GROUP };
+	int r = spawn_role(warden, NULL, &warden->front, ROLE_FRONT, NULL);
+
+	if (r < 0)
+		return r;
+	r = message_send(warden->front.channel, ROLE_WARDEN, MSG_FRONT_SETUP, 0, &setup, sizeof(setup),
+			 &warden->listen_fd, 1);
+	if (r == 0)
+		log_info("ready");
+	return r;
+}
+
+static void control_refuse(struct warden *warden, __u64 id, const char *format, const char *name)
+{
+	char text[CUSTODY_TEXT_SIZE];
+
+	(void)snprintf(text, sizeof(text), format, name);
+	control_reply(warden, id, CUSTODY_EXIT_REFUSED, 0, text);
+}
+
+static void control_list(struct warden *warden, __u64 id)
+{
+	for (struct jail *j = warden->jails; j; j = j->next)
+		(void)jails_send_row(j, id);
+	control_reply(warden, id, CUSTODY_EXIT_DONE, 0, "");
+}
+
+static void control_status(struct jail *jail, __u64 id)
+{
+	int r = jails_send_row(jail, id);
+
+	if (r == 0)
+		r = jails_send_counters(jail, id);
+	control_reply(jail->warden, id, r == 0 ? CUSTODY_EXIT_DONE : CUSTODY_EXIT_INTERNAL, 0,
+		      r == 0 ? "" : "The counters could not be read from the kernel.");
+}
+
+static void control_freeze(struct jail *jail, const struct ticket *ticket, bool freeze)
+{
+	enum jail_state from = freeze ? JAIL_STATE_RUNNING : JAIL_STATE_FROZEN;
+	char text[CUSTODY_TEXT_SIZE];
+	int r;
+
+	if (jail->state != from) {
+		(void)snprintf(text, sizeof(text), "%s is not %s.", jail->name,
+			       freeze ? "running" : "frozen");
+		control_reply(jail->warden, ticket->id, CUSTODY_EXIT_REFUSED, 0, text);
+		return;
+	}
+	r = life_freeze(jail, freeze, freeze ? "frozen by request" : "thawed by request",
+			ticket->peer.uid);
+	(void)snprintf(text, sizeof(text), r == 0 ? "%s is %s.%s" : "%s could not be %s: %s.", jail->name,
+		       freeze ? "frozen" : "thawed", r == 0 ? "" : strerror(-r));
+	control_reply(jail->warden, ticket->id, r == 0 ? CUSTODY_EXIT_DONE : CUSTODY_EXIT_INTERNAL, 0,
+		      text);
+}
+
+/* Verbs that change a jail. The jail exists and no sequence runs on it. */
+static void control_change(struct jail *jail, const struct ticket *ticket,
+			   const struct request_name *request)
+{
+	struct warden *warden = jail->warden;
+
+	if (!warden->recorder_running) {
+		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0,
+			      "The recorder is not running, so nothing may change unrecorded. See "
+			      "custodyd's log for its reason.");
+		return;
+	}
+	switch (request->verb) {
+	case REQUEST_STOP:
+		/* From the front when a `run` lost its client: only the jail of that very request. */
+		if (request->run && request->run != jail->ticket.id)
+			break;
+		if (!jails_is_alive(jail)) {
+			control_refuse(warden, ticket->id, "%s has already stopped.", jail->name);
+			return;
+		}
+		life_stop(jail, ticket);
+		break;
+	case REQUEST_FREEZE:
+	case REQUEST_THAW:
+		control_freeze(jail, ticket, request->verb == REQUEST_FREEZE);
+		break;
+	case REQUEST_RETIRE:
+		retire_begin(jail, ticket);
+		break;
+	default:
+		control_refuse(warden, ticket->id, "custodyd does not know what is asked about %s.",
+			       jail->name);
+		break;
+	}
+}
+
+static void control_name(struct warden *warden, const struct request_name *request)
+{
+	struct ticket ticket = { .id = request->head.id, .peer = request->peer };
+	struct jail *jail;
+
+	if (request->verb == REQUEST_PS) {
+		control_list(warden, ticket.id);
+		return;
+	}
+	jail = jails_find(warden, request->name);
+	if (!plan_check_name(request->name) || !jail) {
+		control_refuse(warden, ticket.id,
+			       "No model called %.63s is in custody; \"custodyctl ps\" lists those "
+			       "that are.", plan_check_name(request->name) ? request->name : "that");
+		return;
+	}
+	if (request->verb == REQUEST_STATUS) {
+		control_status(jail, ticket.id);
+		return;
+	}
+	if (request->peer.uid != 0) {
+		control_refuse(warden, ticket.id, "Only root may change %s.", jail->name);
+		return;
+	}
+	if (request->run && jail->sequence && request->run == jail->ticket.id) {
+		jail->abandoned = true;
+		return;
+	}
+	if (jail->sequence) {
+		control_refuse(warden, ticket.id,
+			       "%s is being started, stopped or retired right now; ask again when "
+			       "that has ended.", jail->name);
+		return;
+	}
+	control_change(jail, &ticket, request);
+}
+
+static bool control_may_start(struct warden *warden, const struct message_head *head,
+			      const struct message_peer *peer, const char *name, const char *profile)
+{
+	if (peer->uid != 0) {
+		control_refuse(warden, head->id, "Only root may start %s.",
+			       plan_check_name(name) ? name : "a model");
+		return false;
+	}
+	if (plan_check_name(name) && (!profile[0] || plan_check_name(profile)))
+		return true;
+	control_reply(warden, head->id, CUSTODY_EXIT_USAGE, 0,
+		      "A name is one lower-case letter or digit, then letters, digits, '.', '_' or "
+		      "'-', at most 63 in all; this one is not.");
+	return false;
+}
+
+/* n strings, each ended by NUL, in exactly len bytes. */
+static bool control_check_args(const struct request_run *request)
+{
+	__u32 n = 0;
+
+	if (request->args_len > sizeof(request->args) || request->n_args == 0)
+		return false;
+	for (__u32 i = 0; i < request->args_len; i++)
+		n += request->args[i] == '\0';
+	return n == request->n_args && request->args[request->args_len - 1] == '\0';
+}
+
+void control_request(struct warden *warden, union message_buffer *buf, struct message_fds *fds)
+{
+	const struct request_start *start = (const struct request_start *)buf;
+	const struct request_run *run = (const struct request_run *)buf;
+	struct ticket ticket = { .id = buf->head.id };
+
+	if (warden->stopping) {
+		control_reply(warden, buf->head.id, CUSTODY_EXIT_REFUSED, 0, "custodyd is stopping.");
+		return;
+	}
+	switch (buf->head.type) {
+	case MSG_REQUEST_START:
+		ticket.peer = start->peer;
+		if (control_may_start(warden, &start->head, &start->peer, start->name, start->profile))
+			launch_begin(warden, &ticket, start->name, start->profile, start->model, NULL,
+				     NULL);
+		break;
+	case MSG_REQUEST_RUN:
+		ticket.peer = run->peer;
+		if (!control_may_start(warden, &run->head, &run->peer, run->name, run->profile))
+			break;
+		if (control_check_args(run))
+			launch_begin(warden, &ticket, run->name, run->profile, run->model, run, fds);
+		else
+			control_reply(warden, run->head.id, CUSTODY_EXIT_USAGE, 0,
+				      "The command to run is not well formed.");
+		break;
+	default:
+		control_name(warden, (const struct request_name *)buf);
+		break;
+	}
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What arrives from roles, by role: each message goes to the one place that may use it. Run by
+ * custodyd. The message has passed the table (message_recv()); its meaning is checked here.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "launch.h"
+#include "retire.h"
+#include "sequence.h"
+#include "warden.h"
+
+/* A role in trouble: the reason goes to whoever waits for it. */
+static int dispatch_refused(struct role *role, const struct refused *refused)
+{
+	struct jail *jail = role->jail;
+
+	if (role->role == ROLE_RECORDER) {
+		jail = jails_find_id(role->warden, (__u32)refused->head.id);
+		log_error("The recorder: %s", refused->text);
+		if (!role->warden->recorder_running)
+			return sd_event_exit(role->warden->event, (int)refused->exit);
+	}
+	if (!jail || !jail->sequence || !jail->waiting)
+		return 0;
+	(void)sequence_explain(jail, refused->exit <= CUSTODY_EXIT_INTERNAL ? refused->exit
+								     : CUSTODY_EXIT_INTERNAL,
+			       -EPERM, "%s", refused->text);
+	if (role->role == ROLE_SWEEPER)
+		retire_sweeper_failed(jail, refused->text);
+	else
+		sequence_fail(jail);
+	return 0;
+}
+
+static int dispatch_recorder(struct warden *warden, union message_buffer *buf)
+{
+	struct jail *jail = jails_find_id(warden, (__u32)buf->head.id);
+
+	switch (buf->head.type) {
+	case MSG_RECORDER_RUNNING:
+		return recording_runs(warden, (const struct recorder_running *)buf);
+	case MSG_RECORDED:
+		if (jail)
+			launch_recorded(jail);
+		return 0;
+	case MSG_RETIRED:
+		if (jail)
+			retire_judged(jail, (const struct retired *)buf);
+		return 0;
+	default:
+		return -EPROTO;
+	}
+}
+
+int dispatch_message(struct role *role, union message_buffer *buf, struct message_fds *fds)
+{
+	if (buf->head.type == MSG_REFUSED)
+		return dispatch_refused(role, (const struct refused *)buf);
+	switch (role->role) {
+	case ROLE_FRONT:
+		control_request(role->warden, buf, fds);
+		return 0;
+	case ROLE_RECORDER:
+		return dispatch_recorder(role->warden, buf);
+	case ROLE_PLANNER:
+	case ROLE_JAIL:
+		launch_message(role->jail, role, buf, fds);
+		return 0;
+	case ROLE_BROKER:
+		if (buf->head.type == MSG_BROKER_EVENT)
+			recording_put_broker_event(role->jail, (const struct broker_event *)buf);
+		else
+			launch_message(role->jail, role, buf, fds);
+		return 0;
+	case ROLE_SWEEPER:
+		retire_message(role->jail, buf);
+		return 0;
+	default:
+		return -EPROTO;
+	}
+}
+
+void dispatch_gone(struct role *role)
+{
+	struct warden *warden = role->warden;
+	struct jail *jail = role->jail;
+
+	if (role->role == ROLE_JAIL) {
+		/* Closed by exec on success: the process goes on, it is only no longer ours to ask. */
+		spawn_close(role);
+		launch_role_gone(jail, role);
+		return;
+	}
+	if (role->role == ROLE_BROKER) {
+		spawn_close(role);
+		if (jail->sequence)
+			launch_role_gone(jail, role);
+		else if (jails_is_alive(jail))
+			life_broker_gone(jail);
+		return;
+	}
+	spawn_kill(role);
+	switch (role->role) {
+	case ROLE_FRONT:
+		if (!warden->stopping && control_start_front(warden) < 0)
+			log_error("The front could not be started again; the models go on.");
+		break;
+	case ROLE_RECORDER:
+		recording_gone(warden);
+		break;
+	case ROLE_SWEEPER:
+		retire_sweeper_failed(jail, "The sweeper ended before it had looked everywhere.");
+		break;
+	default:
+		launch_role_gone(jail, role);
+		break;
+	}
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The launch sequence. Run by custodyd. Trusts the plan after plan_check(), the jail's report
+ * because custody-jail is still our code until its exec, and nothing of the model.
+ */
+#include "launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "cleanup.h"
+#include "launch_steps.h"
+#include "paths.h"
+#include "plan.h"
+#include "sequence.h"
+
+static const struct sequence_step launch_steps[] = {
+	{ "reading the profile", "nothing is made before it is known what is asked for",
+	  launch_step_plan, launch_undo_plan, 10000 },
+	{ "checking what this host offers", "a missing plane refuses before anything exists",
+	  launch_step_check, NULL, 0 },
+	{ "making the cgroups", "policy is bound to their ids",
+	  launch_step_cgroup, launch_undo_cgroup, 0 },
+	{ "installing the policy", "policy before process: read back before any process is in it",
+	  launch_step_policy, launch_undo_policy, 0 },
+	{ "opening the endpoints", "an endpoint in use refuses before the jail is built",
+	  launch_step_broker, launch_undo_broker, 10000 },
+	{ "building the jail", "needs the broker's socket and the cgroup",
+	  launch_step_jail, launch_undo_jail, 20000 },
+	{ "installing the zones", "mount ids exist only now; still no byte of the model has run",
+	  launch_step_zones, NULL, 0 },
+	{ "checking the jail from inside", "what the kernel says, not what we asked for",
+	  launch_step_ready, NULL, 10000 },
+	{ "recording the launch", "no model runs that the ledger does not know",
+	  launch_step_record, launch_undo_record, 10000 },
+	{ "saving the state", "a custodyd that dies after the go must find the jail again",
+	  launch_step_save, launch_undo_save, 0 },
+	{ "opening the policy", "observation starts with the model's first instruction",
+	  launch_step_open, NULL, 0 },
+	{ "giving the go", "last: everything above holds", launch_step_go, NULL, 10000 },
+};
+
+/* Stopped jails of the same name have served their purpose once a new one runs. */
+static void launch_drop_stopped(struct jail *jail)
+{
+	struct jail *next;
+
+	for (struct jail *j = jail->warden->jails; j; j = next) {
+		next = j->next;
+		if (j == jail || jails_is_alive(j) || strcmp(j->name, jail->name) != 0)
+			continue;
+		(void)state_remove(j);
+		jails_forget(j);
+	}
+}
+
+static void launch_finished(struct jail *jail, enum custody_exit exit_code, const char *text)
+{
+	struct warden *warden = jail->warden;
+	char line[CUSTODY_TEXT_SIZE];
+	__u64 id = jail->ticket.id;
+
+	if (exit_code != CUSTODY_EXIT_DONE) {
+		log_warning("%s was not started: %s", jail->name, text);
+		control_reply(warden, id, exit_code, 0, text);
+		jails_forget(jail);
+		return;
+	}
+	launch_drop_stopped(jail);
+	jail->state = JAIL_STATE_RUNNING;
+	(void)recording_put_state(jail, JAIL_STATE_RUNNING, "started", jail->ticket.peer.uid, 0);
+	if (state_save(jail) < 0)
+		log_error("%s runs, but its state could not be saved.", jail->name);
+	log_info("%s runs in custody as jail %u, pid %d.", jail->name, jail->id, jail->init);
+	if (jail->init == 0) {
+		life_ended(jail);
+		return;
+	}
+	if (jail->abandoned) {
+		life_stop(jail, &(struct ticket){ .peer = jail->ticket.peer });
+		return;
+	}
+	if (!jail->foreground) {
+		(void)snprintf(line, sizeof(line), "%s is running.", jail->name);
+		control_reply(warden, id, CUSTODY_EXIT_DONE, 0, line);
+		jail->ticket.id = 0;
+	}
+}
+
+/* The refusals that need no plan. Returns false with the reason sent. */
+static bool launch_may_begin(struct warden *warden, const struct ticket *ticket, const char *name)
+{
+	const struct jail *other = jails_find(warden, name);
+	char text[CUSTODY_TEXT_SIZE];
+
+	if (!warden->recorder_running) {
+		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0,
+			      "The recorder is not running, so nothing may start unrecorded. See "
+			      "custodyd's log for its reason.");
+		return false;
+	}
+	if (other && (jails_is_alive(other) || other->sequence)) {
+		(void)snprintf(text, sizeof(text),
+			       "The name %s is in use: a model of that name is in custody as jail %u. "
+			       "Stop or retire it first, or choose another name.", name, other->id);
+		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0, text);
+		return false;
+	}
+	return true;
+}
+
+void launch_begin(struct warden *warden, const struct ticket *ticket, const char *name,
+		  const char *profile, const char *model, const struct request_run *run,
+		  struct message_fds *stdio)
+{
+	struct jail *jail;
+
+	if (!launch_may_begin(warden, ticket, name))
+		return;
+	jail = jails_new(warden, name);
+	if (!jail) {
+		control_reply(warden, ticket->id, CUSTODY_EXIT_INTERNAL, 0, "Out of memory.");
+		return;
+	}
+	jail->state = JAIL_STATE_STARTING;
+	jail->ticket = *ticket;
+	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", profile[0] ? profile : name);
+	(void)snprintf(jail->asked_model, sizeof(jail->asked_model), "%s", model);
+	if (run) {
+		jail->foreground = true;
+		jail->run = malloc(sizeof(*run));
+		if (jail->run)
+			*jail->run = *run;
+		for (unsigned int i = 0; i < 3; i++)
+			jail->stdio[i] = TAKE_FD(stdio->fd[i]);
+	}
+	if ((run && !jail->run) || jails_find_slot(warden, &jail->slot) < 0) {
+		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0,
+			      "No room for another jail: 256 are alive, or memory is short.");
+		jails_forget(jail);
+		return;
+	}
+	sequence_start(jail, launch_steps, ARRAY_SIZE(launch_steps), launch_finished);
+}
+
+static int launch_digest_plan(struct jail *jail)
+{
+	unsigned int n = sizeof(jail->plan_digest);
+
+	if (EVP_Digest(jail->plan, sizeof(*jail->plan), jail->plan_digest, &n, EVP_sha256(), NULL) != 1)
+		return -EIO;
+	return 0;
+}
+
+static void launch_take_plan(struct jail *jail, struct message_fds *fds)
+{
+	const char *why = "";
+	int r;
+
+	if (!sequence_waits_in(jail, launch_step_plan))
+		return;
+	jail->plan_fd = TAKE_FD(fds->fd[0]);
+	r = plan_map(jail->plan_fd, &jail->plan, &why);
+	if (r == 0 && strcmp(jail->plan->name, jail->name) != 0)
+		r = -EPROTO;
+	if (r == 0)
+		r = launch_digest_plan(jail);
+	if (r < 0) {
+		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
+				       "The planner's plan was refused (%s%s%s); nothing was started.",
+				       strerror(-r), why[0] ? ": " : "", why);
+		sequence_fail(jail);
+		return;
+	}
+	spawn_kill(&jail->planner);
+	sequence_continue(jail);
+}
+
+static void launch_take_built(struct jail *jail, const struct jail_built *built)
+{
+	int pidfd;
+
+	if (!sequence_waits_in(jail, launch_step_jail))
+		return;
+	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)built->pid, 0);
+	if (pidfd < 0 || built->n_zones > CUSTODY_ZONES_MAX || jails_watch_init(jail, pidfd) < 0) {
+		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EIO,
+				       "The jail's first process could not be watched.");
+		sequence_fail(jail);
+		return;
+	}
+	jail->init = (pid_t)built->pid;
+	memcpy(jail->ns_inode, built->ns_inode, sizeof(jail->ns_inode));
+	jail->scratch_dev = built->scratch_dev;
+	jail->scratch_noswap = built->scratch_noswap;
+	jail->n_zones = built->n_zones;
+	memcpy(jail->zones, built->zones, sizeof(jail->zones));
+	jail->builder.permit = MSG_BIT(MSG_JAIL_READY) | MSG_BIT(MSG_REFUSED);
+	sequence_continue(jail);
+}
+
+/* What the kernel told the jail about itself must be exactly what a jail is. */
+static const char *launch_judge_ready(const struct jail *jail, const struct jail_ready *ready)
+{
+	__u32 uid = CUSTODY_UID_JAIL_BASE + jail->slot * CUSTODY_UID_JAIL_BLOCK +
+		    CUSTODY_UID_MODEL_OFF;
+
+	if (ready->no_new_privs != 1)
+		return "NoNewPrivs is not 1";
+	if (ready->seccomp != 2)
+		return "Seccomp is not 2 (filter)";
+	if (ready->cap_permitted || ready->cap_effective || ready->cap_inheritable ||
+	    ready->cap_bounding || ready->cap_ambient)
+		return "a capability set is not empty";
+	if (ready->uid != uid || ready->gid != uid)
+		return "it runs as another uid or gid than its own";
+	return NULL;
+}
+
+static void launch_take_ready(struct jail *jail, const struct jail_ready *ready)
+{
+	const char *wrong = launch_judge_ready(jail, ready);
+
+	if (!sequence_waits_in(jail, launch_step_ready))
+		return;
+	jail->builder.permit = MSG_BIT(MSG_REFUSED);
+	if (wrong) {
+		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EPERM,
+				       "The jail is not what was asked for (%s); the model was not "
+				       "started. This is a defect of custody or of the kernel.", wrong);
+		sequence_fail(jail);
+		return;
+	}
+	sequence_continue(jail);
+}
+
+void launch_message(struct jail *jail, struct role *role, union message_buffer *buf,
+		    struct message_fds *fds)
+{
+	switch (buf->head.type) {
+	case MSG_PLAN_SEALED:
+		launch_take_plan(jail, fds);
+		break;
+	case MSG_BROKER_LISTENING:
+		role->permit = MSG_BIT(MSG_BROKER_EVENT);
+		if (sequence_waits_in(jail, launch_step_broker))
+			sequence_continue(jail);
+		break;
+	case MSG_JAIL_BUILT:
+		launch_take_built(jail, (const struct jail_built *)buf);
+		break;
+	case MSG_JAIL_READY:
+		launch_take_ready(jail, (const struct jail_ready *)buf);
+		break;
+	default:
+		break;
+	}
+}
+
+void launch_role_gone(struct jail *jail, struct role *role)
+{
+	const char *who = role->role == ROLE_PLANNER ? "custody-planner"
+			  : role->role == ROLE_BROKER ? "custody-broker" : "custody-jail";
+
+	if (!jail->sequence || !jail->waiting)
+		return;
+	if (role->role == ROLE_JAIL && sequence_waits_in(jail, launch_step_go)) {
+		sequence_continue(jail);	/* the channel is close-on-exec: exec has happened */
+		return;
+	}
+	if (jail->sequence != launch_steps || (role->role == ROLE_BROKER && !jails_need_broker(jail)))
+		return;
+	if (role->role == ROLE_PLANNER && !sequence_waits_in(jail, launch_step_plan))
+		return;
+	(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EPIPE,
+			       "%s ended in the middle of the launch and gave no reason; see "
+			       "custodyd's log.", who);
+	sequence_fail(jail);
+}
+
+void launch_recorded(struct jail *jail)
+{
+	if (sequence_waits_in(jail, launch_step_record))
+		sequence_continue(jail);
+}
+
+void launch_init_ended(struct jail *jail)
+{
+	if (jail->sequence != launch_steps || !jail->waiting)
+		return;
+	/* A refusal may still be in the channel: it tells more than the bare end does. */
+	if (jail->builder.channel >= 0)
+		return;
+	if (sequence_waits_in(jail, launch_step_go))
+		sequence_continue(jail);
+}

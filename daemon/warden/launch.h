@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The launch sequence: from a request to a model that runs. Run by custodyd. */
+#ifndef CUSTODY_WARDEN_LAUNCH_H
+#define CUSTODY_WARDEN_LAUNCH_H
+
+#include "warden.h"
+
+/*
+ * Starts a launch. The answer goes to ticket->id when it has ended, one way or the other.
+ * `run` and `stdio` (three fds, taken) are for `custodyctl run`, NULL for `start`.
+ */
+void launch_begin(struct warden *warden, const struct ticket *ticket, const char *name,
+		  const char *profile, const char *model, const struct request_run *run,
+		  struct message_fds *stdio);
+
+/* A message of planner, jail or broker that belongs to a launch. */
+void launch_message(struct jail *jail, struct role *role, union message_buffer *buf,
+		    struct message_fds *fds);
+
+/* A role of this launch closed its channel. */
+void launch_role_gone(struct jail *jail, struct role *role);
+
+/* The launch record is on disk. */
+void launch_recorded(struct jail *jail);
+
+/* The jail's init ended while the launch was still under way. */
+void launch_init_ended(struct jail *jail);
+
+#endif

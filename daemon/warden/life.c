@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A jail's life after its launch: freeze, thaw, stop, end. Run by custodyd. Trusts the kernel's
+ * word on processes and cgroups, nothing of the model's.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "cleanup.h"
+#include "launch.h"
+#include "plan.h"
+#include "retire.h"
+#include "sequence.h"
+#include "warden.h"
+
+#define LIFE_FREEZE_MS 2000
+#define LIFE_KILL_MS 5000
+
+void life_reap(struct jail *jail)
+{
+	siginfo_t info = { 0 };
+
+	jail->init_event = sd_event_source_disable_unref(jail->init_event);
+	if (jail->init_fd >= 0 &&
+	    waitid(P_PIDFD, (id_t)jail->init_fd, &info, WEXITED | WNOHANG) == 0 && info.si_pid > 0)
+		jail->wait_status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8
+							       : (info.si_status & 0x7f);
+	cleanup_close_fd(&jail->init_fd);
+	jail->init = 0;
+}
+
+/* UNIX endpoints leave a name in the file system: the one thing of a jail outside the kernel. */
+static int life_remove_sockets(struct jail *jail)
+{
+	int r = 0;
+
+	for (__u32 i = 0; jail->plan && i < jail->plan->n_endpoints; i++) {
+		const struct plan_endpoint *e = &jail->plan->endpoints[i];
+
+		if (e->kind != PLAN_ENDPOINT_LISTEN || e->family != PLAN_FAMILY_UNIX)
+			continue;
+		if (unlink(plan_string(jail->plan, e->path)) < 0 && errno != ENOENT)
+			r = -errno;
+	}
+	return r;
+}
+
+int life_release(struct jail *jail)
+{
+	int r = cgroup_kill(jail->cgroup, LIFE_KILL_MS);
+	int r2;
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	life_reap(jail);
+	spawn_kill(&jail->broker);
+	r = life_remove_sockets(jail);
+	r2 = policy_remove_jail(jail->warden->policy, jail->id);
+	if (r == 0)
+		r = r2;
+	r2 = cgroup_remove(jail->cgroup);
+	return r < 0 ? r : r2;
+}
+
+int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid)
+{
+	enum jail_state state = freeze ? JAIL_STATE_FROZEN : JAIL_STATE_RUNNING;
+	int r = cgroup_freeze(jail->cgroup, freeze, LIFE_FREEZE_MS);
+
+	if (r < 0)
+		return r;
+	jail->state = state;
+	(void)state_save(jail);
+	return recording_put_state(jail, state, why, uid, 0);
+}
+
+/* ---- stopping: the same list whether asked for, or because the model ended by itself ---- */
+
+static int life_step_term(struct jail *jail)
+{
+	jail->state = JAIL_STATE_STOPPING;
+	if (jail->init == 0)
+		return 0;
+	/* A frozen process takes no signal, and SIGTERM is the model's chance to drain. */
+	if (cgroup_freeze(jail->cgroup, false, LIFE_FREEZE_MS) < 0)
+		return 0;
+	if (syscall(SYS_pidfd_send_signal, jail->init_fd, SIGTERM, NULL, 0) < 0)
+		return 0;
+	return -EINPROGRESS;
+}
+
+static int life_step_count(struct jail *jail)
+{
+	recording_check_losses(jail->warden);
+	return recording_put_counters(jail);
+}
+
+static int life_step_release(struct jail *jail)
+{
+	int r = life_release(jail);
+
+	if (r < 0)
+		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
+					"%s was told to stop, but something of it could not be removed "
+					"(%s); see custodyd's log and %s.", jail->name, strerror(-r),
+					jail->cgroup);
+	return 0;
+}
+
+static int life_step_record(struct jail *jail)
+{
+	jail->state = JAIL_STATE_STOPPED;
+	(void)state_save(jail);
+	return recording_put_state(jail, JAIL_STATE_STOPPED, "stopped", jail->ticket.peer.uid, 0);
+}
+
+static const struct sequence_step life_steps[] = {
+	{ "asking it to end", "SIGTERM first: a server finishes its requests", life_step_term, NULL, 0 },
+	{ "keeping the counters", "they go with the map entries", life_step_count, NULL, 0 },
+	{ "removing processes, policy and cgroup", "kill before policy: nothing runs unpoliced",
+	  life_step_release, NULL, 0 },
+	{ "recording the stop", "last, when it is true", life_step_record, NULL, 0 },
+};
+
+static void life_stopped(struct jail *jail, enum custody_exit exit_code, const char *text)
+{
+	char line[CUSTODY_TEXT_SIZE];
+	int status = jail->wait_status == LEDGER_STATUS_UNKNOWN ? 0 : jail->wait_status;
+
+	jail->tick = sd_event_source_disable_unref(jail->tick);
+	if (exit_code == CUSTODY_EXIT_DONE)
+		(void)snprintf(line, sizeof(line), "%s has stopped.", jail->name);
+	log_info("%s", exit_code == CUSTODY_EXIT_DONE ? line : text);
+	if (jail->run_ticket.id)
+		control_reply(jail->warden, jail->run_ticket.id, exit_code, status, text);
+	jail->run_ticket.id = 0;
+	if (jail->ticket.id)
+		control_reply(jail->warden, jail->ticket.id, exit_code, status,
+			      exit_code == CUSTODY_EXIT_DONE ? line : text);
+	jail->ticket.id = 0;
+}
+
+static int life_on_drain_over(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct jail *jail = data;
+
+	(void)source;
+	(void)usec;
+	jail->tick = sd_event_source_disable_unref(jail->tick);
+	if (sequence_waits_in(jail, life_step_term))
+		sequence_continue(jail);
+	return 0;
+}
+
+static void life_begin_stop(struct jail *jail, bool ask)
+{
+	uint64_t drain = jail->plan ? (uint64_t)jail->plan->drain_timeout_s * 1000000 : 0;
+	unsigned int skip = ask ? 0 : 1;
+
+	if (ask && sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC, drain,
+					      1000, life_on_drain_over, jail) < 0)
+		skip = 1;
+	sequence_start(jail, life_steps + skip, ARRAY_SIZE(life_steps) - skip, life_stopped);
+}
+
+void life_stop(struct jail *jail, const struct ticket *ticket)
+{
+	if (jail->ticket.id && jail->foreground)
+		jail->run_ticket = jail->ticket;
+	jail->ticket = *ticket;
+	life_begin_stop(jail, true);
+}
+
+void life_ended(struct jail *jail)
+{
+	if (sequence_waits_in(jail, life_step_term)) {
+		sequence_continue(jail);
+		return;
+	}
+	if (jail->sequence) {
+		launch_init_ended(jail);
+		return;
+	}
+	if (!jails_is_alive(jail))
+		return;
+	log_info("%s ended by itself.", jail->name);
+	life_begin_stop(jail, false);
+}
+
+void life_broker_gone(struct jail *jail)
+{
+	/* It ends by itself when its jail does; before that it is a loss of the endpoint plane. */
+	if (jail->init == 0 || !jails_need_broker(jail))
+		return;
+	log_error("The broker of %s ended; the model can open no new endpoint.", jail->name);
+	recording_put_gap(jail, LEDGER_GAP_BROKER, 0, 1);
+}
+
+void life_lost_events(struct jail *jail)
+{
+	if (!jail->plan || jail->sequence || !jails_is_alive(jail))
+		return;
+	switch (jail->plan->on_loss) {
+	case PLAN_ON_LOSS_KILL:
+		log_error("Events of %s were lost; its profile says on-loss = kill.", jail->name);
+		life_begin_stop(jail, false);
+		break;
+	case PLAN_ON_LOSS_FREEZE:
+		log_error("Events of %s were lost; its profile says on-loss = freeze.", jail->name);
+		if (life_freeze(jail, true, "events were lost", ~0U) < 0)
+			life_begin_stop(jail, false);
+		break;
+	default:
+		log_warning("Events of %s were lost; the ledger has the count.", jail->name);
+		break;
+	}
+}

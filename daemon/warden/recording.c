@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The recorder, from custodyd's side: start it, tell it, notice what it lost. Run by custodyd.
+ * Trusts the kernel's counters; the recorder's answers are only acknowledgements.
+ *
+ * Events of a broker may be dropped when the recorder is slow (then they are counted as lost);
+ * everything else waits for it, because nothing may happen that is not on record.
+ */
+#include "warden.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "paths.h"
+#include "plan.h"
+#include "sequence.h"
+
+#define RECORDING_SEND_MS 5000
+#define RECORDING_FSYNC_MS 1000
+#define RECORDING_TIMER_US 1000000
+
+/* Opens the signing key; the recorder fills it at its first start. */
+static int recording_open_key(struct warden *warden)
+{
+	char path[CUSTODY_PATH_SIZE * 2];
+	int fd;
+
+	if (paths_join(warden->root, PATHS_KEYS "/ledger.pem", path, sizeof(path)) < 0)
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+int recording_start(struct warden *warden)
+{
+	struct recorder_setup setup = { .fsync_ms = RECORDING_FSYNC_MS };
+	cleanup_fd int dir = setup_open_directory(warden, PATHS_LEDGER);
+	cleanup_fd int evidence = setup_open_directory(warden, PATHS_EVIDENCE);
+	cleanup_fd int key = recording_open_key(warden);
+	char host[40] = "host";
+	int fds[4] = { policy_ring_fd(warden->policy), dir, key, evidence };
+	int r;
+
+	if (dir < 0 || evidence < 0 || key < 0)
+		return -ENOENT;
+	(void)gethostname(host, sizeof(host) - 1);
+	for (char *c = host; *c; c++) {
+		if (*c == ' ' || *c == '+' || *c == '/' || (unsigned char)*c < 0x21)
+			*c = '-';
+	}
+	(void)snprintf(setup.origin, sizeof(setup.origin), "custody/%s/chain-v1", host);
+	warden->recorder_running = false;
+	r = spawn_role(warden, NULL, &warden->recorder, ROLE_RECORDER, NULL);
+	if (r < 0)
+		return r;
+	return message_send(warden->recorder.channel, ROLE_WARDEN, MSG_RECORDER_SETUP, 0, &setup,
+			    sizeof(setup), fds, 4);
+}
+
+/* Models whose profile says so are stopped or frozen while nobody records. */
+void recording_gone(struct warden *warden)
+{
+	struct jail *next;
+
+	warden->recorder_running = false;
+	if (warden->stopping)
+		return;
+	log_error("The recorder ended. Each profile's on-loss answer is carried out; the ring buffer "
+		  "keeps what it has room for.");
+	for (struct jail *j = warden->jails; j; j = next) {
+		next = j->next;
+		j->recorder_gap = jails_is_alive(j);
+		if (!jails_is_alive(j) || !j->plan)
+			continue;
+		if (j->plan->on_loss == PLAN_ON_LOSS_FREEZE && j->state == JAIL_STATE_RUNNING)
+			j->frozen_by_loss = true;
+		life_lost_events(j);
+	}
+	if (recording_start(warden) < 0) {
+		log_error("The recorder could not be started again; custodyd ends. The jails go on "
+			  "under the policy in the kernel.");
+		(void)sd_event_exit(warden->event, CUSTODY_EXIT_INTERNAL);
+	}
+}
+
+int recording_runs(struct warden *warden, const struct recorder_running *running)
+{
+	warden->recorder_running = true;
+	warden->recorder.permit = MSG_BIT(MSG_RECORDED) | MSG_BIT(MSG_RETIRED) | MSG_BIT(MSG_REFUSED);
+	if (running->torn_bytes)
+		log_warning("The ledger ended in a torn record; %llu bytes were cut off.",
+			    (unsigned long long)running->torn_bytes);
+	for (struct jail *j = warden->jails; j; j = j->next) {
+		if (j->recorder_gap)
+			recording_put_gap(j, LEDGER_GAP_RECORDER_DOWN, 0, 1);
+		j->recorder_gap = false;
+		if (j->frozen_by_loss && j->state == JAIL_STATE_FROZEN)
+			(void)life_freeze(j, false, "the recorder is back", ~0U);
+		j->frozen_by_loss = false;
+	}
+	if (warden->front.pid == 0 && control_start_front(warden) < 0)
+		return -EIO;
+	return 0;
+}
+
+/* Sends to the recorder; waits for room when `must`. */
+static int recording_send(struct warden *warden, __u32 type, __u64 id, void *body, size_t size, bool must)
+{
+	struct pollfd p = { .fd = warden->recorder.channel, .events = POLLOUT };
+	int r;
+
+	if (!warden->recorder_running || p.fd < 0)
+		return -ENOTCONN;
+	r = message_send(p.fd, ROLE_WARDEN, type, id, body, size, NULL, 0);
+	if (r != -EAGAIN || !must)
+		return r;
+	if (poll(&p, 1, RECORDING_SEND_MS) <= 0)
+		return -ETIMEDOUT;
+	return message_send(p.fd, ROLE_WARDEN, type, id, body, size, NULL, 0);
+}
+
+int recording_put_launch(struct jail *jail, __u64 id)
+{
+	struct record_launch record = { 0 };
+	struct ledger_launch *launch = &record.launch;
+
+	launch->jail_id = jail->id;
+	launch->slot = jail->slot;
+	(void)snprintf(launch->name, sizeof(launch->name), "%s", jail->name);
+	(void)snprintf(launch->profile, sizeof(launch->profile), "%s", jail->profile);
+	memcpy(launch->profile_digest, jail->plan->profile_digest, CUSTODY_DIGEST_SIZE);
+	memcpy(launch->plan_digest, jail->plan_digest, CUSTODY_DIGEST_SIZE);
+	launch->planes_required = jail->plan->planes_required;
+	launch->planes_active = jail->planes_active;
+	launch->cgroup_model = jail->cgroup_model;
+	launch->cgroup_broker = jail->cgroup_broker;
+	memcpy(launch->ns_inode, jail->ns_inode, sizeof(launch->ns_inode));
+	launch->pid = (__u32)jail->init;
+	launch->requester_uid = jail->ticket.peer.uid;
+	return recording_send(jail->warden, MSG_RECORD_LAUNCH, id, &record, sizeof(record), true);
+}
+
+int recording_put_state(struct jail *jail, enum jail_state state, const char *why, __u32 uid, __u64 id)
+{
+	struct record_state record = {
+		.state = { .jail_id = jail->id, .state = state, .status = jail->wait_status,
+			   .requester_uid = uid },
+	};
+
+	(void)snprintf(record.state.why, sizeof(record.state.why), "%s", why);
+	return recording_send(jail->warden, MSG_RECORD_STATE, id, &record, sizeof(record), true);
+}
+
+struct recording_counter_context {
+	struct warden *warden;
+	int error;
+};
+
+static void recording_on_counter(const struct policy_counter_key *key,
+			      const struct policy_counter *counter, void *data)
+{
+	struct recording_counter_context *context = data;
+	struct record_counter record = { .counter = { .key = *key, .counter = *counter } };
+	int r;
+
+	if (!counter->allowed && !counter->denied && !counter->bytes && !counter->lost)
+		return;
+	r = recording_send(context->warden, MSG_RECORD_COUNTER, 0, &record, sizeof(record), true);
+	if (r < 0)
+		context->error = r;
+}
+
+int recording_put_counters(struct jail *jail)
+{
+	struct recording_counter_context context = { .warden = jail->warden };
+	int r = policy_read_counters(jail->warden->policy, jail->id, recording_on_counter, &context);
+
+	return r < 0 ? r : context.error;
+}
+
+int recording_put_fact(struct jail *jail, const struct evidence_fact *fact)
+{
+	struct record_fact record = { .fact = { .jail_id = jail->id, .fact = *fact } };
+
+	return recording_send(jail->warden, MSG_RECORD_FACT, 0, &record, sizeof(record), true);
+}
+
+static bool recording_swap_is_on(void)
+{
+	cleanup_fd int fd = open("/proc/swaps", O_RDONLY | O_CLOEXEC);
+	char text[512];
+	ssize_t n;
+	int lines = 0;
+
+	if (fd < 0)
+		return true;	/* unknown: claim less */
+	n = read(fd, text, sizeof(text));
+	for (ssize_t i = 0; i < n; i++)
+		lines += text[i] == '\n';
+	return lines > 1;	/* the first line is the heading */
+}
+
+int recording_put_retire(struct jail *jail)
+{
+	struct record_retire record = { 0 };
+	struct ledger_retire *retire = &record.retire;
+
+	retire->jail_id = jail->id;
+	retire->requester_uid = jail->ticket.peer.uid;
+	retire->planes_required = jail->plan->planes_required;
+	retire->planes_active = jail->planes_active;
+	retire->started_ns = jail->started_ns;
+	retire->drained_ns = jail->drained_ns;
+	retire->erase = EVIDENCE_ERASE_NOTHING;
+	if (jail->scratch_dev)
+		retire->erase = !jail->scratch_noswap && recording_swap_is_on() ? EVIDENCE_ERASE_SWAPPABLE
+									    : EVIDENCE_ERASE_MEMORY;
+	(void)snprintf(retire->name, sizeof(retire->name), "%s", jail->name);
+	(void)snprintf(retire->profile, sizeof(retire->profile), "%s", jail->profile);
+	memcpy(retire->profile_digest, jail->plan->profile_digest, CUSTODY_DIGEST_SIZE);
+	memcpy(retire->plan_digest, jail->plan_digest, CUSTODY_DIGEST_SIZE);
+	return recording_send(jail->warden, MSG_RECORD_RETIRE, jail->id, &record, sizeof(record), true);
+}
+
+void recording_put_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 lost, __u64 total)
+{
+	struct record_gap record = {
+		.gap = { .jail_id = jail->id, .cause = cause, .lost = lost, .total = total },
+	};
+
+	jail->gaps++;
+	if (recording_send(jail->warden, MSG_RECORD_GAP, 0, &record, sizeof(record), true) < 0)
+		log_error("A gap in the events of %s could not be recorded.", jail->name);
+}
+
+/* The broker runs as another uid and may be lying about whose event it is; it is this jail's. */
+void recording_put_broker_event(struct jail *jail, const struct broker_event *said)
+{
+	struct record_event record = { .event = said->event };
+	int r;
+
+	record.event.size = sizeof(record.event);
+	record.event.version = EVENT_VERSION;
+	record.event.jail_id = jail->id;
+	record.event.plane = EVENT_PLANE_BROKER;
+	record.event.cgroup_id = jail->cgroup_model;
+	record.event.path_len = 0;
+	memset(record.event.path, 0, sizeof(record.event.path));
+	r = recording_send(jail->warden, MSG_RECORD_EVENT, 0, &record, sizeof(record), false);
+	if (r < 0)
+		jail->broker_unsent++;
+	if (said->lost > jail->broker_lost)
+		jail->broker_lost = said->lost;
+}
+
+static void recording_add_lost(const struct policy_counter_key *key,
+			    const struct policy_counter *counter, void *data)
+{
+	(void)key;
+	*(__u64 *)data += counter->lost;
+}
+
+static void recording_check_jail(struct jail *jail)
+{
+	__u64 lost = 0;
+
+	if (policy_read_counters(jail->warden->policy, jail->id, recording_add_lost, &lost) < 0)
+		return;
+	lost += jail->broker_lost + jail->broker_unsent;
+	if (lost <= jail->lost_told)
+		return;
+	recording_put_gap(jail, LEDGER_GAP_RING_FULL, lost - jail->lost_told, lost);
+	jail->lost_told = lost;
+	(void)state_save(jail);
+	life_lost_events(jail);
+}
+
+/* Helper failures belong to no jail that is known: they go to the ledger under jail 0. */
+static void recording_check_errors(struct warden *warden)
+{
+	__u64 now[_POLICY_ERROR_MAX];
+
+	if (policy_read_errors(warden->policy, now) < 0)
+		return;
+	for (__u32 site = 0; site < _POLICY_ERROR_MAX; site++) {
+		struct record_gap record = {
+			.gap = { .cause = LEDGER_GAP_HELPER, .lost = now[site] - warden->helper_errors[site],
+				 .total = now[site], .site = site },
+		};
+
+		if (now[site] == warden->helper_errors[site])
+			continue;
+		if (recording_send(warden, MSG_RECORD_GAP, 0, &record, sizeof(record), true) == 0)
+			warden->helper_errors[site] = now[site];
+	}
+}
+
+void recording_check_losses(struct warden *warden)
+{
+	struct jail *next;
+
+	for (struct jail *j = warden->jails; j; j = next) {
+		next = j->next;
+		if (jails_is_alive(j) && j->cgroup_model)
+			recording_check_jail(j);
+	}
+	recording_check_errors(warden);
+}
+
+static bool recording_is_known_child(const struct warden *warden, pid_t pid)
+{
+	if (pid == warden->front.pid || pid == warden->recorder.pid)
+		return true;
+	for (const struct jail *j = warden->jails; j; j = j->next) {
+		if (pid == j->init || pid == j->planner.pid || pid == j->builder.pid ||
+		    pid == j->broker.pid || pid == j->sweeper.pid)
+			return true;
+	}
+	return false;
+}
+
+/* custodyd is the subreaper: what a jail that failed to start left behind ends here. */
+static void recording_reap_orphans(struct warden *warden)
+{
+	siginfo_t info = { 0 };
+
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
+		if (recording_is_known_child(warden, info.si_pid))
+			return;
+		(void)waitpid(info.si_pid, NULL, WNOHANG);
+		info.si_pid = 0;
+	}
+}
+
+static int recording_on_timer(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct warden *warden = data;
+
+	if (warden->recorder_running)
+		recording_check_losses(warden);
+	recording_reap_orphans(warden);
+	(void)sd_event_source_set_time(source, usec + RECORDING_TIMER_US);
+	return sd_event_source_set_enabled(source, SD_EVENT_ON);
+}
+
+int recording_start_timer(struct warden *warden)
+{
+	return sd_event_add_time_relative(warden->event, &warden->loss_timer, CLOCK_MONOTONIC,
+					  RECORDING_TIMER_US, 10000, recording_on_timer, warden);
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The retirement sequence. Run by custodyd. Facts go to the ledger as they come; what could not
+ * be looked at becomes a fact that says so. custodyd gives no verdict: the recorder computes it
+ * from the ledger with the function that custody-verify recomputes.
+ */
+#include "retire.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "cleanup.h"
+#include "plan.h"
+#include "sequence.h"
+#include "sockets.h"
+
+#define RETIRE_FREEZE_MS 2000
+#define RETIRE_KILL_MS 5000
+#define RETIRE_POLL_US 50000
+
+/* Facts that the sweeper gathers, once in each phase. */
+static const enum evidence_fact_id retire_swept[] = {
+	FACT_CGROUP_POPULATED, FACT_CGROUP_PRESENT, FACT_NAMESPACE_PIDS, FACT_SOCKETS_INET,
+	FACT_ENDPOINTS_BOUND, FACT_SOCKETS_UNIX, FACT_SCRATCH_MOUNTS, FACT_WEIGHTS_OPEN,
+	FACT_BROKER_ALIVE,
+};
+
+static __u64 retire_now_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	(void)clock_gettime(clock, &now);
+	return (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
+}
+
+static int retire_record_fact(struct jail *jail, enum evidence_fact_id id, bool looked, __u64 value,
+			      const char *detail)
+{
+	struct evidence_fact fact = { .fact = id, .phase = jail->sweep_phase, .looked = looked,
+				      .value = value };
+
+	(void)snprintf(fact.detail, sizeof(fact.detail), "%s", detail);
+	return recording_put_fact(jail, &fact);
+}
+
+/* ---- drain ---- */
+
+static int retire_on_drain_tick(sd_event_source *source, uint64_t usec, void *data);
+
+static int retire_arm_tick(struct jail *jail)
+{
+	jail->tick = sd_event_source_disable_unref(jail->tick);
+	return sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC,
+					  RETIRE_POLL_US, 1000, retire_on_drain_tick, jail);
+}
+
+/* True when draining is over: nothing is connected, or the profile's time is up. */
+static bool retire_is_drained(struct jail *jail)
+{
+	__u32 connections = 0;
+	int r = sockets_count_connections(jail->cgroup_model, jail->cgroup_broker, &connections);
+
+	jail->connections_known = r == 0;
+	jail->connections_cut = connections;
+	if (r == 0 && connections == 0)
+		return true;
+	return retire_now_ns(CLOCK_MONOTONIC) / 1000 >= jail->drain_until;
+}
+
+static int retire_on_drain_tick(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct jail *jail = data;
+
+	(void)source;
+	(void)usec;
+	if (!retire_is_drained(jail) && retire_arm_tick(jail) >= 0)
+		return 0;
+	jail->tick = sd_event_source_disable_unref(jail->tick);
+	sequence_continue(jail);
+	return 0;
+}
+
+static int retire_step_drain(struct jail *jail)
+{
+	int r;
+
+	jail->sweep_phase = EVIDENCE_BEFORE_ERASE;
+	if (!jails_is_alive(jail) || jail->init == 0) {
+		jail->connections_known = true;
+		return 0;
+	}
+	jail->state = JAIL_STATE_RETIRING;
+	(void)state_save(jail);
+	r = policy_drain_jail(jail->warden->policy, jail->cgroup_broker);
+	if (r < 0)
+		return r;
+	jail->drain_until = retire_now_ns(CLOCK_MONOTONIC) / 1000 +
+			    (jail->plan ? (__u64)jail->plan->drain_timeout_s * 1000000 : 0);
+	if (retire_is_drained(jail))
+		return 0;
+	return retire_arm_tick(jail) < 0 ? -EIO : -EINPROGRESS;
+}
+
+static int retire_step_freeze(struct jail *jail)
+{
+	jail->drained_ns = retire_now_ns(CLOCK_REALTIME);
+	jail->state = JAIL_STATE_RETIRING;
+	if (jail->init == 0)
+		return 0;
+	return cgroup_freeze(jail->cgroup, true, RETIRE_FREEZE_MS);
+}
+
+static int retire_step_count(struct jail *jail)
+{
+	if (!jail->cgroup[0] || access(jail->cgroup, F_OK) < 0)
+		return 0;
+	recording_check_losses(jail->warden);
+	return recording_put_counters(jail);
+}
+
+static int retire_step_kill(struct jail *jail)
+{
+	int r = cgroup_kill(jail->cgroup, RETIRE_KILL_MS);
+
+	if (r < 0 && r != -ENOENT)
+		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
+					"The processes of %s could not all be killed (%s); nothing was "
+					"erased and no evidence was made.", jail->name, strerror(-r));
+	life_reap(jail);
+	spawn_kill(&jail->broker);
+	return 0;
+}
+
+/* ---- facts ---- */
+
+static void retire_fill_endpoint(const struct custody_plan *plan, const struct plan_endpoint *e,
+				 struct reply_endpoint *to)
+{
+	to->kind = (__u16)e->kind;
+	to->family = e->family;
+	to->protocol = e->protocol;
+	to->port = e->port;
+	memcpy(to->address, e->address, sizeof(to->address));
+	(void)snprintf(to->path, sizeof(to->path), "%s", plan_string(plan, e->path));
+}
+
+/* Every fact of this phase that the sweeper did not give becomes one that was not looked at. */
+static int retire_add_unseen(struct jail *jail, const char *why)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(retire_swept); i++) {
+		if (!(jail->facts_seen & (1U << retire_swept[i])))
+			r = retire_record_fact(jail, retire_swept[i], false, 0, why);
+	}
+	return r;
+}
+
+static int retire_start_sweep(struct jail *jail)
+{
+	struct sweep_request request = {
+		.jail_id = jail->id,
+		.phase = jail->sweep_phase,
+		.cgroup_model = jail->cgroup_model,
+		.cgroup_broker = jail->cgroup_broker,
+		.scratch_dev = jail->scratch_dev,
+	};
+	int r;
+
+	memcpy(request.ns_inode, jail->ns_inode, sizeof(request.ns_inode));
+	(void)snprintf(request.cgroup, sizeof(request.cgroup), "%s", jail->cgroup);
+	(void)snprintf(request.model, sizeof(request.model), "%s",
+		       plan_string(jail->plan, jail->plan->model_path));
+	for (__u32 i = 0; i < jail->plan->n_endpoints; i++) {
+		if (jail->plan->endpoints[i].kind == PLAN_ENDPOINT_LISTEN)
+			retire_fill_endpoint(jail->plan, &jail->plan->endpoints[i],
+					     &request.endpoints[request.n_endpoints++]);
+	}
+	jail->facts_seen = 0;
+	r = spawn_role(jail->warden, jail, &jail->sweeper, ROLE_SWEEPER, NULL);
+	if (r == 0)
+		r = MESSAGE_SEND(jail->sweeper.channel, ROLE_WARDEN, SWEEP_REQUEST, 1, &request);
+	if (r == 0)
+		return -EINPROGRESS;
+	log_error("The sweeper could not be started (%s); nothing is claimed about what it would "
+		  "have looked at.", strerror(-r));
+	spawn_kill(&jail->sweeper);
+	return retire_add_unseen(jail, "The sweeper could not be started.");
+}
+
+static int retire_step_look(struct jail *jail)
+{
+	jail->sweep_phase = EVIDENCE_BEFORE_ERASE;
+	return retire_start_sweep(jail);
+}
+
+static int retire_step_erase(struct jail *jail)
+{
+	int r = life_release(jail);
+
+	if (r < 0)
+		log_error("Erasing what %s left: %s. The facts will show it.", jail->name, strerror(-r));
+	return 0;
+}
+
+static int retire_step_look_again(struct jail *jail)
+{
+	jail->sweep_phase = EVIDENCE_AFTER_ERASE;
+	return retire_start_sweep(jail);
+}
+
+void retire_message(struct jail *jail, const union message_buffer *buf)
+{
+	const struct sweep_fact *swept = (const struct sweep_fact *)buf;
+
+	if (!sequence_waits_in(jail, retire_step_look) &&
+	    !sequence_waits_in(jail, retire_step_look_again))
+		return;
+	if (buf->head.type == MSG_SWEEP_FACT) {
+		if (swept->fact.fact == FACT_NONE || swept->fact.fact >= _FACT_MAX ||
+		    swept->fact.phase != jail->sweep_phase ||
+		    (jail->facts_seen & (1U << swept->fact.fact)))
+			return;
+		jail->facts_seen |= 1U << swept->fact.fact;
+		if (recording_put_fact(jail, &swept->fact) < 0)
+			sequence_fail(jail);
+		return;
+	}
+	retire_sweeper_failed(jail, "The sweeper did not report on this.");
+}
+
+/* Also the normal end: then every fact has been seen and nothing is added. */
+void retire_sweeper_failed(struct jail *jail, const char *why)
+{
+	if (!sequence_waits_in(jail, retire_step_look) &&
+	    !sequence_waits_in(jail, retire_step_look_again))
+		return;
+	spawn_kill(&jail->sweeper);
+	jail->fail_text[0] = '\0';
+	if (retire_add_unseen(jail, why) < 0)
+		sequence_fail(jail);
+	else
+		sequence_continue(jail);
+}
+
+/* ---- custodyd's own facts, and the verdict ---- */
+
+static int retire_record_own_facts(struct jail *jail)
+{
+	__u32 missing = jail->plan->planes_required & ~jail->planes_active;
+	__u64 entries = 0;
+	int r = policy_count_entries(jail->warden->policy, jail->id, &entries);
+	int r2 = 0;
+
+	r2 |= retire_record_fact(jail, FACT_POLICY_ENTRIES, r == 0, entries,
+				 r == 0 ? "" : "The policy maps could not be read.");
+	r2 |= retire_record_fact(jail, FACT_EVENTS_LOST, true, jail->lost_told, "");
+	r2 |= retire_record_fact(jail, FACT_GAPS, true, jail->gaps, "");
+	r2 |= retire_record_fact(jail, FACT_PLANES_MISSING, true,
+				 (__u64)__builtin_popcount(missing), "");
+	r2 |= retire_record_fact(jail, FACT_DRAINED, jail->connections_known, jail->connections_cut,
+				 jail->connections_known ? "" : "Connections could not be counted.");
+	return r2 == 0 ? 0 : -EIO;
+}
+
+static int retire_step_judge(struct jail *jail)
+{
+	int r = retire_record_own_facts(jail);
+
+	if (r == 0)
+		r = recording_put_retire(jail);
+	if (r < 0)
+		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
+					"The facts of %s's retirement could not be recorded (%s); no "
+					"evidence was made.", jail->name, strerror(-r));
+	return -EINPROGRESS;
+}
+
+void retire_judged(struct jail *jail, const struct retired *retired)
+{
+	if (!sequence_waits_in(jail, retire_step_judge))
+		return;
+	jail->verdict = (enum evidence_verdict)retired->verdict;
+	(void)snprintf(jail->verdict_text, sizeof(jail->verdict_text), "%s", retired->text);
+	(void)snprintf(jail->evidence, sizeof(jail->evidence), "%s", retired->evidence);
+	sequence_continue(jail);
+}
+
+static int retire_step_forget(struct jail *jail)
+{
+	jail->state = JAIL_STATE_RETIRED;
+	return state_remove(jail);
+}
+
+static const struct sequence_step retire_steps[] = {
+	{ "Draining: no new connection gets in, those that are there may end",
+	  "first: a request that was taken is answered", retire_step_drain, NULL, 0 },
+	{ "Freezing every process", "what is looked at next cannot change", retire_step_freeze, NULL, 0 },
+	{ "Recording the counters", "they go with the map entries", retire_step_count, NULL, 0 },
+	{ "Killing every process", "frozen processes die without running again", retire_step_kill,
+	  NULL, 0 },
+	{ "Looking at what is left", "before erasing: the record shows what there was",
+	  retire_step_look, NULL, 120000 },
+	{ "Erasing scratch, policy, cgroups and sockets", "only after the facts are on record",
+	  retire_step_erase, NULL, 0 },
+	{ "Looking again", "the evidence is about this look", retire_step_look_again, NULL, 120000 },
+	{ "Judging and signing", "the recorder computes the verdict from the ledger alone",
+	  retire_step_judge, NULL, 30000 },
+	{ "Forgetting the jail", "last: until now a restarted custodyd would go on from here",
+	  retire_step_forget, NULL, 0 },
+};
+
+static void retire_finished(struct jail *jail, enum custody_exit exit_code, const char *text)
+{
+	static const enum custody_exit exits[] = {
+		[VERDICT_CLEAN] = CUSTODY_EXIT_DONE,
+		[VERDICT_RESIDUE] = CUSTODY_EXIT_FALSE,
+		[VERDICT_INCOMPLETE] = CUSTODY_EXIT_INCOMPLETE,
+	};
+	static const char *const words[] = {
+		[VERDICT_CLEAN] = "clean: no endpoint and no artifact of this jail remains",
+		[VERDICT_RESIDUE] = "residue: something of it remains",
+		[VERDICT_INCOMPLETE] = "incomplete: not everything could be looked at or recorded",
+	};
+	struct warden *warden = jail->warden;
+	char line[CUSTODY_TEXT_SIZE];
+	__u64 id = jail->ticket.id;
+
+	jail->tick = sd_event_source_disable_unref(jail->tick);
+	if (exit_code != CUSTODY_EXIT_DONE || jail->verdict < VERDICT_CLEAN ||
+	    jail->verdict > VERDICT_INCOMPLETE) {
+		log_error("Retirement of %s failed: %s", jail->name, text);
+		control_reply(warden, id, exit_code ? exit_code : CUSTODY_EXIT_INTERNAL, 0, text);
+		jail->ticket.id = 0;
+		return;
+	}
+	(void)snprintf(line, sizeof(line), "%s is retired. Verdict: %s.%s%.600s Evidence: %s", jail->name,
+		       words[jail->verdict], jail->verdict_text[0] ? " " : "", jail->verdict_text,
+		       jail->evidence);
+	log_info("%s", line);
+	control_reply(warden, id, exits[jail->verdict], 0, line);
+	jails_forget(jail);
+}
+
+void retire_begin(struct jail *jail, const struct ticket *ticket)
+{
+	jail->ticket = *ticket;
+	jail->narrate = true;
+	(void)recording_put_state(jail, JAIL_STATE_RETIRING, "retirement asked for", ticket->peer.uid, 0);
+	sequence_start(jail, retire_steps, ARRAY_SIZE(retire_steps), retire_finished);
+}

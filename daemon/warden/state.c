@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a restarted custodyd needs to take its jails over again. Run by custodyd. Files under
+ * /run/custody/jails (root only): ID.state, a fixed-size struct with its own digest, and
+ * ID.plan, the plan. Both are checked like anything else that is read: a file that does not
+ * hold is refused with its name, never repaired.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "cleanup.h"
+#include "paths.h"
+#include "plan.h"
+#include "warden.h"
+
+#define STATE_MAGIC	0x54534a43U	/* "CJST" */
+#define STATE_VERSION	1
+
+struct state_file {
+	__u32 magic;
+	__u32 version;
+	__u32 size;
+	__u32 id;
+	__u32 slot;
+	__u32 state;
+	__u32 planes_active;
+	__u32 init;
+	__u64 init_start;	/* start time of init in clock ticks: tells a reused pid */
+	__u64 cgroup_model;
+	__u64 cgroup_broker;
+	__u64 scratch_dev;
+	__u64 started_ns;
+	__u64 lost_told;
+	__u64 ns_inode[_JAIL_NS_MAX];
+	__u32 gaps;
+	__s32 wait_status;
+	__u32 n_zones;
+	__u32 scratch_noswap;
+	char name[CUSTODY_NAME_SIZE];
+	char profile[CUSTODY_NAME_SIZE];
+	char cgroup[CUSTODY_PATH_SIZE];
+	__u8 plan_digest[CUSTODY_DIGEST_SIZE];
+	struct jail_zone zones[CUSTODY_ZONES_MAX];
+	__u8 digest[CUSTODY_DIGEST_SIZE];	/* SHA-256 of everything before it */
+};
+
+static int state_digest(const void *data, size_t size, __u8 ret[CUSTODY_DIGEST_SIZE])
+{
+	unsigned int n = CUSTODY_DIGEST_SIZE;
+
+	return EVP_Digest(data, size, ret, &n, EVP_sha256(), NULL) == 1 ? 0 : -EIO;
+}
+
+/* Field 22 of /proc/PID/stat. The comm may hold anything, so it is skipped from its last ')'. */
+static int state_read_start(pid_t pid, __u64 *ret)
+{
+	char path[64], text[1024];
+	cleanup_fd int fd = -1;
+	char *at;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return -EIO;
+	text[n] = '\0';
+	at = strrchr(text, ')');
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (!at)
+		return -EPROTO;
+	*ret = strtoull(at + 1, NULL, 10);
+	return 0;
+}
+
+static int state_write_file(const char *path, const void *data, size_t size)
+{
+	char temporary[CUSTODY_PATH_SIZE * 2 + 8];
+	cleanup_fd int fd = -1;
+	ssize_t n;
+
+	(void)snprintf(temporary, sizeof(temporary), "%s.new", path);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	n = write(fd, data, size);
+	if (n < 0 || (size_t)n != size || fsync(fd) < 0) {
+		int error = n < 0 ? -errno : -ENOSPC;
+
+		(void)unlink(temporary);
+		return error;
+	}
+	return rename(temporary, path) < 0 ? -errno : 0;
+}
+
+static int state_read_file(const char *path, void *data, size_t size)
+{
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (size_t)st.st_size != size)
+		return -EPROTO;
+	return read(fd, data, size) == (ssize_t)size ? 0 : -EIO;
+}
+
+static void state_name_file(const struct jail *jail, const char *suffix, char *ret, size_t size)
+{
+	(void)snprintf(ret, size, "%s/%u.%s", jail->warden->jails_dir, jail->id, suffix);
+}
+
+int state_save(struct jail *jail)
+{
+	struct state_file *file __attribute__((cleanup(cleanup_free_ptr))) = calloc(1, sizeof(*file));
+	char path[CUSTODY_PATH_SIZE + 64];
+	int r;
+
+	if (!file || !jail->plan)
+		return -ENOMEM;
+	file->magic = STATE_MAGIC;
+	file->version = STATE_VERSION;
+	file->size = sizeof(*file);
+	file->id = jail->id;
+	file->slot = jail->slot;
+	file->state = jail->state == JAIL_STATE_STARTING ? JAIL_STATE_RUNNING : jail->state;
+	file->planes_active = jail->planes_active;
+	file->init = (__u32)jail->init;
+	if (jail->init > 0)
+		(void)state_read_start(jail->init, &file->init_start);
+	file->cgroup_model = jail->cgroup_model;
+	file->cgroup_broker = jail->cgroup_broker;
+	file->scratch_dev = jail->scratch_dev;
+	file->started_ns = jail->started_ns;
+	file->lost_told = jail->lost_told;
+	memcpy(file->ns_inode, jail->ns_inode, sizeof(file->ns_inode));
+	file->gaps = jail->gaps;
+	file->wait_status = jail->wait_status;
+	file->scratch_noswap = jail->scratch_noswap;
+	file->n_zones = jail->n_zones;
+	(void)snprintf(file->name, sizeof(file->name), "%s", jail->name);
+	(void)snprintf(file->profile, sizeof(file->profile), "%s", jail->profile);
+	(void)snprintf(file->cgroup, sizeof(file->cgroup), "%s", jail->cgroup);
+	memcpy(file->plan_digest, jail->plan_digest, sizeof(file->plan_digest));
+	memcpy(file->zones, jail->zones, sizeof(file->zones));
+	r = state_digest(file, offsetof(struct state_file, digest), file->digest);
+	if (r < 0)
+		return r;
+	state_name_file(jail, "plan", path, sizeof(path));
+	if (access(path, F_OK) < 0)
+		r = state_write_file(path, jail->plan, sizeof(*jail->plan));
+	if (r < 0)
+		return r;
+	state_name_file(jail, "state", path, sizeof(path));
+	return state_write_file(path, file, sizeof(*file));
+}
+
+int state_remove(struct jail *jail)
+{
+	char path[CUSTODY_PATH_SIZE + 64];
+	int r = 0;
+
+	state_name_file(jail, "state", path, sizeof(path));
+	if (unlink(path) < 0 && errno != ENOENT)
+		r = -errno;
+	state_name_file(jail, "plan", path, sizeof(path));
+	if (unlink(path) < 0 && errno != ENOENT)
+		r = -errno;
+	return r;
+}
+
+int state_next_id(struct warden *warden, __u32 *ret)
+{
+	char path[CUSTODY_PATH_SIZE * 2];
+	__u32 next = 1;
+	int r = paths_join(warden->root, PATHS_STATE "/next-jail", path, sizeof(path));
+
+	if (r == 0)
+		r = state_read_file(path, &next, sizeof(next));
+	if (r == -ENOENT)
+		next = 1;
+	else if (r < 0 || next == 0)
+		return r < 0 ? r : -EOVERFLOW;
+	*ret = next++;
+	return state_write_file(path, &next, sizeof(next));
+}
+
+static bool state_check(const struct state_file *file)
+{
+	__u8 digest[CUSTODY_DIGEST_SIZE];
+
+	if (file->magic != STATE_MAGIC || file->version != STATE_VERSION ||
+	    file->size != sizeof(*file) || file->n_zones > CUSTODY_ZONES_MAX ||
+	    file->slot >= CUSTODY_JAILS_MAX || file->id == 0 || file->state == 0 ||
+	    file->state >= _JAIL_STATE_MAX || !memchr(file->name, '\0', sizeof(file->name)) ||
+	    !memchr(file->profile, '\0', sizeof(file->profile)) ||
+	    !memchr(file->cgroup, '\0', sizeof(file->cgroup)) || !plan_check_name(file->name))
+		return false;
+	return state_digest(file, offsetof(struct state_file, digest), digest) == 0 &&
+	       memcmp(digest, file->digest, sizeof(digest)) == 0;
+}
+
+/* The plan goes back into a sealed memfd, so that it is checked and mapped as at launch. */
+static int state_load_plan(struct jail *jail)
+{
+	struct custody_plan *plan __attribute__((cleanup(cleanup_free_ptr))) = malloc(sizeof(*plan));
+	char path[CUSTODY_PATH_SIZE + 64];
+	cleanup_fd int fd = -1;
+	const char *why = "";
+	__u8 digest[CUSTODY_DIGEST_SIZE];
+	int r;
+
+	if (!plan)
+		return -ENOMEM;
+	state_name_file(jail, "plan", path, sizeof(path));
+	r = state_read_file(path, plan, sizeof(*plan));
+	if (r == 0)
+		r = state_digest(plan, sizeof(*plan), digest);
+	if (r < 0)
+		return r;
+	if (memcmp(digest, jail->plan_digest, sizeof(digest)) != 0)
+		return -EPROTO;
+	fd = memfd_create("plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 || write(fd, plan, sizeof(*plan)) != (ssize_t)sizeof(*plan) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+		return -EIO;
+	r = plan_map(fd, &jail->plan, &why);
+	if (r == 0)
+		jail->plan_fd = TAKE_FD(fd);
+	return r;
+}
+
+static void state_fill_jail(struct jail *jail, const struct state_file *file)
+{
+	jail->id = file->id;
+	jail->slot = file->slot;
+	jail->state = (enum jail_state)file->state;
+	jail->adopted = true;
+	jail->planes_active = file->planes_active;
+	jail->cgroup_model = file->cgroup_model;
+	jail->cgroup_broker = file->cgroup_broker;
+	jail->scratch_dev = file->scratch_dev;
+	jail->started_ns = file->started_ns;
+	jail->lost_told = file->lost_told;
+	memcpy(jail->ns_inode, file->ns_inode, sizeof(jail->ns_inode));
+	jail->gaps = file->gaps;
+	jail->wait_status = file->wait_status;
+	jail->scratch_noswap = file->scratch_noswap;
+	jail->n_zones = file->n_zones;
+	memcpy(jail->zones, file->zones, sizeof(jail->zones));
+	memcpy(jail->plan_digest, file->plan_digest, sizeof(jail->plan_digest));
+	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", file->profile);
+	(void)snprintf(jail->cgroup, sizeof(jail->cgroup), "%s", file->cgroup);
+}
+
+/* Finds the jail's init again: same pid, same start time. Gone is not an error. */
+static int state_find_init(struct jail *jail, const struct state_file *file)
+{
+	cleanup_fd int pidfd = -1;
+	__u64 start = 0;
+
+	if (file->init == 0)
+		return 0;
+	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)file->init, 0);
+	if (pidfd < 0 || state_read_start((pid_t)file->init, &start) < 0 || start != file->init_start)
+		return 0;
+	jail->init = (pid_t)file->init;
+	return jails_watch_init(jail, TAKE_FD(pidfd));
+}
+
+static int state_adopt_one(struct warden *warden, const char *path)
+{
+	struct state_file *file __attribute__((cleanup(cleanup_free_ptr))) = malloc(sizeof(*file));
+	struct jail *jail;
+	__u64 id = 0;
+	int r;
+
+	if (!file)
+		return -ENOMEM;
+	r = state_read_file(path, file, sizeof(*file));
+	if (r < 0 || !state_check(file))
+		return r < 0 ? r : -EPROTO;
+	jail = jails_new(warden, file->name);
+	if (!jail)
+		return -ENOMEM;
+	state_fill_jail(jail, file);
+	r = state_load_plan(jail);
+	if (r == 0 && jails_is_alive(jail) && cgroup_read_id(jail->cgroup, &id) == 0) {
+		char model[CUSTODY_PATH_SIZE + 8];
+
+		(void)snprintf(model, sizeof(model), "%s/model", jail->cgroup);
+		if (cgroup_read_id(model, &id) < 0 || id != jail->cgroup_model)
+			r = -ESTALE;
+		else
+			r = state_find_init(jail, file);
+	}
+	if (r < 0) {
+		jails_forget(jail);
+		return r;
+	}
+	if (jail->state == JAIL_STATE_RETIRING || jail->state == JAIL_STATE_STOPPING)
+		jail->state = JAIL_STATE_RUNNING;	/* to be asked again; nothing was lost */
+	log_info("%s (jail %u) is in custody again: %s.", jail->name, jail->id,
+		 jail->init ? "it runs" : "it has ended");
+	return 0;
+}
+
+int state_adopt_all(struct warden *warden)
+{
+	cleanup_dir DIR *dir = opendir(warden->jails_dir);
+	char path[CUSTODY_PATH_SIZE * 2];
+	struct dirent *entry;
+	int r = 0;
+
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		size_t n = strlen(entry->d_name);
+
+		if (n < 7 || strcmp(entry->d_name + n - 6, ".state") != 0)
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/%s", warden->jails_dir, entry->d_name);
+		r = state_adopt_one(warden, path);
+		if (r < 0) {
+			log_error("%s cannot be used (%s). custodyd does not start over it: stop that "
+				  "jail by hand and remove the file, or restore it.", path, strerror(-r));
+			return r;
+		}
+	}
+	return 0;
+}

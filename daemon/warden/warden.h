@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * custodyd's own state: one struct warden for the process, one struct jail for each model that
+ * is or was in custody. Run by custodyd only; every byte in these structs has been checked.
+ */
+#ifndef CUSTODY_WARDEN_H
+#define CUSTODY_WARDEN_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "custody/limits.h"
+#include "custody/message.h"
+#include "custody/plan.h"
+#include "log.h"
+#include "message.h"
+#include "policy.h"
+
+struct warden;
+struct jail;
+struct sequence_step;
+
+/* A child role and our end of its channel. Empty: pid 0, channel -1. */
+struct role {
+	struct warden *warden;
+	struct jail *jail;		/* NULL for front and recorder */
+	enum custody_role role;
+	pid_t pid;
+	int channel;
+	__u64 permit;			/* MSG_BIT mask of what it may send now */
+	sd_event_source *io;
+	sd_event_source *child;
+};
+
+/* What a request asked for and where its answer goes. id 0: nobody waits. */
+struct ticket {
+	__u64 id;
+	struct message_peer peer;
+};
+
+struct jail {
+	struct warden *warden;
+	struct jail *next;
+	char name[CUSTODY_NAME_SIZE];
+	char profile[CUSTODY_NAME_SIZE];
+	__u32 id;
+	__u32 slot;
+	enum jail_state state;
+	bool adopted;
+	bool recorder_gap;		/* the recorder was down while it ran: to be recorded */
+	__u64 broker_unsent;		/* broker events that the recorder had no room for */
+	__u64 broker_lost;		/* broker events that the broker had no room for */
+	bool frozen_by_loss;		/* to be thawed when the recorder is back */
+	struct ticket ticket;		/* of the sequence that runs now */
+	struct ticket run_ticket;	/* `run`: who waits in the foreground for the end */
+
+	/* the plan: mapped and checked, and the sealed memfd itself */
+	const struct custody_plan *plan;
+	int plan_fd;
+	__u8 plan_digest[CUSTODY_DIGEST_SIZE];
+
+	/* what the kernel holds for it */
+	char cgroup[CUSTODY_PATH_SIZE];
+	__u64 cgroup_model;
+	__u64 cgroup_broker;
+	__u32 planes_active;
+	pid_t init;			/* the jail's pid 1, our pid namespace; 0 when gone */
+	int init_fd;			/* pidfd */
+	sd_event_source *init_event;
+	__u64 ns_inode[_JAIL_NS_MAX];
+	__u64 scratch_dev;
+	__u32 scratch_noswap;
+	__u64 started_ns;		/* CLOCK_REALTIME */
+	__u64 drained_ns;
+	int wait_status;		/* of the model; LEDGER_STATUS_UNKNOWN when not seen */
+	__u32 n_zones;
+	struct jail_zone zones[CUSTODY_ZONES_MAX];
+
+	struct role planner;
+	struct role builder;		/* custody-jail until it has become the model */
+	struct role broker;
+	struct role sweeper;
+
+	/* the sequence that runs: a list of steps, where it is, why it fails */
+	const struct sequence_step *sequence;
+	unsigned int step;
+	unsigned int n_steps;
+	bool waiting;
+	sd_event_source *timeout;
+	sd_event_source *tick;
+	void (*finished)(struct jail *jail, enum custody_exit exit_code, const char *text);
+	enum custody_exit fail_exit;
+	char fail_text[CUSTODY_TEXT_SIZE];
+
+	/* `run`: the caller's stdio until the jail has it, and the command in place of the profile's */
+	struct request_run *run;
+	int stdio[3];
+	bool foreground;
+	bool abandoned;			/* its client went away while it was starting */
+	int log_fd;			/* write end of the log pipe, until the jail has it */
+	int broker_peer;		/* the jail's end of its socket to the broker, likewise */
+	char asked_model[CUSTODY_PATH_SIZE];
+
+	/* losses that the ledger has been told about, and retirement's own facts */
+	__u64 lost_told;
+	__u32 gaps;
+	__u32 connections_cut;
+	bool connections_known;
+	__u32 facts_seen;		/* bit per enum evidence_fact_id, this phase */
+	bool narrate;			/* tell the requester each step */
+	enum evidence_phase sweep_phase;
+	char verdict_text[CUSTODY_TEXT_SIZE];
+	enum evidence_verdict verdict;
+	char evidence[CUSTODY_NAME_SIZE * 2];
+	__u64 drain_until;		/* CLOCK_MONOTONIC, microseconds */
+};
+
+#define LEDGER_STATUS_UNKNOWN 0x7fffffff
+
+struct warden {
+	sd_event *event;
+	char root[CUSTODY_PATH_SIZE];
+	char libexec[CUSTODY_PATH_SIZE];
+	char pin_dir[CUSTODY_PATH_SIZE];
+	char jails_dir[CUSTODY_PATH_SIZE];
+	char cgroup[CUSTODY_PATH_SIZE];	/* custody's own cgroup: parent of all jails */
+	char cgroup_name[CUSTODY_NAME_SIZE];
+	__u32 controllers;		/* enum cgroup_controller enabled below it */
+	__u32 planes;			/* structure and what policy_open() gave */
+	__u32 next_id;
+	int lock_fd;
+	int listen_fd;			/* control socket, handed to each front */
+	int helpers_cgroup_fd;
+	struct policy *policy;
+	struct role front;
+	struct role recorder;
+	bool recorder_running;
+	bool stopping;
+	__u64 helper_errors[_POLICY_ERROR_MAX];	/* already in the ledger */
+	sd_event_source *loss_timer;
+	struct jail *jails;
+};
+
+/* ---- jails.c: the table ---- */
+struct jail *jails_new(struct warden *warden, const char *name);
+struct jail *jails_find(struct warden *warden, const char *name);
+struct jail *jails_find_id(struct warden *warden, __u32 id);
+void jails_forget(struct jail *jail);		/* frees; nothing of the kernel's is touched */
+int jails_find_slot(struct warden *warden, __u32 *ret);
+bool jails_is_alive(const struct jail *jail);	/* holds kernel objects */
+bool jails_need_broker(const struct jail *jail);	/* some bind() is its to answer */
+int jails_watch_init(struct jail *jail, int pidfd);	/* takes pidfd; calls life_ended() */
+int jails_send_row(struct jail *jail, __u64 id);
+int jails_send_counters(struct jail *jail, __u64 id);
+
+/* ---- setup.c: directories, locks, privileges of custodyd itself ---- */
+int setup_warden(struct warden *warden);
+int setup_open_policy(struct warden *warden);
+int setup_listen(struct warden *warden);
+void setup_clean(struct warden *warden);	/* a clean stop: nothing of ours stays when no jail is */
+int setup_open_directory(struct warden *warden, const char *path);	/* under the root; fd or -errno */
+
+/* ---- spawn.c: role processes ---- */
+#define SPAWN_NO_CGROUP (-1)
+int spawn_role(struct warden *warden, struct jail *jail, struct role *ret, enum custody_role role,
+	       const char *cgroup);
+void spawn_close(struct role *role);		/* forgets it: closes the channel, stops watching */
+void spawn_kill(struct role *role);		/* SIGKILL, reap, close */
+
+/* ---- dispatch.c: what roles say ---- */
+int dispatch_message(struct role *role, union message_buffer *buf, struct message_fds *fds);
+void dispatch_gone(struct role *role);		/* channel closed or protocol broken */
+
+/* ---- control.c: requests and replies ---- */
+void control_request(struct warden *warden, union message_buffer *buf, struct message_fds *fds);
+void control_reply(struct warden *warden, __u64 id, enum custody_exit exit_code, int status,
+		   const char *text);
+void control_step(struct warden *warden, __u64 id, __u32 step, __u32 steps, const char *text);
+int control_start_front(struct warden *warden);
+
+/* ---- recording.c: the recorder and what it is told ---- */
+int recording_start(struct warden *warden);
+void recording_gone(struct warden *warden);
+int recording_put_launch(struct jail *jail, __u64 id);
+int recording_put_state(struct jail *jail, enum jail_state state, const char *why, __u32 uid,
+			__u64 id);
+int recording_put_counters(struct jail *jail);
+int recording_put_fact(struct jail *jail, const struct evidence_fact *fact);
+int recording_put_retire(struct jail *jail);
+void recording_put_broker_event(struct jail *jail, const struct broker_event *said);
+void recording_put_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 lost, __u64 total);
+void recording_check_losses(struct warden *warden);	/* also called before facts are taken */
+int recording_start_timer(struct warden *warden);
+int recording_runs(struct warden *warden, const struct recorder_running *running);
+
+/* ---- state.c: what a restarted custodyd needs ---- */
+int state_save(struct jail *jail);
+int state_remove(struct jail *jail);
+int state_next_id(struct warden *warden, __u32 *ret);	/* never the same twice */
+int state_adopt_all(struct warden *warden);
+
+/* ---- life.c: running, freezing, stopping, ending ---- */
+void life_stop(struct jail *jail, const struct ticket *ticket);
+int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid);
+void life_ended(struct jail *jail);		/* its init is gone */
+void life_broker_gone(struct jail *jail);
+void life_lost_events(struct jail *jail);	/* the profile's on-loss answer */
+void life_reap(struct jail *jail);		/* waits for the killed init and forgets it */
+int life_release(struct jail *jail);		/* processes, policy, cgroup: all but the record */
+
+#endif

@@ -1,0 +1,3 @@
+struct sample {
+	__u32 a;
+};

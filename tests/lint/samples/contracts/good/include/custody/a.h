@@ -1,0 +1,4 @@
+#include <linux/types.h>
+struct sample {
+	__u32 a;
+};

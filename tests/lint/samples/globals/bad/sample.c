@@ -1,0 +1,2 @@
+static int calls;
+int sample(void) { return ++calls; }

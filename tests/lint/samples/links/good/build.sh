@@ -1,0 +1,2 @@
+mkdir -p build/bin
+gcc -o build/bin/custody-planner planner.c -lbpf

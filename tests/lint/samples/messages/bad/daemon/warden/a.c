@@ -1,0 +1,1 @@
+/* JAIL_GO is only spoken of */ int JAIL_GONE;

@@ -1,0 +1,2 @@
+#define CUSTODY_MESSAGES(X) \
+	X(JAIL_GO, jail_go, ROLE_WARDEN, ROLE_JAIL, 0)

@@ -1,0 +1,6 @@
+int a(void)
+{
+	cleanup_fd int fd;
+
+	return 0;
+}

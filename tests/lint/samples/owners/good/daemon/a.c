@@ -1,0 +1,7 @@
+int a(void)
+{
+	cleanup_fd int fd = -1;
+	cleanup_ptr char *p = NULL;
+
+	return 0;
+}

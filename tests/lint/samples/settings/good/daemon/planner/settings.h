@@ -1,0 +1,2 @@
+#define SETTINGS(SETTING) \
+	SETTING("files", "read", PATHS, read, "none", "what may be read")

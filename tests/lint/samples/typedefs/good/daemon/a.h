@@ -1,0 +1,1 @@
+typedef int (*sample_fn)(struct sample *sample);

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What the end-to-end scripts share: a temporary root, a custodyd in it, TAP, and a leak check.
+# Sourced as root by tests/root/6*.sh. Makes nothing outside the root but the cgroup that
+# custodyd names after it, and removes both.
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BIN=$TOP/build/bin
+N=0
+ROOT=
+DAEMON=
+
+ok() { N=$((N + 1)); echo "ok $N - $1"; }
+not_ok() {
+	N=$((N + 1))
+	echo "not ok $N - $1"
+	[ -z "${2:-}" ] || printf '%s\n' "$2" | sed 's/^/# /'
+}
+# check TEXT COMMAND...: ok when the command succeeds; its output is shown when it does not.
+check() {
+	local text=$1 out
+	shift
+	if out=$("$@" 2>&1); then ok "$text"; else not_ok "$text" "exit $?: $out"; fi
+}
+# refused TEXT EXIT WORDS COMMAND...: ok when the command ends with EXIT and says WORDS (a regex).
+refused() {
+	local text=$1 want=$2 words=$3 out got=0
+	shift 3
+	out=$("$@" 2>&1) || got=$?
+	if [ "$got" = "$want" ] && printf '%s' "$out" | grep -qE -- "$words"; then
+		ok "$text"
+	else
+		not_ok "$text" "exit $got (want $want), said: $out (want: $words)"
+	fi
+}
+skip_all() { echo "1..0 # SKIP $1"; exit 0; }
+finish() { echo "1..$N"; }
+
+ctl() { "$BIN/custodyctl" --root "$ROOT" "$@"; }
+
+# wait_for SECONDS COMMAND...: polls until the command succeeds; the poll is short and bounded.
+wait_for() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+free_port() {
+	/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+cgroup_of_root() {
+	local mount
+	mount=$(awk '{ for (i = 7; i <= NF; i++) if ($i == "-" && $(i+1) == "cgroup2") { print $5; exit } }' \
+		/proc/self/mountinfo)
+	/usr/bin/python3 - "$mount" "$ROOT" <<'PY'
+import sys
+h = 5381
+for c in sys.argv[2].encode():
+    h = (h * 33 + c) & 0xffffffff
+print("%s/custody-%08x" % (sys.argv[1], h))
+PY
+}
+
+house_open() {
+	[ "$(id -u)" = 0 ] || skip_all "needs root"
+	ROOT=$(mktemp -d /tmp/custody-test.XXXXXX)
+	chmod 755 "$ROOT"
+	CGROUP=$(cgroup_of_root)
+	mkdir -p "$ROOT/usr/share/custody/profiles" "$ROOT/etc/custody/profiles" "$ROOT/model"
+	cp "$TOP"/profiles/*.ini "$ROOT/usr/share/custody/profiles/"
+	trap house_close EXIT
+}
+
+daemon_serves() { grep -q 'ready$' "$ROOT/custodyd.log"; }
+daemon_start() {
+	: >"$ROOT/custodyd.log"
+	"$BIN/custodyd" --root "$ROOT" "$@" 2>>"$ROOT/custodyd.log" &
+	DAEMON=$!
+	wait_for 20 daemon_serves || { sed 's/^/# /' "$ROOT/custodyd.log"; return 1; }
+}
+daemon_stop() {
+	[ -n "$DAEMON" ] || return 0
+	kill -TERM "$DAEMON" 2>/dev/null
+	wait "$DAEMON" 2>/dev/null
+	DAEMON=
+}
+daemon_kill() {
+	kill -KILL "$DAEMON"
+	wait "$DAEMON" 2>/dev/null
+	DAEMON=
+}
+
+# What a jail or a custodyd may have left, one per line. Nothing printed = nothing left.
+leaks() {
+	local pid
+	[ ! -d "$CGROUP" ] || find "$CGROUP" -mindepth 1 -type d -printf 'cgroup %p\n'
+	for pid in /proc/[0-9]*; do
+		case $(readlink "$pid/exe" 2>/dev/null) in
+		"$BIN"/custody-jail | "$BIN"/custody-broker | "$BIN"/custody-planner | "$BIN"/custody-sweeper)
+			tr '\0' '\n' <"$pid/environ" 2>/dev/null | grep -q x && :
+			grep -qs "${CGROUP##*/}" "$pid/cgroup" && echo "process ${pid#/proc/}" ;;
+		esac
+	done
+	find "$ROOT/run/custody/jails" -type f -printf 'state %p\n' 2>/dev/null
+	[ ! -d "$ROOT/sys/fs/bpf/custody" ] || [ -n "$DAEMON" ] || echo "pins in $ROOT/sys/fs/bpf/custody"
+	grep -F " $ROOT/" /proc/self/mountinfo | grep -vF " $ROOT/sys/fs/bpf " | awk '{ print "mount " $5 }'
+}
+no_leaks() {
+	local left
+	left=$(leaks)
+	if [ -z "$left" ]; then ok "$1"; else not_ok "$1" "$left"; fi
+}
+
+house_close() {
+	local status=$?
+	daemon_stop
+	if [ -d "$CGROUP" ]; then
+		echo 1 >"$CGROUP/cgroup.kill" 2>/dev/null
+		wait_for 5 grep -q 'populated 0' "$CGROUP/cgroup.events"
+		find "$CGROUP" -depth -type d -exec rmdir {} \; 2>/dev/null
+	fi
+	umount "$ROOT/var/lib/custody/ledger" 2>/dev/null
+	umount "$ROOT/sys/fs/bpf" 2>/dev/null
+	rm -rf "$ROOT"
+	exit $status
+}
+
+# profile NAME PORT [EXTRA LINES]: a Python HTTP server on the model directory.
+profile() {
+	cat >"$ROOT/etc/custody/profiles/$1.ini" <<EOF
+[profile]
+extends = base
+description = test server
+[model]
+path = $ROOT/model
+[process]
+command = /usr/bin/python3 -m http.server $2 --bind 127.0.0.1 --directory $ROOT/model
+[network]
+listen = tcp:127.0.0.1:$2
+[retire]
+drain-timeout = 2s
+${3:-}
+EOF
+}
+fetch() {
+	/usr/bin/python3 -c 'import sys, urllib.request as u; sys.stdout.write(u.build_opener(u.ProxyHandler({})).open("http://127.0.0.1:%s/%s" % (sys.argv[1], sys.argv[2]), timeout=5).read().decode())' "$1" "${2:-}"
+}
