@@ -114,6 +114,16 @@ static __always_inline void skb_report_drop(const struct subject *s,
 	event_submit(event, counter);
 }
 
+/* While a jail drains, nothing new gets in: a packet to a listening socket is dropped. */
+static __always_inline bool skb_is_refused(struct __sk_buff *skb, const struct policy_jail *jail,
+					   __u16 class)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	return sk && class == POLICY_CLASS_INGRESS && (jail->flags & POLICY_FLAG_DRAINING) &&
+	       sk->state == BPF_TCP_LISTEN;
+}
+
 static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 {
 	struct subject s = { .class = class };
@@ -129,6 +139,8 @@ static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 	s.jail_id = jail->jail_id;
 	s.object = skb_find_endpoint(skb, jail->jail_id, &port);
 	allowed = jail->role == POLICY_ROLE_MODEL || s.object != POLICY_OBJECT_NONE;
+	if (allowed && skb_is_refused(skb, jail, class))
+		allowed = false;
 	counter = counter_add(&s, allowed, skb->len);
 	if (!allowed)
 		skb_report_drop(&s, counter, port);

@@ -34,6 +34,16 @@ static int limits_set(struct jail *jail, const char *name, int resource, __u64 v
 	return 0;
 }
 
+/* At most what this process may have anyway: a limit that is only ever tightened. */
+static __u64 limits_tighten(int resource, __u64 wanted)
+{
+	struct rlimit now;
+
+	if (getrlimit((__rlimit_resource_t)resource, &now) < 0 || wanted < now.rlim_max)
+		return wanted;
+	return now.rlim_max;
+}
+
 /* While it builds, init holds an fd for each mount: the plan's number comes with limits_lower(). */
 static __u64 limits_building_files(const struct jail *jail)
 {
@@ -53,9 +63,9 @@ int limits_raise(struct jail *jail)
 	} limits[] = {
 		{ "NOFILE", RLIMIT_NOFILE, limits_building_files(jail) },
 		{ "NPROC", RLIMIT_NPROC, plan->limit_processes + LIMITS_SPARE_TASKS },
-		{ "DATA", RLIMIT_DATA, memory ? memory : RLIM_INFINITY },
-		{ "AS", RLIMIT_AS, RLIM_INFINITY },
-		{ "MEMLOCK", RLIMIT_MEMLOCK, memory ? memory : LIMITS_MEMLOCK_DEFAULT },
+		{ "DATA", RLIMIT_DATA, limits_tighten(RLIMIT_DATA, memory ? memory : RLIM_INFINITY) },
+		{ "MEMLOCK", RLIMIT_MEMLOCK,
+		  limits_tighten(RLIMIT_MEMLOCK, memory ? memory : LIMITS_MEMLOCK_DEFAULT) },
 		/* fs/coredump.c: a file needs a page, and a pipe refuses exactly 1. */
 		{ "CORE", RLIMIT_CORE, 1 },
 		{ "MSGQUEUE", RLIMIT_MSGQUEUE, 0 },
@@ -63,6 +73,7 @@ int limits_raise(struct jail *jail)
 		{ "NICE", RLIMIT_NICE, 0 },
 	};
 
+	/* Above the present hard limit: CAP_SYS_RESOURCE, which custodyd has, must be there. */
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
 		int r = limits_set(jail, limits[i].name, limits[i].resource, limits[i].value);
 

@@ -49,35 +49,34 @@ static const struct {
 	{ "/proc/timer_list", PROCFS_EMPTY_FILE },
 };
 
-static int procfs_make_mask(int root, bool directory)
-{
-	if (directory)
-		return mkdirat(root, PROCFS_MASK, 0555) < 0 ? -errno : 0;
-	return mount_write_file(root, PROCFS_MASK, "");
-}
-
-/* Detached mount of an empty file or directory that has no name any more. */
+/*
+ * Detached mount of an empty file or directory, which is made in the new root for the moment.
+ * The file's mode is 0, so that opening it is a denial that shows, not an empty answer.
+ */
 static int procfs_clone_mask(int root, bool directory, int *ret_fd)
 {
 	cleanup_fd int fd = -1;
-	cleanup_fd int clone = -1;
-	int r = procfs_make_mask(root, directory);
+	int r;
 
-	if (r < 0)
-		return r;
-	r = mount_open_path(root, PROCFS_MASK, false, &fd);
+	if (directory)
+		r = mkdirat(root, PROCFS_MASK, 0555) < 0 ? -errno : 0;
+	else
+		r = mknodat(root, PROCFS_MASK, S_IFREG, 0) < 0 ? -errno : 0;
 	if (r == 0)
-		r = mount_clone_path(fd, &clone);
-	if (unlinkat(root, PROCFS_MASK, directory ? AT_REMOVEDIR : 0) < 0 && r == 0)
-		r = -errno;
-	if (r < 0)
-		return r;
-	*ret_fd = TAKE_FD(clone);
-	return 0;
+		r = mount_open_path(root, PROCFS_MASK, false, &fd);
+	return r == 0 ? mount_clone_path(fd, ret_fd) : r;
+}
+
+static int procfs_add_cover(struct jail *jail, const char *path, int clone)
+{
+	return root_add_mount(jail, clone, path, CUSTODY_LABEL_PROC, CUSTODY_RIGHT_READ,
+			      root_attributes(CUSTODY_LABEL_PROC, CUSTODY_RIGHT_READ),
+			      PROCFS_ORIGIN);
 }
 
 static int procfs_cover_one(struct jail *jail, const char *path, enum procfs_cover cover)
 {
+	const bool directory = cover == PROCFS_EMPTY_DIRECTORY;
 	cleanup_fd int at = -1;
 	int clone = -1;
 	int r = mount_open_path(jail->root, path, false, &at);
@@ -87,12 +86,18 @@ static int procfs_cover_one(struct jail *jail, const char *path, enum procfs_cov
 	if (r == 0 && cover == PROCFS_READ_ONLY)
 		r = mount_clone_path(at, &clone);
 	else if (r == 0)
-		r = procfs_clone_mask(jail->root, cover == PROCFS_EMPTY_DIRECTORY, &clone);
+		r = procfs_clone_mask(jail->root, directory, &clone);
 	if (r < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot cover %s: %s", path,
 				   strerror(-r));
-	return root_add_mount(jail, clone, path, CUSTODY_LABEL_PROC, CUSTODY_RIGHT_READ,
-			      root_attributes(CUSTODY_LABEL_PROC, CUSTODY_RIGHT_READ), PROCFS_ORIGIN);
+	r = procfs_add_cover(jail, path, clone);
+	if (r < 0 || cover == PROCFS_READ_ONLY)
+		return r;
+	/* Its name goes once it is mounted: the kernel mounts nothing that has none. */
+	if (unlinkat(jail->root, PROCFS_MASK, directory ? AT_REMOVEDIR : 0) < 0)
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno, "cannot remove /%s: %m",
+				   PROCFS_MASK);
+	return 0;
 }
 
 int procfs_make_tree(struct jail *jail)

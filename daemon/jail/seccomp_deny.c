@@ -5,9 +5,11 @@
  * log. Linked into custody-jail. Removing a row loosens nothing: seccomp_set.c must still allow.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
@@ -68,6 +70,10 @@ const struct seccomp_rule seccomp_deny_rules[] = {
 	  .args = { { .arg = 0, .op = SCMP_CMP_GT, .datum_a = AF_INET6 } } },
 	DENY("socket", EPERM, SECCOMP_INT(0, AF_INET), SECCOMP_BITS(1, 0xfU, SOCK_RAW)),
 	DENY("socket", EPERM, SECCOMP_INT(0, AF_INET6), SECCOMP_BITS(1, 0xfU, SOCK_RAW)),
+	DENY("socket", EPROTONOSUPPORT, SECCOMP_INT(0, AF_INET), SECCOMP_BITS(1, 0xfU, SOCK_DGRAM),
+	     SECCOMP_INT(2, IPPROTO_ICMP)),
+	DENY("socket", EPROTONOSUPPORT, SECCOMP_INT(0, AF_INET6), SECCOMP_BITS(1, 0xfU, SOCK_DGRAM),
+	     SECCOMP_INT(2, IPPROTO_ICMPV6)),
 	DENY("socket", EPROTONOSUPPORT, SECCOMP_INT(0, AF_INET), SECCOMP_INT(2, DENY_IPPROTO_MPTCP)),
 	DENY("socket", EPROTONOSUPPORT, SECCOMP_INT(0, AF_INET6), SECCOMP_INT(2, DENY_IPPROTO_MPTCP)),
 
@@ -80,8 +86,9 @@ const struct seccomp_rule seccomp_deny_rules[] = {
 	DENY("shmat", EPERM, SECCOMP_BITS(2, SHM_EXEC, SHM_EXEC)),
 	{ .syscall = "memfd_create", .action = SCMP_ACT_ERRNO(EPERM), .when = SECCOMP_NO_MEMFD },
 
-	DENY("personality", EPERM, SECCOMP_BITS(0, 0x0400000U, 0x0400000U)), /* READ_IMPLIES_EXEC */
-	DENY("personality", EPERM, SECCOMP_BITS(0, 0x0040000U, 0x0040000U)), /* ADDR_NO_RANDOMIZE */
+	/* With the top bit it is the question 0xffffffff, which is allowed. */
+	DENY("personality", EPERM, SECCOMP_BITS(0, 0x80000000U | READ_IMPLIES_EXEC, READ_IMPLIES_EXEC)),
+	DENY("personality", EPERM, SECCOMP_BITS(0, 0x80000000U | ADDR_NO_RANDOMIZE, ADDR_NO_RANDOMIZE)),
 
 	DENY_PRCTL(PR_SET_SECCOMP), DENY_PRCTL(PR_SET_MM), DENY_PRCTL(PR_SET_PTRACER),
 	DENY_PRCTL(PR_SET_SECUREBITS), DENY_PRCTL(PR_SET_KEEPCAPS), DENY_PRCTL(PR_CAPBSET_DROP),

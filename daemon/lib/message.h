@@ -46,7 +46,8 @@ int message_send(int fd, enum custody_role self, __u32 type, __u64 id, void *bod
  * permits only the types in `permit` (MSG_BIT mask). fds may be NULL when no permitted type has
  * any. Returns 0; -ENODATA when the peer closed; -EAGAIN on a non-blocking socket without a
  * message; -EPROTO when the message is anything but what the table and permit allow (the peer
- * must then be dropped); -errno. On failure buf holds nothing of use and no fd is left open.
+ * must then be dropped); -errno. On failure buf holds nothing of use, *fds is as it was and no fd
+ * is left open. On success *fds is overwritten: close the last message's before.
  */
 int message_recv(int fd, enum custody_role self, enum custody_role from, __u64 permit,
 		 union message_buffer *buf, struct message_fds *fds);

@@ -71,13 +71,16 @@ static struct plan_string build_add_origin(struct build *b, struct place place, 
 }
 
 /* Puts the plan, as it is by now, to the check; a refusal is the fault of the piece at place. */
-static bool build_check(struct build *b, struct place place, const char *section, const char *key)
+static bool build_check(struct build *b, struct place place, const char *section, const char *key,
+			const char *item)
 {
 	const char *why = "";
+	char text[192];
 
 	if (plan_check(b->plan, &why))
 		return true;
-	problems_error(b->problems, place, "[%s] %s: %s", section, key, why);
+	words_escape(item, text, sizeof(text));
+	problems_error(b->problems, place, "[%s] %s: %s: %s", section, key, text, why);
 	return false;
 }
 
@@ -200,7 +203,8 @@ static void build_add_environment(struct build *b)
 	}
 	for (size_t i = 0; i < words->n; i++) {
 		b->plan->env[b->plan->n_env++] = build_add_word(b, &words->list[i]);
-		if (!build_check(b, words->list[i].place, "process", "environment"))
+		if (!build_check(b, words->list[i].place, "process", "environment",
+				 words->list[i].text))
 			return;
 	}
 }
@@ -307,7 +311,7 @@ static void build_add_zone(struct build *b, const struct build_zone *zone)
 		b->plan->model_origin = to->origin;
 	}
 	b->plan->n_zones++;
-	if (build_check(b, zone->place, zone->section, zone->key))
+	if (build_check(b, zone->place, zone->section, zone->key, zone->target))
 		return;
 	b->plan->n_zones--;
 	*to = (struct plan_zone){ 0 };
@@ -348,7 +352,7 @@ static void build_add_endpoints(struct build *b)
 		};
 		memcpy(to->address, from.address, sizeof(to->address));
 		b->plan->n_endpoints++;
-		if (!build_check(b, word->place, "network", "listen"))
+		if (!build_check(b, word->place, "network", "listen", word->text))
 			return;
 	}
 }
@@ -376,7 +380,7 @@ static bool build_add_device(struct build *b, const struct value_device *node, s
 		.path = build_add_string(b, node->path, place),
 		.origin = build_add_origin(b, place, "gpu", "devices"),
 	};
-	return build_check(b, place, "gpu", "devices");
+	return build_check(b, place, "gpu", "devices", node->path);
 }
 
 /* Several GPUs of NVIDIA share /dev/nvidiactl: it is there once. */
@@ -443,7 +447,8 @@ static void build_set_program(struct build *b)
 	build_add_command(b);
 	b->plan->workdir = build_add_string(b, workdir->words.list[0].text, workdir->place);
 	if (problems_none(b->problems))
-		(void)build_check(b, own ? command->place : build_request_place, "process", "command");
+		(void)build_check(b, own ? command->place : build_request_place, "process", "command",
+				  plan_string(b->plan, b->plan->args[0]));
 }
 
 /* From the fourth on each step adds pieces to a plan that plan_check() accepts. */

@@ -202,8 +202,13 @@ void profile_parse(const char *file, const char *text, size_t size, struct setti
 	struct profile_reader reader = {
 		.file = file, .text = text, .left = size, .settings = ret, .problems = problems,
 	};
-	int line = ini_parse_stream(profile_read_line, &reader, profile_take_line, &reader);
+	int line;
 
+	if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {	/* byte order mark of UTF-8 */
+		reader.text += 3;
+		reader.left -= 3;
+	}
+	line = ini_parse_stream(profile_read_line, &reader, profile_take_line, &reader);
 	if (line != 0)
 		problems_error(problems, ((struct place){ file, line > 0 ? (unsigned int)line : 0 }),
 			       "the line is no [section], no key = value and no comment");

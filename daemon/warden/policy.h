@@ -54,10 +54,11 @@ int policy_install_zones(struct policy *policy, __u32 jail_id, const struct jail
 int policy_open_jail(struct policy *policy, __u64 cgroup_model);
 
 /*
- * Sets POLICY_FLAG_DRAINING on the jail's entries: from the next packet on, no new connection
- * reaches its endpoints (the handshake's first packet is dropped); existing ones go on.
+ * Sets POLICY_FLAG_DRAINING on the broker's entry, whose cgroup owns the listening sockets: from
+ * the next packet on no new connection reaches an endpoint (the handshake's first packet is
+ * dropped); existing ones go on. 0 or -errno.
  */
-int policy_drain_jail(struct policy *policy, __u32 jail_id);
+int policy_drain_jail(struct policy *policy, __u64 cgroup_broker);
 
 /* Removes everything of the jail. Returns 0 only when nothing is left. */
 int policy_remove_jail(struct policy *policy, __u32 jail_id);

@@ -96,7 +96,7 @@ static int retire_step_drain(struct jail *jail)
 	}
 	jail->state = JAIL_STATE_RETIRING;
 	(void)state_save(jail);
-	r = policy_drain_jail(jail->warden->policy, jail->id);
+	r = policy_drain_jail(jail->warden->policy, jail->cgroup_broker);
 	if (r < 0)
 		return r;
 	jail->drain_until = retire_now_ns(CLOCK_MONOTONIC) / 1000 +
@@ -149,6 +149,18 @@ static void retire_fill_endpoint(const struct custody_plan *plan, const struct p
 	(void)snprintf(to->path, sizeof(to->path), "%s", plan_string(plan, e->path));
 }
 
+/* Every fact of this phase that the sweeper did not give becomes one that was not looked at. */
+static int retire_add_unseen(struct jail *jail, const char *why)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(retire_swept); i++) {
+		if (!(jail->facts_seen & (1U << retire_swept[i])))
+			r = retire_record_fact(jail, retire_swept[i], false, 0, why);
+	}
+	return r;
+}
+
 static int retire_start_sweep(struct jail *jail)
 {
 	struct sweep_request request = {
@@ -173,7 +185,12 @@ static int retire_start_sweep(struct jail *jail)
 	r = spawn_role(jail->warden, jail, &jail->sweeper, ROLE_SWEEPER, NULL);
 	if (r == 0)
 		r = MESSAGE_SEND(jail->sweeper.channel, ROLE_WARDEN, SWEEP_REQUEST, 1, &request);
-	return r < 0 ? r : -EINPROGRESS;
+	if (r == 0)
+		return -EINPROGRESS;
+	log_error("The sweeper could not be started (%s); nothing is claimed about what it would "
+		  "have looked at.", strerror(-r));
+	spawn_kill(&jail->sweeper);
+	return retire_add_unseen(jail, "The sweeper could not be started.");
 }
 
 static int retire_step_look(struct jail *jail)
@@ -224,12 +241,11 @@ void retire_sweeper_failed(struct jail *jail, const char *why)
 	    !sequence_waits_in(jail, retire_step_look_again))
 		return;
 	spawn_kill(&jail->sweeper);
-	for (size_t i = 0; i < ARRAY_SIZE(retire_swept); i++) {
-		if (!(jail->facts_seen & (1U << retire_swept[i])))
-			(void)retire_record_fact(jail, retire_swept[i], false, 0, why);
-	}
 	jail->fail_text[0] = '\0';
-	sequence_continue(jail);
+	if (retire_add_unseen(jail, why) < 0)
+		sequence_fail(jail);
+	else
+		sequence_continue(jail);
 }
 
 /* ---- custodyd's own facts, and the verdict ---- */

@@ -115,7 +115,7 @@ enum evidence_phase {
 	F(SOCKETS_INET, "sockets-inet", "INET sockets owned by the jail's cgroups")              \
 	F(ENDPOINTS_BOUND, "endpoints-bound", "published endpoints that something still serves") \
 	F(SOCKETS_UNIX, "sockets-unix", "UNIX sockets bound to a published path")                \
-	F(SCRATCH_MOUNTS, "scratch-mounts", "mounts of the scratch file system anywhere")        \
+	F(SCRATCH_MOUNTS, "scratch-mounts", "mounts of the scratch file system, and its open files") \
 	F(WEIGHTS_OPEN, "weights-open", "processes that hold or map a file of the model")        \
 	F(POLICY_ENTRIES, "policy-entries", "map entries of the jail")                           \
 	F(BROKER_ALIVE, "broker-alive", "broker processes of the jail")                          \

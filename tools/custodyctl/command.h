@@ -24,7 +24,8 @@ struct command_options {
 int command_doctor(int argc, char **argv, const struct command_options *options);
 int command_start(int argc, char **argv, const struct command_options *options);
 int command_run(int argc, char **argv, const struct command_options *options);
-int command_stop(int argc, char **argv, const struct command_options *options);	/* stop, freeze, thaw, retire */
+/* stop, freeze, thaw, retire */
+int command_stop(int argc, char **argv, const struct command_options *options);
 int command_ps(int argc, char **argv, const struct command_options *options);
 int command_status(int argc, char **argv, const struct command_options *options);
 int command_events(int argc, char **argv, const struct command_options *options);

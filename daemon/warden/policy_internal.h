@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What policy.c, policy_pin.c, policy_map.c and policy_entries.c share. Nobody else includes it.
+ */
+#ifndef CUSTODY_WARDEN_POLICY_INTERNAL_H
+#define CUSTODY_WARDEN_POLICY_INTERNAL_H
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "custody/limits.h"
+#include "custody/plan.h"
+#include "custody/policy.h"
+
+struct bpf_object;
+
+/* ---- the sets that are pinned, each all or nothing ---- */
+
+enum policy_map {
+	POLICY_MAP_JAILS = 0,
+	POLICY_MAP_ENDPOINTS,
+	POLICY_MAP_DEVICES,
+	POLICY_MAP_ZONES,
+	POLICY_MAP_COUNTERS,
+	POLICY_MAP_ERRORS,
+	POLICY_MAP_SEEN,
+	POLICY_MAP_SOCKETS,
+	POLICY_MAP_EVENTS,
+	_POLICY_MAP_MAX,
+};
+
+/* Names of the maps in the BPF object; the pin is "map-NAME". */
+extern const char *const policy_map_names[_POLICY_MAP_MAX];
+
+enum policy_link {
+	POLICY_LINK_DEVICE = 0,
+	POLICY_LINK_SOCK_CREATE,
+	POLICY_LINK_BIND4,
+	POLICY_LINK_BIND6,
+	POLICY_LINK_CONNECT4,
+	POLICY_LINK_CONNECT6,
+	POLICY_LINK_SENDMSG4,
+	POLICY_LINK_SENDMSG6,
+	POLICY_LINK_EGRESS,
+	POLICY_LINK_INGRESS,
+	POLICY_LINK_SYS_EXIT,
+	POLICY_LINK_EXEC,
+	POLICY_LINK_EXIT,
+	_POLICY_LINK_MAX,
+};
+
+struct policy_link_row {
+	const char *name;	/* the pin is "link-NAME" */
+	const char *program;	/* in the BPF object */
+	__u32 plane;		/* enum custody_plane */
+	__u32 attach_type;	/* enum bpf_attach_type */
+	const char *tracepoint;	/* of the observe plane */
+};
+
+extern const struct policy_link_row policy_links[_POLICY_LINK_MAX];
+
+struct policy {
+	int maps[_POLICY_MAP_MAX];	/* -1 when not open */
+	__u32 planes;
+};
+
+/* "<dir>/<kind>-<name>" */
+int policy_pin_path(const char *dir, const char *kind, const char *name, char *ret, size_t size);
+
+/* True when the directory exists and holds something. */
+int policy_pin_exists(const char *dir, bool *ret);
+
+/*
+ * Opens every pinned map into policy->maps and compares type, sizes and flags with the object
+ * that this executable carries (open, not loaded).
+ */
+int policy_pin_open_maps(const char *dir, struct bpf_object *object, struct policy *policy,
+			 char *error, size_t size);
+
+/*
+ * Checks the pinned links of `planes`: present, attached to this cgroup (or tracepoint) with the
+ * right type, running the very program that `object` (loaded, sharing the pinned maps) has, on
+ * the pinned maps and no others.
+ */
+int policy_pin_check_links(const char *dir, struct bpf_object *object, const char *cgroup,
+			   const struct policy *policy, __u32 planes, char *error, size_t size);
+
+/* Planes of which at least one link is pinned. */
+int policy_pin_read_planes(const char *dir, __u32 *ret);
+
+/* Unlinks every pin of the sets and the directory. Absent is 0. */
+int policy_pin_remove(const char *dir);
+
+/* ---- entries of one jail, made from a plan; pure ---- */
+
+struct policy_endpoint_entry {
+	struct policy_endpoint_key key;
+	struct policy_endpoint value;
+};
+
+struct policy_device_entry {
+	struct policy_device_key key;
+	struct policy_device value;
+};
+
+struct policy_entries {
+	__u32 n_endpoints;
+	__u32 n_devices;
+	__u32 n_counters;
+	struct policy_endpoint_entry endpoints[CUSTODY_ENDPOINTS_MAX];
+	struct policy_device_entry devices[CUSTODY_DEVICES_MAX + POLICY_DEVICES_STANDARD];
+	struct policy_counter_key counters[POLICY_COUNTERS_MAX];
+};
+
+/*
+ * Everything but the zones and their counters. Unix endpoints have no entry: the kernel asks no
+ * cgroup program about them. Returns 0, -EINVAL for counts or kinds out of range, -EEXIST when
+ * two endpoints or two devices are the same.
+ */
+int policy_build_entries(const struct custody_plan *plan, __u32 jail_id,
+			 struct policy_entries *ret);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Numbers, states, planes and endpoints in words; columns of tables.
+ * link: tools/custodyctl/render.c tools/custodyctl/table.c
+ */
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cleanup.h"
+#include "tools/custodyctl/render.h"
+#include "tools/custodyctl/table.h"
+
+struct number {
+	__u64 value;
+	const char *text;
+};
+
+static void test_bytes(void **state)
+{
+	static const struct number cases[] = {
+		{ 0, "0" }, { 1, "1" }, { 1023, "1023" }, { 1024, "1.0K" }, { 1536, "1.5K" },
+		{ 10239, "9.9K" }, { 10240, "10K" }, { 1048575, "1023K" }, { 1048576, "1.0M" },
+		{ 5368709120ULL, "5.0G" }, { 1ULL << 40, "1.0T" }, { 1ULL << 60, "1.0E" },
+		{ 0xffffffffffffffffULL, "15E" },
+	};
+	char text[RENDER_WORD];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		render_bytes(cases[i].value, text);
+		assert_string_equal(text, cases[i].text);
+	}
+}
+
+static void test_age(void **state)
+{
+	static const struct number cases[] = {
+		{ 0, "0s" }, { 59, "59s" }, { 60, "1m00s" }, { 192, "3m12s" }, { 3599, "59m59s" },
+		{ 3600, "1h00m" }, { 86399, "23h59m" }, { 86400, "1d00h" }, { 356400, "4d03h" },
+		{ 0xffffffffffffffffULL, "213503982334601d07h" },
+	};
+	char text[RENDER_WORD];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		render_age(cases[i].value, text);
+		assert_string_equal(text, cases[i].text);
+	}
+}
+
+static void test_words(void **state)
+{
+	char text[RENDER_WORD];
+
+	(void)state;
+	for (__u32 i = 1; i < _JAIL_STATE_MAX; i++) {
+		render_state(i, text);
+		assert_null(strchr(text, ' '));
+	}
+	for (__u32 i = 1; i < _POLICY_CLASS_MAX; i++) {
+		render_class(i, text);
+		assert_null(strchr(text, ' '));
+	}
+	render_state(0, text);
+	assert_string_equal(text, "state 0");
+	render_state(0xffffffff, text);
+	assert_string_equal(text, "state 4294967295");
+	render_class(_POLICY_CLASS_MAX, text);
+	assert_string_equal(text, "class 12");
+}
+
+static void test_planes(void **state)
+{
+	char text[RENDER_PLANES];
+
+	(void)state;
+	render_planes(0, 0, text);
+	assert_string_equal(text, "-");
+	render_planes(CUSTODY_PLANES_ALL, 0, text);
+	assert_string_equal(text, "!structure,!cgroup,!lsm,!observe");
+	render_planes(CUSTODY_PLANE_LSM, CUSTODY_PLANE_CGROUP, text);
+	assert_string_equal(text, "cgroup,!lsm");
+	render_planes(0xfffffff0, 0xfffffff0, text);
+	assert_string_equal(text, "-");
+}
+
+static void test_endpoints(void **state)
+{
+	struct reply_endpoint endpoint = { .family = PLAN_FAMILY_INET, .protocol = IPPROTO_TCP,
+					   .port = 65535, .address = { 10, 0, 0, 5 } };
+	char text[RENDER_ENDPOINT];
+
+	(void)state;
+	render_endpoint(&endpoint, text);
+	assert_string_equal(text, "tcp:10.0.0.5:65535");
+	endpoint = (struct reply_endpoint){ .family = PLAN_FAMILY_INET6, .protocol = IPPROTO_UDP,
+					    .port = 53, .address = { 0xfe, 0x80, [15] = 1 } };
+	render_endpoint(&endpoint, text);
+	assert_string_equal(text, "udp:[fe80::1]:53");
+	endpoint = (struct reply_endpoint){ .family = PLAN_FAMILY_UNIX };
+	memset(endpoint.path, 1, sizeof(endpoint.path));
+	render_endpoint(&endpoint, text);	/* longest, and without its NUL */
+	assert_int_equal(strlen(text), strlen("unix:") + 4 * sizeof(endpoint.path));
+	assert_memory_equal(text, "unix:\\x01\\x01", 13);
+	endpoint = (struct reply_endpoint){ .family = 99 };
+	render_endpoint(&endpoint, text);
+	assert_string_equal(text, "family 99");
+}
+
+static void test_json_of_any_text(void **state)
+{
+	json_t *good = render_text_json("caf\xc3\xa9 \"x\"");
+	json_t *bad = render_text_json("caf\xe9");
+	json_t *most = render_count_json(0xffffffffffffffffULL);
+
+	(void)state;
+	assert_string_equal(json_string_value(good), "caf\xc3\xa9 \"x\"");
+	assert_string_equal(json_string_value(bad), "caf\\xe9");
+	assert_true(json_integer_value(most) == INT64_MAX);
+	json_decref(good);
+	json_decref(bad);
+	json_decref(most);
+}
+
+/* More endpoints than there is room for are not read. */
+static void test_row_with_a_wrong_count(void **state)
+{
+	static struct reply_row row = { .name = "a", .n_endpoints = 0xffffffff };
+	json_t *json = render_row_json(&row);
+
+	(void)state;
+	assert_non_null(json);
+	assert_int_equal(json_array_size(json_object_get(json, "endpoints")),
+			 CUSTODY_ENDPOINTS_MAX);
+	json_decref(json);
+}
+
+static void test_table(void **state)
+{
+	static const char *const headings[] = { "NAME", ">N", "LAST", NULL };
+	static const char *const rows[][3] = { { "caf\xc3\xa9", "1", "x" }, { "a", "1000", "" } };
+	cleanup_table struct table table = { 0 };
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	assert_non_null(out);
+	assert_int_equal(table_open(&table, headings), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_int_equal(table_add_row(&table, rows[i]), 0);
+	table_print(&table, out, false);
+	assert_int_equal(fclose(out), 0);
+	assert_string_equal(text, "NAME     N  LAST\n"
+				  "caf\xc3\xa9     1  x\n"
+				  "a     1000  \n");
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_age),
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_planes),
+		cmocka_unit_test(test_endpoints),
+		cmocka_unit_test(test_json_of_any_text),
+		cmocka_unit_test(test_row_with_a_wrong_count),
+		cmocka_unit_test(test_table),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
