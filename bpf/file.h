@@ -118,7 +118,8 @@ static __always_inline void file_set_path(struct custody_event *event,
 			error_count(POLICY_ERROR_PATH_READ);
 			break;
 		}
-		if (parent == dentry || !file_append_name(event, (__u64)dentry))
+		/* Its own parent and not the mount's root: a nameable file of no tree (a memfd). */
+		if (!file_append_name(event, (__u64)dentry) || parent == dentry)
 			return;
 		dentry = parent;
 	}

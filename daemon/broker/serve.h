@@ -43,7 +43,8 @@ struct broker {
 
 /*
  * Takes the seccomp listener from the jail: one BROKER_LISTENER, then the socket to the jail is
- * closed, so that a second one cannot be sent. Drains the log meanwhile. Returns 0; -ENODATA when
+ * closed, so that a second one cannot be sent. Drains the log meanwhile. Returns 0, also for a
+ * jail without endpoints, which has no listener (broker->listener stays -1); -ENODATA when
  * the jail or custodyd ended first (the launch failed: nothing to serve); -EPROTO when what came
  * is no listener.
  */

@@ -17,6 +17,7 @@ struct profile_reader {
 	unsigned int line;
 	bool indented;			/* this line continues the key above it */
 	bool has_key;			/* there is a key above, in this section */
+	bool unknown;			/* the section is, and has been reported */
 	const struct setting_row *row;	/* of that key; NULL when it is unknown */
 	struct settings *settings;
 	struct problems *problems;
@@ -80,6 +81,21 @@ static const char *profile_check_line(struct profile_reader *reader, const char 
 	return NULL;
 }
 
+/* "[name]": an unknown one is reported here, once, and its keys are not looked at. */
+static void profile_enter_section(struct profile_reader *reader, const char *line, size_t n)
+{
+	const char *end = memchr(line, ']', n);
+	char section[64];
+	char text[256];
+
+	(void)snprintf(section, sizeof(section), "%.*s", (int)(end - line) - 1, line + 1);
+	reader->unknown = !settings_is_section(section);
+	if (!reader->unknown)
+		return;
+	settings_explain_unknown(section, "", text, sizeof(text));
+	problems_error(reader->problems, profile_place(reader), "%s", text);
+}
+
 /* inih's fgets(): one checked line with its newline; a wrong line is reported and left out. */
 static char *profile_read_line(char *buffer, int size, void *stream)
 {
@@ -102,6 +118,8 @@ static char *profile_read_line(char *buffer, int size, void *stream)
 	if (why) {
 		problems_error(reader->problems, profile_place(reader), "%s", why);
 		n = 0;
+	} else if (n > 0 && reader->text[0] == '[') {
+		profile_enter_section(reader, reader->text, n);
 	}
 	memcpy(buffer, reader->text, n);
 	buffer[n] = '\n';
@@ -187,6 +205,8 @@ static int profile_take_line(void *user, const char *section, const char *name, 
 	(void)snprintf(key, sizeof(key), "%.*s", (int)n, name);
 	reader->has_key = true;
 	reader->row = settings_find_row(section, key);
+	if (reader->unknown)
+		return 1;
 	if (reader->row) {
 		profile_set_value(reader, reader->row, value, append);
 		return 1;
@@ -202,8 +222,13 @@ void profile_parse(const char *file, const char *text, size_t size, struct setti
 	struct profile_reader reader = {
 		.file = file, .text = text, .left = size, .settings = ret, .problems = problems,
 	};
-	int line = ini_parse_stream(profile_read_line, &reader, profile_take_line, &reader);
+	int line;
 
+	if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {	/* byte order mark of UTF-8 */
+		reader.text += 3;
+		reader.left -= 3;
+	}
+	line = ini_parse_stream(profile_read_line, &reader, profile_take_line, &reader);
 	if (line != 0)
 		problems_error(problems, ((struct place){ file, line > 0 ? (unsigned int)line : 0 }),
 			       "the line is no [section], no key = value and no comment");

@@ -26,7 +26,7 @@ const struct setting_row *settings_find_row(const char *section, const char *key
 	return NULL;
 }
 
-static bool settings_is_section(const char *section)
+bool settings_is_section(const char *section)
 {
 	for (size_t i = 0; i < setting_rows_n; i++) {
 		if (strcmp(setting_rows[i].section, section) == 0)
@@ -62,7 +62,7 @@ void settings_explain_unknown(const char *section, const char *key, char *ret, s
 	size_t best = 4;
 	char text[64];
 
-	if (section[0] == '\0') {
+	if (section[0] == '\0' && key[0] != '\0') {
 		words_escape(key, text, sizeof(text));
 		(void)snprintf(ret, size, "the key %s stands before the first [section]", text);
 		return;

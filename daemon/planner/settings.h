@@ -113,6 +113,9 @@ extern const size_t setting_rows_n;
 /* NULL when there is none. */
 const struct setting_row *settings_find_row(const char *section, const char *key);
 
+/* There is a row with this section. */
+bool settings_is_section(const char *section);
+
 /* "unknown key ..., did you mean ...?" for a section and key without a row. */
 void settings_explain_unknown(const char *section, const char *key, char *ret, size_t size);
 

@@ -108,9 +108,10 @@ static void source_add_name(char list[SOURCE_NAMES_MAX][CUSTODY_NAME_SIZE], size
 static void source_take_name(struct source_names *names, const char *wanted, const char *name)
 {
 	size_t n = strlen(name) < strlen(wanted) ? strlen(name) : strlen(wanted);
+	size_t changes = strlen(wanted) < 8 ? strlen(wanted) / 4 + 1 : 3;
 
 	source_add_name(names->all, &names->n_all, name);
-	if (value_distance(wanted, name, 3) <= 3 || strncmp(name, wanted, n) == 0)
+	if (value_distance(wanted, name, changes) <= changes || strncmp(name, wanted, n) == 0)
 		source_add_name(names->near, &names->n_near, name);
 }
 

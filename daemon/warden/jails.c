@@ -67,6 +67,12 @@ bool jails_is_alive(const struct jail *jail)
 	return jail->state != JAIL_STATE_STOPPED && jail->state != JAIL_STATE_RETIRED;
 }
 
+bool jails_need_broker(const struct jail *jail)
+{
+	return jail->plan &&
+	       (jail->plan->n_endpoints > 0 || (jail->plan->flags & PLAN_FLAG_LOOPBACK));
+}
+
 int jails_find_slot(struct warden *warden, __u32 *ret)
 {
 	bool used[CUSTODY_JAILS_MAX] = { false };

@@ -277,7 +277,7 @@ void launch_role_gone(struct jail *jail, struct role *role)
 		sequence_continue(jail);	/* the channel is close-on-exec: exec has happened */
 		return;
 	}
-	if (jail->sequence != launch_steps)
+	if (jail->sequence != launch_steps || (role->role == ROLE_BROKER && !jails_need_broker(jail)))
 		return;
 	if (role->role == ROLE_PLANNER && !sequence_waits_in(jail, launch_step_plan))
 		return;

@@ -196,7 +196,7 @@ void life_ended(struct jail *jail)
 void life_broker_gone(struct jail *jail)
 {
 	/* It ends by itself when its jail does; before that it is a loss of the endpoint plane. */
-	if (jail->init == 0)
+	if (jail->init == 0 || !jails_need_broker(jail))
 		return;
 	log_error("The broker of %s ended; the model can open no new endpoint.", jail->name);
 	recording_put_gap(jail, LEDGER_GAP_BROKER, 0, 1);

@@ -86,7 +86,7 @@ int policy_pin_exists(const char *dir, bool *ret)
 }
 
 /*
- * The fd of a pinned object that must be of a kind: "bpf-map" or "bpf_link", which is how the
+ * The fd of a pinned object that must be of a kind: "bpf-map" or "bpf-link", which is how the
  * kernel names its anonymous inode (bpf_map_new_fd(), bpf_link_new_fd()).
  */
 static int policy_pin_open(const char *dir, const char *prefix, const char *name,
@@ -279,7 +279,7 @@ int policy_pin_check_links(const char *dir, struct bpf_object *object, const cha
 
 		if (!(row->plane & planes))
 			continue;
-		fd = policy_pin_open(dir, "link", row->name, "bpf_link", error, size);
+		fd = policy_pin_open(dir, "link", row->name, "bpf-link", error, size);
 		if (fd < 0)
 			return fd;
 		r = policy_pin_check_attach(row, fd, cgroup_id, &program, error, size);

@@ -149,6 +149,7 @@ struct jail *jails_find_id(struct warden *warden, __u32 id);
 void jails_forget(struct jail *jail);		/* frees; nothing of the kernel's is touched */
 int jails_find_slot(struct warden *warden, __u32 *ret);
 bool jails_is_alive(const struct jail *jail);	/* holds kernel objects */
+bool jails_need_broker(const struct jail *jail);	/* some bind() is its to answer */
 int jails_watch_init(struct jail *jail, int pidfd);	/* takes pidfd; calls life_ended() */
 int jails_send_row(struct jail *jail, __u64 id);
 int jails_send_counters(struct jail *jail, __u64 id);

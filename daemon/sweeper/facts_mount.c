@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Mounts of the scratch file system, in every mount namespace that a task lives in. Run by
+ * custody-sweeper. mountinfo shows what is below the task's root, so a namespace is looked at
+ * once for each root; a mount is known by its id and counted once.
+ *
+ * What this cannot see: a mount namespace in which no task lives, kept by an fd or a bind mount.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "cleanup.h"
+#include "procfs.h"
+#include "sweep.h"
+
+/* One number for the root of a task; a root that cannot be told apart is looked at again. */
+static __u64 facts_mount_read_root(int task)
+{
+	struct statx stx;
+
+	if (statx(task, "root", AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &stx) < 0)
+		return ~0ULL;
+	return makedev(stx.stx_dev_major, stx.stx_dev_minor) * 0x9e3779b97f4a7c15ULL ^ stx.stx_ino;
+}
+
+void facts_mount_look_task(struct sweep *sweep, int task, __u64 mount_ns, const char *who)
+{
+	const __u64 dev = sweep->request->scratch_dev;
+	cleanup_file FILE *file = NULL;
+	cleanup_ptr char *line = NULL;
+	size_t room = 0;
+	int r;
+
+	if (dev == 0 || !sweep_files_note(&sweep->seen_views, mount_ns, facts_mount_read_root(task)))
+		return;
+	r = procfs_open_file(task, "mountinfo", &file);
+	if (r < 0) {
+		/* EINVAL: the task has left its namespaces, it is exiting. */
+		if (!sweep_is_gone(r) && r != -EINVAL)
+			sweep_miss(sweep, FACT_SCRATCH_MOUNTS);
+		return;
+	}
+	while (getline(&line, &room, file) > 0) {
+		unsigned int major;
+		unsigned int minor;
+		__u64 id;
+
+		if (procfs_parse_mount(line, &id, &major, &minor) && makedev(major, minor) == dev &&
+		    sweep_files_note(&sweep->seen_mounts, 0, id))
+			sweep_add(sweep, FACT_SCRATCH_MOUNTS, 1, "mount %llu, seen by %s",
+				  (unsigned long long)id, who);
+	}
+	if (ferror(file))
+		sweep_miss(sweep, FACT_SCRATCH_MOUNTS);
+}

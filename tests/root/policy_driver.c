@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What custodyd does with daemon/warden/policy.h, one verb a run, for the tests of the kernel
+ * planes. Run as root by tests/root/2*.sh. Trusts its arguments.
+ *
+ * link: daemon/warden/policy.c daemon/warden/policy_pin.c daemon/warden/policy_map.c daemon/warden/policy_entries.c
+ *
+ *   policy_driver VERB PIN CGROUP [ARGUMENT...]
+ *     open                          adopts or loads; prints "adopted" or "fresh" and the planes
+ *     install ID MODEL BROKER [loopback] [listen=F:P:PORT:ADDRESS] [egress=...] [device=T:MAJ:MIN]
+ *     zones ID PATH...              the mounts that PATHs are on, in this mount namespace
+ *     go MODEL
+ *     remove ID | count ID | counters ID | errors | events | unpin
+ *   MODEL, BROKER: cgroup directories. F: 4 or 6. P: tcp or udp.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <bpf/libbpf.h>
+
+#include "cgroup.h"
+#include "cleanup.h"
+#include "custody/event.h"
+#include "daemon/warden/policy.h"
+#include "log.h"
+
+static int driver_fail(const char *what, int r)
+{
+	(void)fprintf(stderr, "policy_driver: %s: %s (%d)\n", what, strerror(-r), r);
+	return 1;
+}
+
+static int driver_parse_endpoint(const char *text, __u32 kind, struct custody_plan *plan)
+{
+	struct plan_endpoint *endpoint = &plan->endpoints[plan->n_endpoints];
+	unsigned int family, port;
+	char protocol[4], address[64];
+
+	if (sscanf(text, "%u:%3[a-z]:%u:%63s", &family, protocol, &port, address) != 4)
+		return -EINVAL;
+	endpoint->kind = kind;
+	endpoint->family = (__u16)family;
+	endpoint->protocol = strcmp(protocol, "udp") == 0 ? IPPROTO_UDP : IPPROTO_TCP;
+	endpoint->port = (__u16)port;
+	if (inet_pton(family == 4 ? AF_INET : AF_INET6, address, endpoint->address) != 1)
+		return -EINVAL;
+	plan->n_endpoints++;
+	return 0;
+}
+
+static int driver_parse_option(const char *text, struct custody_plan *plan)
+{
+	struct plan_device *device = &plan->devices[plan->n_devices];
+	char type;
+
+	if (strcmp(text, "loopback") == 0) {
+		plan->flags |= PLAN_FLAG_LOOPBACK;
+		return 0;
+	}
+	if (strncmp(text, "listen=", 7) == 0)
+		return driver_parse_endpoint(text + 7, PLAN_ENDPOINT_LISTEN, plan);
+	if (strncmp(text, "egress=", 7) == 0)
+		return driver_parse_endpoint(text + 7, PLAN_ENDPOINT_EGRESS, plan);
+	if (sscanf(text, "device=%c:%u:%u", &type, &device->major, &device->minor) != 3)
+		return -EINVAL;
+	device->type = (__u32)type;
+	plan->n_devices++;
+	return 0;
+}
+
+static int driver_install(struct policy *policy, int argc, char **argv)
+{
+	cleanup_ptr struct custody_plan *plan = calloc(1, sizeof(*plan));
+	__u64 model = 0, broker = 0;
+	int r = 0;
+
+	if (!plan || argc < 3)
+		return -EINVAL;
+	for (int i = 3; r == 0 && i < argc; i++)
+		r = driver_parse_option(argv[i], plan);
+	if (r == 0)
+		r = cgroup_read_id(argv[1], &model);
+	if (r == 0)
+		r = cgroup_read_id(argv[2], &broker);
+	if (r < 0)
+		return r;
+	return policy_install_jail(policy, (__u32)atoi(argv[0]), model, broker, plan);
+}
+
+static int driver_zones(struct policy *policy, int argc, char **argv)
+{
+	cleanup_ptr struct jail_zone *zones = calloc(CUSTODY_ZONES_MAX, sizeof(*zones));
+	struct statx st;
+
+	if (!zones || argc < 2 || argc - 1 > CUSTODY_ZONES_MAX)
+		return -EINVAL;
+	for (int i = 1; i < argc; i++) {
+		if (statx(AT_FDCWD, argv[i], 0, STATX_MNT_ID, &st) < 0)
+			return -errno;
+		zones[i - 1].mount_id = st.stx_mnt_id;
+		zones[i - 1].label = CUSTODY_LABEL_DATA;
+		zones[i - 1].rights = CUSTODY_RIGHT_READ;
+	}
+	return policy_install_zones(policy, (__u32)atoi(argv[0]), zones, (__u32)(argc - 1));
+}
+
+static int driver_go(struct policy *policy, int argc, char **argv)
+{
+	__u64 model = 0;
+	int r = argc == 1 ? cgroup_read_id(argv[0], &model) : -EINVAL;
+
+	return r < 0 ? r : policy_open_jail(policy, model);
+}
+
+static int driver_remove(struct policy *policy, int argc, char **argv)
+{
+	return argc == 1 ? policy_remove_jail(policy, (__u32)atoi(argv[0])) : -EINVAL;
+}
+
+static int driver_count(struct policy *policy, int argc, char **argv)
+{
+	__u64 n = 0;
+	int r = argc == 1 ? policy_count_entries(policy, (__u32)atoi(argv[0]), &n) : -EINVAL;
+
+	if (r == 0)
+		(void)printf("%" PRIu64 "\n", (uint64_t)n);
+	return r;
+}
+
+/* "class object allowed denied bytes emitted lost", those that counted something */
+static void driver_print_counter(const struct policy_counter_key *key,
+				 const struct policy_counter *counter, void *data)
+{
+	(void)data;
+	if (!counter->allowed && !counter->denied && !counter->lost)
+		return;
+	(void)printf("%u %u %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+		     key->class, key->object, (uint64_t)counter->allowed,
+		     (uint64_t)counter->denied, (uint64_t)counter->bytes,
+		     (uint64_t)counter->emitted, (uint64_t)counter->lost);
+}
+
+static int driver_counters(struct policy *policy, int argc, char **argv)
+{
+	if (argc != 1)
+		return -EINVAL;
+	return policy_read_counters(policy, (__u32)atoi(argv[0]), driver_print_counter, NULL);
+}
+
+static int driver_errors(struct policy *policy, int argc, char **argv)
+{
+	__u64 errors[_POLICY_ERROR_MAX];
+	int r = policy_read_errors(policy, errors);
+
+	(void)argc;
+	(void)argv;
+	for (int i = 0; r == 0 && i < _POLICY_ERROR_MAX; i++)
+		(void)printf("%" PRIu64 "%s", (uint64_t)errors[i],
+			     i + 1 < _POLICY_ERROR_MAX ? " " : "\n");
+	return r;
+}
+
+/* One line an event, "key=value" separated by blanks; nothing in the tests has blanks. */
+static int driver_print_event(void *data, void *record, size_t size)
+{
+	const struct custody_event *event = record;
+	char address[INET6_ADDRSTRLEN] = "-";
+
+	(void)data;
+	if (size != sizeof(*event) || event->size != sizeof(*event) ||
+	    event->version != EVENT_VERSION)
+		return -EPROTO;
+	if (event->family == 4 || event->family == 6)
+		(void)inet_ntop(event->family == 4 ? AF_INET : AF_INET6, event->address, address,
+				sizeof(address));
+	(void)printf("jail=%u class=%u object=%u verdict=%u plane=%u error=%d syscall=%d "
+		     "device=%#" PRIx64 " inode=%" PRIu64 " mount=%" PRIu64 " access=%#x flags=%u "
+		     "family=%u protocol=%u port=%u address=%s pid=%u comm=%.16s path=%.*s\n",
+		     event->jail_id, event->class, event->object, event->verdict, event->plane,
+		     event->error, (int)event->syscall, (uint64_t)event->device,
+		     (uint64_t)event->inode, (uint64_t)event->mount_id, event->access,
+		     event->flags, event->family, event->protocol, event->port, address,
+		     event->pid, event->comm, (int)event->path_len, event->path);
+	return 0;
+}
+
+static int driver_events(struct policy *policy, int argc, char **argv)
+{
+	struct ring_buffer *ring = ring_buffer__new(policy_ring_fd(policy), driver_print_event,
+						    NULL, NULL);
+	int r = ring ? ring_buffer__consume(ring) : -errno;
+
+	(void)argc;
+	(void)argv;
+	ring_buffer__free(ring);
+	return r < 0 ? r : 0;
+}
+
+static int driver_open(struct policy *policy, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	(void)printf("planes=%u\n", policy_read_planes(policy));
+	return 0;
+}
+
+static const struct {
+	const char *verb;
+	int (*run)(struct policy *policy, int argc, char **argv);
+} driver_verbs[] = {
+	{ "open", driver_open },	 { "install", driver_install },
+	{ "zones", driver_zones },	 { "go", driver_go },
+	{ "remove", driver_remove },	 { "count", driver_count },
+	{ "counters", driver_counters }, { "errors", driver_errors },
+	{ "events", driver_events },
+};
+
+int main(int argc, char **argv)
+{
+	__attribute__((cleanup(policy_close))) struct policy *policy = NULL;
+	char error[512];
+	bool adopted = false;
+	int r;
+
+	if (argc < 4)
+		return 2;
+	log_setup("policy_driver", getenv("DRIVER_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	if (strcmp(argv[1], "unpin") == 0) {
+		r = policy_unpin(argv[2]);
+		return r < 0 ? driver_fail("unpin", r) : 0;
+	}
+	r = policy_open(argv[2], argv[3], &policy, &adopted, error, sizeof(error));
+	if (r < 0) {
+		(void)fprintf(stderr, "%s\n", error);
+		return r == -EUCLEAN ? 117 : 1;
+	}
+	if (strcmp(argv[1], "open") == 0)
+		(void)printf("%s ", adopted ? "adopted" : "fresh");
+	for (size_t i = 0; i < ARRAY_SIZE(driver_verbs); i++) {
+		if (strcmp(argv[1], driver_verbs[i].verb) != 0)
+			continue;
+		r = driver_verbs[i].run(policy, argc - 4, argv + 4);
+		return r < 0 ? driver_fail(argv[1], r) : 0;
+	}
+	return 2;
+}
