@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "custody/message.h"
 #include "record.h"
 
 #define FIXTURE_JAIL 7

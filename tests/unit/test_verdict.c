@@ -2,6 +2,7 @@
 /* Tests of verdict.c: clean only when everything was looked at, and nothing left or lost. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
