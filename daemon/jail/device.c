@@ -37,15 +37,16 @@ static int device_add_node(struct jail *jail, const char *path, dev_t number, __
 		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, r, "%s: device %s: %s", origin, path,
 				   strerror(-r));
 	if (fstat(at, &st) < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno, "cannot look at %s: %m", path);
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno, "cannot look at %s: %m",
+				   path);
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != number)
 		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, -ENODEV,
 				   "%s: %s is not the character device %u:%u on this host", origin,
 				   path, major(number), minor(number));
 	r = mount_clone_path(at, &clone);
 	if (r < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot clone the mount of %s: %s",
-				   path, strerror(-r));
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
+				   "cannot clone the mount of %s: %s", path, strerror(-r));
 	return root_add_mount(jail, clone, path, CUSTODY_LABEL_DEVICE, rights,
 			      root_attributes(CUSTODY_LABEL_DEVICE, rights), origin);
 }
@@ -72,11 +73,12 @@ static int device_add_common(struct jail *jail)
 
 static int device_add_planned(struct jail *jail)
 {
+	const __u32 rights = CUSTODY_RIGHT_READ | CUSTODY_RIGHT_WRITE | CUSTODY_RIGHT_IOCTL;
+
 	for (__u32 i = 0; i < jail->plan->n_devices; i++) {
 		const struct plan_device *device = &jail->plan->devices[i];
 		int r = device_add_node(jail, plan_string(jail->plan, device->path),
-					makedev(device->major, device->minor),
-					CUSTODY_RIGHT_READ | CUSTODY_RIGHT_WRITE | CUSTODY_RIGHT_IOCTL,
+					makedev(device->major, device->minor), rights,
 					plan_string(jail->plan, device->origin));
 
 		if (r < 0)
@@ -114,7 +116,7 @@ static int device_add_shm(struct jail *jail)
 {
 	const __u32 rights = CUSTODY_RIGHT_READ | CUSTODY_RIGHT_WRITE | CUSTODY_RIGHT_CREATE;
 	struct mount_tmpfs options = {
-		.size = jail->plan->limit_memory ? jail->plan->limit_memory / 2 : DEVICE_SHM_DEFAULT,
+		.size = DEVICE_SHM_DEFAULT,
 		.inodes = DEVICE_SHM_INODES,
 		.mode = 01777,
 		.owner = jail->uid_model,
@@ -123,6 +125,8 @@ static int device_add_shm(struct jail *jail)
 	int fd = -1;
 	int r;
 
+	if (jail->plan->limit_memory > 0)
+		options.size = jail->plan->limit_memory / 2;
 	for (__u32 i = 0; i < jail->plan->n_zones; i++) {
 		if (jail->plan->zones[i].label == CUSTODY_LABEL_SHM)
 			return 0;
@@ -144,8 +148,8 @@ int device_make_tree(struct jail *jail)
 	int r = mount_make_tmpfs(&options, &fd, NULL);
 
 	if (r < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot make the jail's /dev: %s",
-				   strerror(-r));
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
+				   "cannot make the jail's /dev: %s", strerror(-r));
 	r = root_add_mount(jail, fd, "/dev", CUSTODY_LABEL_DEV, CUSTODY_RIGHT_READ,
 			   root_attributes(CUSTODY_LABEL_DEV, CUSTODY_RIGHT_READ), DEVICE_ORIGIN);
 	if (r == 0)

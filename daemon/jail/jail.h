@@ -44,7 +44,7 @@ struct jail {
 	int peer;		/* outer <-> init */
 	int host_root;		/* init, while it builds */
 	int root;		/* the new root, init, while it builds */
-	int proc_sys;		/* writable /proc/sys of the jail: init, until it is no longer root */
+	int proc_sys;		/* writable /proc/sys of the jail: init, while it is root */
 	int listener;		/* seccomp notifications */
 	const struct custody_plan *plan;
 	struct jail_build build;
@@ -61,7 +61,7 @@ struct jail {
 	bool refused;
 };
 
-/* Sends REFUSED, once; returns error (or -EIO when it is not negative), for `return jail_refuse()`. */
+/* Sends REFUSED, once. Returns error (-EIO when it is not negative): `return jail_refuse()`. */
 int jail_refuse(struct jail *jail, enum custody_exit exit_code, int error, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 

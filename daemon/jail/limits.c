@@ -15,7 +15,8 @@
 #include "jail.h"
 
 #define LIMITS_BUILDING_FILES	256U
-#define LIMITS_SPARE_TASKS	16U	/* init, and the broker, whom the kernel counts one level up */
+/* Init, and the broker, whom the kernel counts one level up. */
+#define LIMITS_SPARE_TASKS	16U
 #define LIMITS_MEMLOCK_DEFAULT	(8ULL << 20)	/* the kernel's own since 5.16 */
 
 static int limits_set(struct jail *jail, const char *name, int resource, __u64 value)
@@ -63,7 +64,8 @@ int limits_raise(struct jail *jail)
 	} limits[] = {
 		{ "NOFILE", RLIMIT_NOFILE, limits_building_files(jail) },
 		{ "NPROC", RLIMIT_NPROC, plan->limit_processes + LIMITS_SPARE_TASKS },
-		{ "DATA", RLIMIT_DATA, limits_tighten(RLIMIT_DATA, memory ? memory : RLIM_INFINITY) },
+		{ "DATA", RLIMIT_DATA,
+		  limits_tighten(RLIMIT_DATA, memory ? memory : RLIM_INFINITY) },
 		{ "MEMLOCK", RLIMIT_MEMLOCK,
 		  limits_tighten(RLIMIT_MEMLOCK, memory ? memory : LIMITS_MEMLOCK_DEFAULT) },
 		/* fs/coredump.c: a file needs a page, and a pipe refuses exactly 1. */

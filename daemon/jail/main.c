@@ -113,7 +113,8 @@ int main(int argc, char **argv)
 
 	(void)argv;
 	if (argc != 1) {
-		(void)fprintf(stderr, "custody-jail: started by custodyd only, without arguments\n");
+		(void)fprintf(stderr,
+			      "custody-jail: started by custodyd only, without arguments\n");
 		return CUSTODY_EXIT_USAGE;
 	}
 	(void)umask(0);

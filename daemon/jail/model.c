@@ -78,8 +78,8 @@ int model_enter_landlock(struct jail *jail)
 	int r = mount_open_path(jail->mounts[0].fd, "etc", false, &etc);
 
 	if (r < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot open the jail's /etc: %s",
-				   strerror(-r));
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
+				   "cannot open the jail's /etc: %s", strerror(-r));
 	paths[n++] = (struct confine_path){ .fd = etc, .access = CONFINE_READ };
 	for (__u32 i = 0; i < jail->built.n_zones; i++)
 		paths[n++] = (struct confine_path){
@@ -115,7 +115,8 @@ int model_close_fds(struct jail *jail)
 	int r = confine_close_fds_from(jail->channel + 1);
 
 	if (r < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot close fds: %s", strerror(-r));
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot close fds: %s",
+				   strerror(-r));
 	jail->listener = -1;
 	jail->broker = -1;
 	return 0;
@@ -124,7 +125,8 @@ int model_close_fds(struct jail *jail)
 int model_wait_go(struct jail *jail)
 {
 	union message_buffer buf;
-	int r = message_recv(jail->channel, ROLE_JAIL, ROLE_WARDEN, MSG_BIT(MSG_JAIL_GO), &buf, NULL);
+	int r = message_recv(jail->channel, ROLE_JAIL, ROLE_WARDEN, MSG_BIT(MSG_JAIL_GO), &buf,
+			     NULL);
 
 	/* custodyd is gone, or said something else: nobody is there to be told. */
 	if (r < 0)
@@ -147,8 +149,8 @@ int model_execute(struct jail *jail)
 		env[i] = (char *)(__UINTPTR_TYPE__)plan_string(plan, plan->env[i]);
 	if (chdir(workdir) < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, -errno,
-				   "%s: working directory %s inside the jail: %m; name one that is in "
-				   "a zone of [files]", origin, workdir);
+				   "%s: working directory %s inside the jail: %m; name one that "
+				   "is in a zone of [files]", origin, workdir);
 	(void)umask(077);
 	(void)execve(args[0], args, env);
 	if (errno == ENOENT || errno == ENOTDIR)
@@ -157,6 +159,6 @@ int model_execute(struct jail *jail)
 				   "interpreter or its loader is in no zone of [files] read",
 				   origin, args[0]);
 	return jail_refuse(jail, CUSTODY_EXIT_REFUSED, -errno,
-			   "%s: cannot run %s in the jail: %m; it must be in a zone of [files] read",
-			   origin, args[0]);
+			   "%s: cannot run %s in the jail: %m; it must be in a zone of [files] "
+			   "read", origin, args[0]);
 }

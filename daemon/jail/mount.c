@@ -197,7 +197,7 @@ int mount_make_target(int root, const char *path, bool directory,
 		return -errno;
 	if (strlen(path) >= sizeof(copy))
 		return -ENAMETOOLONG;
-	(void)strcpy(copy, path);
+	(void)snprintf(copy, sizeof(copy), "%s", path);
 	part = strtok_r(copy, "/", &save);
 	while (part) {
 		char *next = strtok_r(NULL, "/", &save);

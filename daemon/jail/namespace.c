@@ -53,10 +53,12 @@ static int namespace_raise_loopback(struct jail *jail)
 	struct ifreq request = { .ifr_name = "lo" };
 
 	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno, "cannot find the jail's lo: %m");
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno,
+				   "cannot find the jail's lo: %m");
 	request.ifr_flags = (short)(request.ifr_flags | IFF_UP);
 	if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno, "cannot raise the jail's lo: %m");
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno,
+				   "cannot raise the jail's lo: %m");
 	return 0;
 }
 
@@ -67,8 +69,9 @@ int namespace_unshare_all(struct jail *jail)
 	if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP |
 		    CLONE_NEWPID | CLONE_NEWTIME) < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, -errno,
-				   "cannot make the jail's namespaces: %m; the kernel needs all of "
-				   "mount, ipc, uts, net, cgroup, pid and time (see custodyctl doctor)");
+				   "cannot make the jail's namespaces: %m; the kernel needs all "
+				   "of mount, ipc, uts, net, cgroup, pid and time (see custodyctl "
+				   "doctor)");
 	/* Nothing mounted here may show on the host, nor the other way round. */
 	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &private, sizeof(private)) < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno,
@@ -101,8 +104,8 @@ int namespace_start_init(struct jail *jail)
 		r = -errno;
 		(void)close(outer);
 		(void)close(inner);
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot start the jail's init: %s",
-				   strerror(-r));
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
+				   "cannot start the jail's init: %s", strerror(-r));
 	}
 	if (pid == 0) {
 		(void)close(outer);
@@ -271,7 +274,8 @@ int namespace_enter_user(struct jail *jail)
 	    (ssize_t)sizeof(jail->built))
 		return -EPIPE;
 	/* While it is still real root; inside, setgroups() is denied for good. */
-	if (setgroups(0, NULL) < 0 || setegid(jail->uid_broker) < 0 || seteuid(jail->uid_broker) < 0)
+	if (setgroups(0, NULL) < 0 || setegid(jail->uid_broker) < 0 ||
+	    seteuid(jail->uid_broker) < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno,
 				   "cannot take the broker's uid %u: %m", jail->uid_broker);
 	r = namespace_restore_effective();
@@ -303,11 +307,12 @@ int namespace_give_up_root(struct jail *jail)
 	r = confine_drop_privileges(CUSTODY_UID_MODEL_INSIDE, CUSTODY_UID_MODEL_INSIDE,
 				    1ULL << CAP_SETPCAP);
 	if (r < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot become the model's uid: %s",
-				   strerror(-r));
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
+				   "cannot become the model's uid: %s", strerror(-r));
 	if (prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) < 0 ||
 	    prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) != (int)bits)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno, "cannot lock securebits: %m");
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno,
+				   "cannot lock securebits: %m");
 	r = confine_drop_kept(CUSTODY_UID_MODEL_INSIDE, CUSTODY_UID_MODEL_INSIDE);
 	if (r == 0)
 		r = confine_set_basics();

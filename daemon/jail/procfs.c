@@ -107,8 +107,8 @@ int procfs_make_tree(struct jail *jail)
 	int r = mount_make_proc(&fd);
 
 	if (r < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot make the jail's /proc: %s",
-				   strerror(-r));
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
+				   "cannot make the jail's /proc: %s", strerror(-r));
 	r = root_add_mount(jail, fd, "/proc", CUSTODY_LABEL_PROC, rights,
 			   root_attributes(CUSTODY_LABEL_PROC, rights), PROCFS_ORIGIN);
 	/* Opened before it is covered: the two sysctls that init sets are written through it. */

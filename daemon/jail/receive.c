@@ -29,7 +29,8 @@ static int receive_check_stdio(struct jail *jail, const struct message_fds *fds)
 
 		if (flags < 0 || fstat(fds->fd[i], &st) < 0)
 			return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno,
-					   "cannot look at standard stream %d: %m", i - RECEIVE_STDIN);
+					   "cannot look at standard stream %d: %m",
+					   i - RECEIVE_STDIN);
 		if (S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode) || (flags & O_PATH))
 			return jail_refuse(jail, CUSTODY_EXIT_REFUSED, -EISDIR,
 					   "standard stream %d is a directory, a block device or a "
@@ -41,21 +42,24 @@ static int receive_check_stdio(struct jail *jail, const struct message_fds *fds)
 
 static int receive_place_fds(struct jail *jail, struct message_fds *fds)
 {
-	/* Received fds are above 4: 0-2 may be open or closed, 3 is the channel, so move up first. */
+	/* Up first: one of them may have the number that another is to get. */
 	for (unsigned int i = 0; i < fds->n; i++) {
 		int high = fcntl(fds->fd[i], F_DUPFD_CLOEXEC, RECEIVE_BROKER_FD + 1);
 
 		if (high < 0)
-			return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno, "cannot move an fd: %m");
+			return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno,
+					   "cannot move an fd: %m");
 		(void)close(fds->fd[i]);
 		fds->fd[i] = high;
 	}
 	for (int i = 0; i < 3; i++) {
 		if (dup3(fds->fd[RECEIVE_STDIN + i], i, 0) < 0)
-			return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno, "cannot place fd %d: %m", i);
+			return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno,
+					   "cannot place fd %d: %m", i);
 	}
 	if (dup3(fds->fd[RECEIVE_BROKER], RECEIVE_BROKER_FD, O_CLOEXEC) < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno, "cannot place the broker's fd: %m");
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno,
+				   "cannot place the broker's fd: %m");
 	jail->broker = RECEIVE_BROKER_FD;
 	return 0;
 }
@@ -73,7 +77,8 @@ int receive_plan(struct jail *jail)
 	if (r < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot close inherited fds: %s",
 				   strerror(-r));
-	r = message_recv(jail->channel, ROLE_JAIL, ROLE_WARDEN, MSG_BIT(MSG_JAIL_BUILD), &buf, &fds);
+	r = message_recv(jail->channel, ROLE_JAIL, ROLE_WARDEN, MSG_BIT(MSG_JAIL_BUILD), &buf,
+			 &fds);
 	if (r < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "no order to build: %s",
 				   strerror(-r));
@@ -97,6 +102,7 @@ int receive_plan(struct jail *jail)
 	message_close_fds(&fds);
 	r = confine_close_fds_from(RECEIVE_BROKER_FD + 1);
 	if (r < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot close fds: %s", strerror(-r));
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot close fds: %s",
+				   strerror(-r));
 	return 0;
 }

@@ -50,7 +50,8 @@ bool root_is_own(const struct jail *jail, __u64 mount_id)
 		const struct jail_zone *zone = &jail->built.zones[i];
 
 		if (zone->mount_id == mount_id)
-			return zone->label == CUSTODY_LABEL_ROOT || zone->label == CUSTODY_LABEL_DEV;
+			return zone->label == CUSTODY_LABEL_ROOT ||
+			       zone->label == CUSTODY_LABEL_DEV;
 	}
 	return false;
 }
@@ -103,9 +104,9 @@ int root_add_mount(struct jail *jail, int mount_fd, const char *target, __u32 la
 	r = root_open_target(jail, mount, target, &at);
 	if (r == -EXDEV)
 		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, r,
-				   "%s: %s lies below another zone and does not exist there; custody "
-				   "makes nothing on the host's file systems: create it there first",
-				   origin, target);
+				   "%s: %s lies below another zone and does not exist there; "
+				   "custody makes nothing on the host's file systems: create it "
+				   "there first", origin, target);
 	if (r < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, r,
 				   "%s: cannot make %s inside the jail: %s", origin, target,
@@ -118,15 +119,17 @@ int root_add_mount(struct jail *jail, int mount_fd, const char *target, __u32 la
 	if (r == 0)
 		r = root_record_mount(jail, mount, target, label, rights, attributes);
 	if (r < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "%s: cannot mount %s: %s", origin,
-				   target, strerror(-r));
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "%s: cannot mount %s: %s",
+				   origin, target, strerror(-r));
 	(void)TAKE_FD(mount);
 	return 0;
 }
 
 int root_mount_tmpfs(struct jail *jail)
 {
-	const struct mount_tmpfs options = { .size = ROOT_SIZE, .inodes = ROOT_INODES, .mode = 0755 };
+	const struct mount_tmpfs options = {
+		.size = ROOT_SIZE, .inodes = ROOT_INODES, .mode = 0755,
+	};
 	cleanup_fd int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	cleanup_fd int root = -1;
 	cleanup_fd int kept = -1;
@@ -173,8 +176,8 @@ int root_make_etc(struct jail *jail)
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(files); i++)
 		r = mount_write_file(etc, files[i].name, files[i].content);
 	if (r < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot make the jail's /etc: %s",
-				   strerror(-r));
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
+				   "cannot make the jail's /etc: %s", strerror(-r));
 	return 0;
 }
 
@@ -229,8 +232,8 @@ static int root_check_writable(struct jail *jail, const struct plan_zone *zone, 
 				   plan_string(jail->plan, zone->source));
 	if (vfs.f_flag & ST_RDONLY)
 		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, -EROFS,
-				   "%s: %s is mounted read-only on the host; remount it, or name it "
-				   "in files.data",
+				   "%s: %s is mounted read-only on the host; remount it, or name "
+				   "it in files.data",
 				   root_origin(jail, zone->origin),
 				   plan_string(jail->plan, zone->source));
 	return 0;
@@ -274,8 +277,9 @@ static int root_mount_bind(struct jail *jail, const struct plan_zone *zone)
 		return r;
 	r = mount_clone_path(at, &clone);
 	if (r < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "%s: cannot clone the mount of %s: %s",
-				   origin, source, strerror(-r));
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
+				   "%s: cannot clone the mount of %s: %s", origin, source,
+				   strerror(-r));
 	return root_add_mount(jail, clone, target, zone->label, zone->rights,
 			      root_attributes(zone->label, zone->rights), origin);
 }
@@ -286,7 +290,8 @@ int root_mount_zones(struct jail *jail)
 	/* In the plan's order: plan_check() has seen that no later zone hides an earlier one. */
 	for (__u32 i = 0; i < jail->plan->n_zones; i++) {
 		const struct plan_zone *zone = &jail->plan->zones[i];
-		int r = zone->size > 0 ? root_mount_scratch(jail, zone) : root_mount_bind(jail, zone);
+		int r = zone->size > 0 ? root_mount_scratch(jail, zone)
+				       : root_mount_bind(jail, zone);
 
 		if (r < 0)
 			return r;

@@ -96,7 +96,8 @@ static int filter_add_rules(const struct jail *jail, scmp_filter_ctx ctx,
 			continue;
 		r = filter_resolve(rule->syscall, &nr);
 		if (r == 0)
-			r = seccomp_rule_add_exact_array(ctx, rule->action, nr, rule->n_args, rule->args);
+			r = seccomp_rule_add_exact_array(ctx, rule->action, nr, rule->n_args,
+							 rule->args);
 		if (r < 0)
 			return r;
 	}

@@ -29,11 +29,11 @@ static const char *const set_files[] = {
 	"lstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
 	"lseek", "truncate", "ftruncate", "fallocate", "fsync", "fdatasync", "sync_file_range",
 	"fadvise64", "readahead", "getdents", "getdents64", "getcwd", "chdir", "fchdir", "mkdir",
-	"mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat",
-	"symlink", "symlinkat", "readlink", "readlinkat", "chmod", "fchmod", "fchmodat", "chown",
-	"fchown", "lchown", "fchownat", "utime", "utimes", "futimesat", "utimensat", "umask", "flock",
-	"fcntl", "dup", "dup2", "dup3", "pipe", "pipe2", "sendfile", "splice", "tee",
-	"copy_file_range", "getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr",
+	"mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link",
+	"linkat", "symlink", "symlinkat", "readlink", "readlinkat", "chmod", "fchmod", "fchmodat",
+	"chown", "fchown", "lchown", "fchownat", "utime", "utimes", "futimesat", "utimensat",
+	"umask", "flock", "fcntl", "dup", "dup2", "dup3", "pipe", "pipe2", "sendfile", "splice",
+	"tee", "copy_file_range", "getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr",
 	"flistxattr", "inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch",
 };
 
@@ -45,18 +45,19 @@ static const char *const set_memory[] = {
 
 static const char *const set_threads[] = {
 	"futex", "futex_waitv", "set_tid_address", "set_robust_list", "get_robust_list", "rseq",
-	"sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_getparam", "sched_setparam",
-	"sched_getscheduler", "sched_setscheduler", "sched_getattr", "sched_setattr",
-	"sched_get_priority_max", "sched_get_priority_min", "sched_rr_get_interval", "getcpu",
-	"arch_prctl",
+	"sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_getparam",
+	"sched_setparam", "sched_getscheduler", "sched_setscheduler", "sched_getattr",
+	"sched_setattr", "sched_get_priority_max", "sched_get_priority_min",
+	"sched_rr_get_interval", "getcpu", "arch_prctl",
 };
 
 static const char *const set_process[] = {
 	"fork", "vfork", "execve", "exit", "exit_group", "wait4", "waitid", "getpid", "getppid",
-	"gettid", "getpgid", "getpgrp", "getsid", "setpgid", "setsid", "getuid", "geteuid", "getgid",
-	"getegid", "getresuid", "getresgid", "getgroups", "capget", "prlimit64", "getrlimit",
-	"setrlimit", "getrusage", "times", "getpriority", "setpriority", "ioprio_get", "ioprio_set",
-	"uname", "sysinfo", "pidfd_open", "pidfd_send_signal", "getrandom",
+	"gettid", "getpgid", "getpgrp", "getsid", "setpgid", "setsid", "getuid", "geteuid",
+	"getgid", "getegid", "getresuid", "getresgid", "getgroups", "capget", "prlimit64",
+	"getrlimit", "setrlimit", "getrusage", "times", "getpriority", "setpriority",
+	"ioprio_get", "ioprio_set", "uname", "sysinfo", "pidfd_open", "pidfd_send_signal",
+	"getrandom",
 };
 
 static const char *const set_signals[] = {
@@ -78,7 +79,8 @@ static const char *const set_events[] = {
 
 static const char *const set_network[] = {
 	"connect", "accept", "accept4", "listen", "getsockname", "getpeername", "setsockopt",
-	"getsockopt", "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown",
+	"getsockopt", "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg",
+	"shutdown",
 };
 
 /* A server may confine itself further. */
@@ -95,9 +97,9 @@ const struct seccomp_group seccomp_set_groups[] = {
 const size_t seccomp_set_n_groups = ARRAY_SIZE(seccomp_set_groups);
 
 /* clone(): no new namespace of any kind (CLONE_NEWTIME is not a bit of clone()). */
-#define SET_CLONE_NEW                                                                          \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
-	 CLONE_NEWNET)
+#define SET_CLONE_NEW                                                                \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
+	 CLONE_NEWPID | CLONE_NEWNET)
 
 #define SET_TYPE_MASK 0xfU	/* SOCK_TYPE_MASK of include/linux/net.h */
 

@@ -48,8 +48,8 @@ static int selfcheck_privileges(struct jail *jail, struct jail_ready *ready)
 		if (status.uid[i] != CUSTODY_UID_MODEL_INSIDE ||
 		    status.gid[i] != CUSTODY_UID_MODEL_INSIDE)
 			return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -EPERM,
-					   "self-check: uid %u, gid %u, not the model's", status.uid[i],
-					   status.gid[i]);
+					   "self-check: uid %u, gid %u, not the model's",
+					   status.uid[i], status.gid[i]);
 	}
 	return 0;
 }
@@ -148,8 +148,8 @@ static int selfcheck_mounts(struct jail *jail, struct jail_ready *ready)
 	}
 	if (ready->n_mounts != jail->built.n_zones)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -EPERM,
-				   "self-check: %u mounts are there, %u were built", ready->n_mounts,
-				   jail->built.n_zones);
+				   "self-check: %u mounts are there, %u were built",
+				   ready->n_mounts, jail->built.n_zones);
 	return 0;
 }
 
@@ -171,7 +171,8 @@ static int selfcheck_fds(struct jail *jail, struct jail_ready *ready)
 	}
 	if (ready->n_fds != SELFCHECK_FDS)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -EBADF,
-				   "self-check: %u fds are open, not %u", ready->n_fds, SELFCHECK_FDS);
+				   "self-check: %u fds are open, not %u", ready->n_fds,
+				   SELFCHECK_FDS);
 	return 0;
 }
 

@@ -44,8 +44,8 @@ int confine_set_basics(void)
 	if (setrlimit(RLIMIT_CORE, &core) < 0 || getrlimit(RLIMIT_CORE, &now) < 0)
 		return -errno;
 	(void)umask(077);
-	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0 ||
-	    now.rlim_max != 1)
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 ||
+	    prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0 || now.rlim_max != 1)
 		return -EPERM;
 	return 0;
 }
@@ -219,8 +219,8 @@ static const char *const confine_common[] = {
 	"brk", "mmap", "munmap", "mremap", "mprotect", "madvise",
 	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack",
 	"futex", "restart_syscall", "clock_gettime", "clock_nanosleep", "nanosleep", "gettimeofday",
-	"getpid", "gettid", "getrandom", "exit", "exit_group", "poll", "ppoll", "sendmsg", "recvmsg",
-	"rseq", "set_robust_list", "fcntl", "tgkill",
+	"getpid", "gettid", "getrandom", "exit", "exit_group", "poll", "ppoll", "sendmsg",
+	"recvmsg", "rseq", "set_robust_list", "fcntl", "tgkill",
 };
 
 #ifdef CUSTODY_SECCOMP_ERRNO
@@ -239,7 +239,8 @@ static int confine_allow_checked(scmp_filter_ctx ctx, const char *name)
 					SCMP_A2(SCMP_CMP_MASKED_EQ, modify, O_RDONLY));
 	if (strcmp(name, CONFINE_IOCTL_SECCOMP) == 0)
 		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-					SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00, SECCOMP_IOC_MAGIC << 8));
+					SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00,
+						SECCOMP_IOC_MAGIC << 8));
 	return -ENOENT;
 }
 

@@ -20,15 +20,15 @@
 
 #include "cleanup.h"
 
-#define PLAN_MEMORY_MIN		(1ULL << 20)
-#define PLAN_SIZE_MAX		(1ULL << 50)	/* bytes: memory and tmpfs */
-#define PLAN_PROCESSES_MAX	(1ULL << 22)	/* kernel PID_MAX_LIMIT */
-#define PLAN_CPU_MAX		(100ULL * 8192)	/* percent: kernel NR_CPUS of distributions */
-#define PLAN_FILES_MAX		(1ULL << 20)	/* fs.nr_open as shipped */
-#define PLAN_DRAIN_MAX		3600U		/* seconds */
-#define PLAN_RETAIN_MAX		36500ULL	/* days */
-#define PLAN_ORIGIN_MAX		512U
-#define PLAN_UNIX_PATH_MAX	108U		/* struct sockaddr_un, with its NUL */
+#define PLAN_MEMORY_MIN (1ULL << 20)
+#define PLAN_SIZE_MAX (1ULL << 50)	/* bytes: memory and tmpfs */
+#define PLAN_PROCESSES_MAX (1ULL << 22) /* kernel PID_MAX_LIMIT */
+#define PLAN_CPU_MAX (100ULL * 8192)	/* percent: kernel NR_CPUS of distributions */
+#define PLAN_FILES_MAX (1ULL << 20)	/* fs.nr_open as shipped */
+#define PLAN_DRAIN_MAX 3600U		/* seconds */
+#define PLAN_RETAIN_MAX 36500ULL	/* days */
+#define PLAN_ORIGIN_MAX 512U
+#define PLAN_UNIX_PATH_MAX 108U /* struct sockaddr_un, with its NUL */
 
 #define PLAN_SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 
@@ -306,8 +306,8 @@ static bool plan_check_model(const struct custody_plan *plan, const char **ret_w
 		return weights ? plan_refuse(ret_why, "a weights zone without model path") : true;
 	if (!plan_check_path(plan, plan->model_path))
 		return plan_refuse(ret_why, "the model path is not a normal absolute path");
-	if (!weights || strcmp(plan_string(plan, weights->source),
-			       plan_string(plan, plan->model_path)) != 0)
+	if (!weights ||
+	    strcmp(plan_string(plan, weights->source), plan_string(plan, plan->model_path)) != 0)
 		return plan_refuse(ret_why, "the model path is not the source of a weights zone");
 	return true;
 }
@@ -355,7 +355,8 @@ static bool plan_check_unix(const struct custody_plan *plan, const struct plan_e
 		return plan_refuse(ret_why, "a UNIX endpoint's path is not normal, or too long");
 	path = plan_string(plan, endpoint->path);
 	if (plan_is_kernel_source(path) || plan_touches_custody(path))
-		return plan_refuse(ret_why, "a UNIX endpoint lies in /proc, /sys, /dev or custody's");
+		return plan_refuse(ret_why,
+				   "a UNIX endpoint lies in /proc, /sys, /dev or custody's");
 	return true;
 }
 
@@ -416,7 +417,8 @@ static bool plan_is_known_device(const char *path, __u32 major, __u32 minor)
 	if (major == 195)
 		return minor < 128 && plan_is_numbered(path, "/dev/nvidia", minor);
 	if (major == 226)
-		return minor >= 128 && minor < 192 && plan_is_numbered(path, "/dev/dri/renderD", minor);
+		return minor >= 128 && minor < 192 &&
+		       plan_is_numbered(path, "/dev/dri/renderD", minor);
 	for (size_t i = 0; i < ARRAY_SIZE(dynamic); i++) {
 		if (strcmp(path, dynamic[i]) == 0)
 			return plan_is_dynamic_major(major) && minor == 0;
@@ -521,7 +523,7 @@ static bool plan_check_counts(const struct custody_plan *plan, const char **ret_
 	    plan->n_zones > CUSTODY_ZONES_MAX || plan->n_endpoints > CUSTODY_ENDPOINTS_MAX ||
 	    plan->n_devices > CUSTODY_DEVICES_MAX)
 		return plan_refuse(ret_why, "a count is out of range");
-#define PLAN_UNUSED_IS_ZERO(array, n) \
+#define PLAN_UNUSED_IS_ZERO(array, n)                                                              \
 	plan_is_zero(plan->array + plan->n, sizeof(plan->array) - plan->n * sizeof(plan->array[0]))
 	if (!PLAN_UNUSED_IS_ZERO(args, n_args) || !PLAN_UNUSED_IS_ZERO(env, n_env) ||
 	    !PLAN_UNUSED_IS_ZERO(zones, n_zones) || !PLAN_UNUSED_IS_ZERO(endpoints, n_endpoints) ||

@@ -15,7 +15,7 @@ struct build {
 	const struct build_request *request;
 	struct custody_plan *plan;
 	struct problems *problems;
-	const char *model;		/* what {model} is; "" for nothing */
+	const char *model; /* what {model} is; "" for nothing */
 };
 
 static const struct place build_request_place = { .file = "request", .line = 0 };
@@ -47,8 +47,10 @@ static struct plan_string build_add_string(struct build *b, const char *text, st
 	if (s.len == 0)
 		return (struct plan_string){ 0 };
 	if (s.len >= PLAN_POOL_SIZE - b->plan->pool_used) {
-		problems_error(b->problems, place, "the command, environment and paths are together "
-			       "longer than %d bytes", PLAN_POOL_SIZE);
+		problems_error(b->problems, place,
+			       "the command, environment and paths are together "
+			       "longer than %d bytes",
+			       PLAN_POOL_SIZE);
 		return (struct plan_string){ 0 };
 	}
 	memcpy(b->plan->pool + s.off, text, s.len);
@@ -63,8 +65,8 @@ static struct plan_string build_add_origin(struct build *b, struct place place, 
 	char text[320];
 
 	if (place.line > 0)
-		(void)snprintf(text, sizeof(text), "%.255s:%u [%s] %s", place.file, place.line, section,
-			       key);
+		(void)snprintf(text, sizeof(text), "%.255s:%u [%s] %s", place.file, place.line,
+			       section, key);
 	else
 		(void)snprintf(text, sizeof(text), "%.255s [%s] %s", place.file, section, key);
 	return build_add_string(b, text, place);
@@ -89,7 +91,8 @@ static void build_unknown_name(struct build *b, const char *brace, size_t n, str
 	char name[64];
 
 	(void)snprintf(name, sizeof(name), "%.*s", (int)n, brace);
-	problems_error(b->problems, place, "%s is unknown; only {model} and {name} are replaced", name);
+	problems_error(b->problems, place, "%s is unknown; only {model} and {name} are replaced",
+		       name);
 }
 
 /* What a piece that begins with '{' is replaced by, and its length; NULL: nothing, it stays. */
@@ -108,7 +111,8 @@ static const char *build_find_value(struct build *b, const char *brace, struct p
 		return "";
 	}
 	if (b->model[0] == '\0')
-		problems_error(b->problems, place, "{model} stands here, but [model] path is not set; set "
+		problems_error(b->problems, place,
+			       "{model} stands here, but [model] path is not set; set "
 			       "it, or name the directory with --model");
 	return b->model;
 }
@@ -130,7 +134,8 @@ static void build_substitute(struct build *b, const char *text, struct place pla
 	if (used < size)
 		ret[used] = '\0';
 	else
-		problems_error(b->problems, place, "with {model} and {name} replaced it is too long");
+		problems_error(b->problems, place,
+			       "with {model} and {name} replaced it is too long");
 }
 
 static struct plan_string build_add_word(struct build *b, const struct word *word)
@@ -181,8 +186,10 @@ static void build_add_command(struct build *b)
 		return;
 	}
 	if (!command->set) {
-		problems_error(b->problems, build_request_place, "[process] command is not set in profile "
-			       "%s; set it, or give a command after --", b->request->profile);
+		problems_error(b->problems, build_request_place,
+			       "[process] command is not set in profile "
+			       "%s; set it, or give a command after --",
+			       b->request->profile);
 		return;
 	}
 	for (size_t i = 0; i < command->words.n && i < PLAN_ARGS_MAX; i++)
@@ -211,7 +218,7 @@ static void build_add_environment(struct build *b)
 
 /* A zone before it is in the plan: zones go in sorted by target. */
 struct build_zone {
-	const char *source;	/* NULL: tmpfs */
+	const char *source; /* NULL: tmpfs */
 	const char *target;
 	struct place place;
 	const char *section;
@@ -244,10 +251,16 @@ static void build_collect_paths(struct build *b, struct build_zones *zones, cons
 		const struct word *word = &value->words.list[i];
 		bool optional = word->text[0] == '-';
 
-		build_collect_zone(b, zones, (struct build_zone){
-			.source = word->text + optional, .target = word->text + optional,
-			.place = word->place, .section = "files", .key = key, .label = label,
-			.rights = rights, .flags = optional ? PLAN_ZONE_OPTIONAL : 0 });
+		build_collect_zone(
+			b, zones,
+			(struct build_zone){ .source = word->text + optional,
+					     .target = word->text + optional,
+					     .place = word->place,
+					     .section = "files",
+					     .key = key,
+					     .label = label,
+					     .rights = rights,
+					     .flags = optional ? PLAN_ZONE_OPTIONAL : 0 });
 	}
 }
 
@@ -256,10 +269,15 @@ static void build_collect_tmpfs(struct build *b, struct build_zones *zones, cons
 {
 	if (settings_is_none(value))
 		return;
-	build_collect_zone(b, zones, (struct build_zone){
-		.target = target, .place = value->place, .section = "files", .key = key,
-		.size = value->number, .label = label,
-		.rights = CUSTODY_RIGHT_READ | CUSTODY_RIGHT_WRITE | CUSTODY_RIGHT_CREATE });
+	build_collect_zone(b, zones,
+			   (struct build_zone){ .target = target,
+						.place = value->place,
+						.section = "files",
+						.key = key,
+						.size = value->number,
+						.label = label,
+						.rights = CUSTODY_RIGHT_READ | CUSTODY_RIGHT_WRITE |
+							  CUSTODY_RIGHT_CREATE });
 }
 
 static struct place build_model_place(const struct build *b)
@@ -274,10 +292,16 @@ static void build_collect_zones(struct build *b, struct build_zones *zones)
 	const __u32 rwc = r | CUSTODY_RIGHT_WRITE | CUSTODY_RIGHT_CREATE;
 
 	if (b->model[0])
-		build_collect_zone(b, zones, (struct build_zone){
-			.source = b->model, .target = b->model, .place = build_model_place(b),
-			.section = "model", .key = "path", .label = CUSTODY_LABEL_WEIGHTS, .rights = r });
-	build_collect_paths(b, zones, "read", &s->read, CUSTODY_LABEL_RUNTIME, r | CUSTODY_RIGHT_EXEC);
+		build_collect_zone(b, zones,
+				   (struct build_zone){ .source = b->model,
+							.target = b->model,
+							.place = build_model_place(b),
+							.section = "model",
+							.key = "path",
+							.label = CUSTODY_LABEL_WEIGHTS,
+							.rights = r });
+	build_collect_paths(b, zones, "read", &s->read, CUSTODY_LABEL_RUNTIME,
+			    r | CUSTODY_RIGHT_EXEC);
 	build_collect_paths(b, zones, "data", &s->data, CUSTODY_LABEL_DATA, r);
 	build_collect_paths(b, zones, "write", &s->write, CUSTODY_LABEL_WRITE, rwc);
 	build_collect_tmpfs(b, zones, "scratch", &s->scratch, CUSTODY_LABEL_SCRATCH, "/scratch");
@@ -300,7 +324,10 @@ static void build_add_zone(struct build *b, const struct build_zone *zone)
 	struct plan_zone *to = &b->plan->zones[b->plan->n_zones];
 
 	*to = (struct plan_zone){
-		.label = zone->label, .rights = zone->rights, .flags = zone->flags, .size = zone->size,
+		.label = zone->label,
+		.rights = zone->rights,
+		.flags = zone->flags,
+		.size = zone->size,
 		.target = build_add_string(b, zone->target, zone->place),
 		.origin = build_add_origin(b, zone->place, zone->section, zone->key),
 	};
@@ -338,15 +365,18 @@ static void build_add_endpoints(struct build *b)
 		struct value_endpoint from = { 0 };
 
 		if (i >= CUSTODY_ENDPOINTS_MAX) {
-			problems_error(b->problems, word->place, "[network] listen: more than %d endpoints",
+			problems_error(b->problems, word->place,
+				       "[network] listen: more than %d endpoints",
 				       CUSTODY_ENDPOINTS_MAX);
 			return;
 		}
 		if (value_parse_endpoint(word->text, &from) < 0)
-			return;		/* settings_check_value() has said so */
+			return; /* settings_check_value() has said so */
 		*to = (struct plan_endpoint){
-			.kind = PLAN_ENDPOINT_LISTEN, .family = from.family,
-			.protocol = from.protocol, .port = from.port,
+			.kind = PLAN_ENDPOINT_LISTEN,
+			.family = from.family,
+			.protocol = from.protocol,
+			.port = from.port,
 			.path = build_add_string(b, from.path ? from.path : "", word->place),
 			.origin = build_add_origin(b, word->place, "network", "listen"),
 		};
@@ -376,7 +406,9 @@ static bool build_add_device(struct build *b, const struct value_device *node, s
 		return false;
 	}
 	plan->devices[plan->n_devices++] = (struct plan_device){
-		.type = 'c', .major = node->major, .minor = node->minor,
+		.type = 'c',
+		.major = node->major,
+		.minor = node->minor,
 		.path = build_add_string(b, node->path, place),
 		.origin = build_add_origin(b, place, "gpu", "devices"),
 	};
@@ -393,7 +425,7 @@ static void build_add_devices(struct build *b)
 		size_t n = 0;
 
 		if (value_parse_device(words->list[i].text, nodes, &n) < 0)
-			return;		/* settings_check_value() has said so */
+			return; /* settings_check_value() has said so */
 		for (size_t j = 0; j < n; j++) {
 			if (!build_has_device(b->plan, &nodes[j]) &&
 			    !build_add_device(b, &nodes[j], words->list[i].place))
@@ -447,11 +479,12 @@ static void build_set_program(struct build *b)
 	build_add_command(b);
 	b->plan->workdir = build_add_string(b, workdir->words.list[0].text, workdir->place);
 	if (problems_none(b->problems))
-		(void)build_check(b, own ? command->place : build_request_place, "process", "command",
-				  plan_string(b->plan, b->plan->args[0]));
+		(void)build_check(b, own ? command->place : build_request_place, "process",
+				  "command", plan_string(b->plan, b->plan->args[0]));
 }
 
 /* From the fourth on each step adds pieces to a plan that plan_check() accepts. */
+/* clang-format off */
 static void (*const build_steps[])(struct build *b) = {
 	build_set_numbers,
 	build_set_model,	/* before what may hold {model} */
@@ -461,19 +494,23 @@ static void (*const build_steps[])(struct build *b) = {
 	build_add_endpoints,
 	build_add_devices,
 };
+/* clang-format on */
 
 void build_plan(const struct settings *settings, const struct build_request *request,
 		struct custody_plan *ret, struct problems *problems)
 {
-	struct build b = { .settings = settings, .request = request, .plan = ret,
-			   .problems = problems };
+	struct build b = {
+		.settings = settings, .request = request, .plan = ret, .problems = problems
+	};
 
-	*ret = (struct custody_plan){ .magic = PLAN_MAGIC, .version = PLAN_VERSION,
-				      .size = sizeof(*ret), .pool_used = 1 };
+	*ret = (struct custody_plan){
+		.magic = PLAN_MAGIC, .version = PLAN_VERSION, .size = sizeof(*ret), .pool_used = 1
+	};
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", request->name);
 	(void)snprintf(ret->profile, sizeof(ret->profile), "%s", request->profile);
 	if (build_digest(settings, ret->profile_digest) < 0)
-		problems_error(problems, build_request_place, "the profile's digest cannot be made");
+		problems_error(problems, build_request_place,
+			       "the profile's digest cannot be made");
 	for (size_t i = 0; i < ARRAY_SIZE(build_steps) && problems_none(problems); i++)
 		build_steps[i](&b);
 }

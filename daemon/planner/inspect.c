@@ -25,7 +25,7 @@
 
 struct inspect {
 	const char *root;
-	const char *what;	/* FILE when it has a '/' or ends in .ini, else NAME */
+	const char *what; /* FILE when it has a '/' or ends in .ini, else NAME */
 	bool show;
 	bool lines;
 };
@@ -57,7 +57,8 @@ static int inspect_open_directories(const struct inspect *inspect, struct source
 	if (inspect_is_file(inspect->what)) {
 		const char *slash = strrchr(inspect->what, '/');
 
-		(void)snprintf(path, sizeof(path), "%.*s", slash ? (int)(slash - inspect->what) + 1 : 2,
+		(void)snprintf(path, sizeof(path), "%.*s",
+			       slash ? (int)(slash - inspect->what) + 1 : 2,
 			       slash ? inspect->what : "./");
 		inspect_add_directory(source, path);
 	}
@@ -115,7 +116,8 @@ static int inspect_print_row(const struct setting_row *row, const struct setting
 
 	(void)printf("%s\t%s\t%s", row->section, row->key, type->list ? "list" : "text");
 	if (type->list) {
-		for (size_t i = 0; i < value->words.n && !(type->none && settings_is_none(value)); i++)
+		for (size_t i = 0; i < value->words.n && !(type->none && settings_is_none(value));
+		     i++)
 			(void)printf("\t%s", value->words.list[i].text);
 		(void)printf("\n");
 		return 0;
@@ -168,8 +170,10 @@ static void inspect_load(const struct inspect *inspect, int file, struct source 
 	}
 	r = file < 0 ? file : source_read_fd(file, &text, &size);
 	if (r < 0)
-		problems_error(problems, place, "cannot be read: %s; name a regular file of at most 64 "
-			       "KiB, or a profile without / and .ini", strerror(-r));
+		problems_error(problems, place,
+			       "cannot be read: %s; name a regular file of at most 64 "
+			       "KiB, or a profile without / and .ini",
+			       strerror(-r));
 	else
 		profile_load_text(&from, inspect->what, text, size, profile, problems);
 }
@@ -181,7 +185,11 @@ static void inspect_plan(const struct inspect *inspect, const struct settings *s
 	cleanup_ptr struct custody_plan *plan = malloc(sizeof(*plan));
 	char name[CUSTODY_NAME_SIZE];
 	struct build_request request = {
-		.name = name, .profile = name, .model = "", .args = "", .partial = true,
+		.name = name,
+		.profile = name,
+		.model = "",
+		.args = "",
+		.partial = true,
 	};
 
 	inspect_name_profile(inspect->what, name);
@@ -219,8 +227,11 @@ static int inspect_run(const struct inspect *inspect, int file, struct source *s
 static int inspect_parse(int argc, char **argv, struct inspect *ret)
 {
 	static const struct option options[] = {
-		{ "check", required_argument, NULL, 'c' }, { "show", required_argument, NULL, 's' },
-		{ "root", required_argument, NULL, 'r' }, { "lines", no_argument, NULL, 'l' }, { 0 },
+		{ "check", required_argument, NULL, 'c' },
+		{ "show", required_argument, NULL, 's' },
+		{ "root", required_argument, NULL, 'r' },
+		{ "lines", no_argument, NULL, 'l' },
+		{ 0 },
 	};
 	struct inspect inspect = { .root = "" };
 	int c;
@@ -244,6 +255,8 @@ static int inspect_parse(int argc, char **argv, struct inspect *ret)
 
 int inspect_profile(int argc, char **argv)
 {
+	/* Given now: stdio would ask a terminal for one later, by an ioctl that seccomp forbids. */
+	static char buffer[BUFSIZ];
 	__attribute__((cleanup(inspect_close_directories))) struct source source = { 0 };
 	cleanup_fd int file = -1;
 	struct inspect inspect;
@@ -254,14 +267,16 @@ int inspect_profile(int argc, char **argv)
 		(void)fputs(inspect_usage, stderr);
 		return CUSTODY_EXIT_USAGE;
 	}
+	if (setvbuf(stdout, buffer, _IOFBF, sizeof(buffer)) != 0)
+		return CUSTODY_EXIT_INTERNAL;
 	if (inspect_is_file(inspect.what)) {
 		file = open(inspect.what, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 		if (file < 0)
 			file = -errno;
 	}
 	r = inspect_open_directories(&inspect, &source);
-	if (r == 0 && EVP_Digest("", 0, (unsigned char[EVP_MAX_MD_SIZE]){ 0 }, NULL, EVP_sha256(),
-				 NULL) != 1)
+	if (r == 0 &&
+	    EVP_Digest("", 0, (unsigned char[EVP_MAX_MD_SIZE]){ 0 }, NULL, EVP_sha256(), NULL) != 1)
 		r = -EIO;
 	if (r == 0)
 		r = confine_set_basics();

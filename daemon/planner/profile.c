@@ -15,9 +15,10 @@ struct profile_reader {
 	const char *text;
 	size_t left;
 	unsigned int line;
-	bool indented;			/* this line continues the key above it */
-	bool has_key;			/* there is a key above, in this section */
-	const struct setting_row *row;	/* of that key; NULL when it is unknown */
+	bool indented;		       /* this line continues the key above it */
+	bool has_key;		       /* there is a key above, in this section */
+	bool unknown;		       /* the section is, and has been reported */
+	const struct setting_row *row; /* of that key; NULL when it is unknown */
 	struct settings *settings;
 	struct problems *problems;
 };
@@ -62,14 +63,16 @@ static const char *profile_check_line(struct profile_reader *reader, const char 
 			return "the line holds a control character; a profile is text";
 	}
 	if (n > PROFILE_LINE_MAX)
-		return "the line is longer than 198 characters; lists go on in the next line, indented";
+		return "the line is longer than 198 characters; lists go on in the next line, "
+		       "indented";
 	while (blanks < n && (line[blanks] == ' ' || line[blanks] == '\t'))
 		blanks++;
 	if (blanks == n || line[blanks] == ';' || line[blanks] == '#')
 		return NULL;
 	reader->indented = blanks > 0;
 	if (reader->indented && !reader->has_key)
-		return "an indented line continues the key above it, and there is none; do not indent keys";
+		return "an indented line continues the key above it, and there is none; do not "
+		       "indent keys";
 	if (!reader->indented && line[0] == '[') {
 		reader->has_key = false;
 		if (!profile_is_header(line, n))
@@ -78,6 +81,21 @@ static const char *profile_check_line(struct profile_reader *reader, const char 
 		return "the line is no [section], no key = value and no comment";
 	}
 	return NULL;
+}
+
+/* "[name]": an unknown one is reported here, once, and its keys are not looked at. */
+static void profile_enter_section(struct profile_reader *reader, const char *line, size_t n)
+{
+	const char *end = memchr(line, ']', n);
+	char section[64];
+	char text[256];
+
+	(void)snprintf(section, sizeof(section), "%.*s", (int)(end - line) - 1, line + 1);
+	reader->unknown = !settings_is_section(section);
+	if (!reader->unknown)
+		return;
+	settings_explain_unknown(section, "", text, sizeof(text));
+	problems_error(reader->problems, profile_place(reader), "%s", text);
 }
 
 /* inih's fgets(): one checked line with its newline; a wrong line is reported and left out. */
@@ -102,6 +120,8 @@ static char *profile_read_line(char *buffer, int size, void *stream)
 	if (why) {
 		problems_error(reader->problems, profile_place(reader), "%s", why);
 		n = 0;
+	} else if (n > 0 && reader->text[0] == '[') {
+		profile_enter_section(reader, reader->text, n);
 	}
 	memcpy(buffer, reader->text, n);
 	buffer[n] = '\n';
@@ -133,7 +153,8 @@ static void profile_continue_value(struct profile_reader *reader, const char *li
 	if (!row)
 		return;
 	if (profile_looks_like_key(row, line))
-		problems_error(reader->problems, place, "an indented line continues [%s] %s; do not indent keys",
+		problems_error(reader->problems, place,
+			       "an indented line continues [%s] %s; do not indent keys",
 			       row->section, row->key);
 	else if (!setting_types[row->type].list)
 		problems_error(reader->problems, place,
@@ -151,16 +172,17 @@ static void profile_set_value(struct profile_reader *reader, const struct settin
 	struct place place = profile_place(reader);
 
 	if (value->set) {
-		problems_error(reader->problems, place, "[%s] %s stands there twice, first on line %u",
-			       row->section, row->key, value->place.line);
+		problems_error(reader->problems, place,
+			       "[%s] %s stands there twice, first on line %u", row->section,
+			       row->key, value->place.line);
 		return;
 	}
 	value->set = true;
 	value->place = place;
 	value->append = append;
 	if (append && !setting_types[row->type].list)
-		problems_error(reader->problems, place, "[%s] %s takes one value: write =, not +=",
-			       row->section, row->key);
+		problems_error(reader->problems, place,
+			       "[%s] %s takes one value: write =, not +=", row->section, row->key);
 	if (row->type != SETTING_TYPE_TEXT)
 		(void)words_split(&value->words, text, place, reader->problems);
 	else if (text[0] != '\0' && words_append(&value->words, text, place) < 0)
@@ -187,6 +209,8 @@ static int profile_take_line(void *user, const char *section, const char *name, 
 	(void)snprintf(key, sizeof(key), "%.*s", (int)n, name);
 	reader->has_key = true;
 	reader->row = settings_find_row(section, key);
+	if (reader->unknown)
+		return 1;
 	if (reader->row) {
 		profile_set_value(reader, reader->row, value, append);
 		return 1;
@@ -200,20 +224,26 @@ void profile_parse(const char *file, const char *text, size_t size, struct setti
 		   struct problems *problems)
 {
 	struct profile_reader reader = {
-		.file = file, .text = text, .left = size, .settings = ret, .problems = problems,
+		.file = file,
+		.text = text,
+		.left = size,
+		.settings = ret,
+		.problems = problems,
 	};
 	int line;
 
-	if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {	/* byte order mark of UTF-8 */
+	if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* byte order mark of UTF-8 */
 		reader.text += 3;
 		reader.left -= 3;
 	}
 	line = ini_parse_stream(profile_read_line, &reader, profile_take_line, &reader);
 	if (line != 0)
-		problems_error(problems, ((struct place){ file, line > 0 ? (unsigned int)line : 0 }),
+		problems_error(problems,
+			       ((struct place){ file, line > 0 ? (unsigned int)line : 0 }),
 			       "the line is no [section], no key = value and no comment");
 	if (reader.left > 0)
-		problems_error(problems, profile_place(&reader), "inih was built with too short lines");
+		problems_error(problems, profile_place(&reader),
+			       "inih was built with too short lines");
 	for (size_t i = 0; i < setting_rows_n; i++) {
 		struct setting_value *value = settings_find_value(ret, &setting_rows[i]);
 
@@ -225,7 +255,7 @@ void profile_parse(const char *file, const char *text, size_t size, struct setti
 /* The profiles of one chain, from the one that was asked for to the last that is extended. */
 struct profile_chain {
 	struct settings settings[PROFILE_DEPTH_MAX];
-	char name[PROFILE_DEPTH_MAX][CUSTODY_NAME_SIZE];	/* "" for a file without one */
+	char name[PROFILE_DEPTH_MAX][CUSTODY_NAME_SIZE]; /* "" for a file without one */
 	size_t n;
 };
 
@@ -259,7 +289,8 @@ static bool profile_read_link(const struct profile_source *source, const char *n
 
 	for (size_t i = 0; i < chain->n; i++) {
 		if (strcmp(chain->name[i], name) == 0) {
-			problems_error(problems, from, "[profile] extends: %s extends itself", name);
+			problems_error(problems, from, "[profile] extends: %s extends itself",
+				       name);
 			return false;
 		}
 	}
@@ -275,8 +306,10 @@ static bool profile_read_link(const struct profile_source *source, const char *n
 		return false;
 	}
 	if (r < 0) {
-		problems_error(problems, from, "%s cannot be read: %s; it must be a regular file of at "
-			       "most 64 KiB that everyone may read", path ? path : name, strerror(-r));
+		problems_error(problems, from,
+			       "%s cannot be read: %s; it must be a regular file of at "
+			       "most 64 KiB that everyone may read",
+			       path ? path : name, strerror(-r));
 		return false;
 	}
 	profile_add_link(chain, profile, name, TAKE_PTR(path), text, size, problems);
@@ -317,7 +350,8 @@ void profile_load(const struct profile_source *source, const char *name, struct 
 	}
 	if (!plan_check_name(name)) {
 		words_escape(name, text, sizeof(text));
-		problems_error(problems, nowhere, "%s is no profile name: a-z 0-9 . _ -, not beginning with . _ -",
+		problems_error(problems, nowhere,
+			       "%s is no profile name: a-z 0-9 . _ -, not beginning with . _ -",
 			       text);
 		return;
 	}

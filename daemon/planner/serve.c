@@ -25,7 +25,7 @@
 #include "source.h"
 
 #ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 8U	/* Linux 6.3 */
+#define MFD_NOEXEC_SEAL 8U /* Linux 6.3 */
 #endif
 
 #define SERVE_SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
@@ -50,8 +50,8 @@ static int serve_refuse(int channel, __u64 id, const struct problems *problems, 
 	if (problem->file[0] && problem->line > 0)
 		(void)snprintf(place, sizeof(place), "%s:%u: ", problem->file, problem->line);
 	if (more > 0)
-		(void)snprintf(rest, sizeof(rest), " (and %zu more: custodyctl profile check %s)", more,
-			       profile);
+		(void)snprintf(rest, sizeof(rest), " (and %zu more: custodyctl profile check %s)",
+			       more, profile);
 	(void)message_send_refused(channel, ROLE_PLANNER, id, problem->exit, 0, "%s%.560s%s", place,
 				   problem->text, rest);
 	return (int)problem->exit;
@@ -60,12 +60,12 @@ static int serve_refuse(int channel, __u64 id, const struct problems *problems, 
 /* The plan in a memfd that nobody can change any more. */
 static int serve_seal(const struct custody_plan *plan, int *ret)
 {
-	cleanup_fd int fd = memfd_create("custody-plan",
-					 MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	cleanup_fd int fd =
+		memfd_create("custody-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
 	const char *bytes = (const char *)plan;
 	size_t done = 0;
 
-	if (fd < 0 && errno == EINVAL)	/* before 6.3 */
+	if (fd < 0 && errno == EINVAL) /* before 6.3 */
 		fd = memfd_create("custody-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
@@ -94,7 +94,8 @@ static int serve_send_plan(int channel, __u64 id, const struct custody_plan *pla
 
 	if (r < 0)
 		return serve_fail(channel, id, r, "sealing the plan");
-	r = message_send(channel, ROLE_PLANNER, MSG_PLAN_SEALED, id, &sealed, sizeof(sealed), &fd, 1);
+	r = message_send(channel, ROLE_PLANNER, MSG_PLAN_SEALED, id, &sealed, sizeof(sealed), &fd,
+			 1);
 	return r < 0 ? CUSTODY_EXIT_INTERNAL : CUSTODY_EXIT_DONE;
 }
 
@@ -102,8 +103,12 @@ static int serve_plan(int channel, const struct plan_request *message, struct so
 {
 	const struct profile_source from = { source, source_read, source_explain };
 	const struct build_request request = {
-		.name = message->name, .profile = message->profile, .model = message->model,
-		.args = message->args, .args_len = message->args_len, .n_args = message->n_args,
+		.name = message->name,
+		.profile = message->profile,
+		.model = message->model,
+		.args = message->args,
+		.args_len = message->args_len,
+		.n_args = message->n_args,
 	};
 	cleanup_problems struct problems problems = { 0 };
 	cleanup_profile struct profile profile = { 0 };
@@ -140,9 +145,10 @@ static int serve_confine(int channel, __u64 id, const struct source *source)
 	if (r < 0)
 		return serve_fail(channel, id, r, "Landlock and seccomp");
 	if (abi == 0) {
-		(void)message_send_refused(channel, ROLE_PLANNER, id, CUSTODY_EXIT_REFUSED, 0,
-					   "the kernel has no Landlock: add landlock to the kernel's "
-					   "lsm= parameter");
+		(void)message_send_refused(
+			channel, ROLE_PLANNER, id, CUSTODY_EXIT_REFUSED, 0,
+			"the kernel has no Landlock: add landlock to the kernel's "
+			"lsm= parameter");
 		return CUSTODY_EXIT_REFUSED;
 	}
 	return 0;
@@ -158,8 +164,8 @@ int serve_request(int channel)
 	int r = confine_close_fds_from(channel + 1);
 
 	/* libcrypto reads its configuration and makes its tables while it still may. */
-	if (r == 0 && EVP_Digest("", 0, (unsigned char[EVP_MAX_MD_SIZE]){ 0 }, NULL, EVP_sha256(),
-				 NULL) != 1)
+	if (r == 0 &&
+	    EVP_Digest("", 0, (unsigned char[EVP_MAX_MD_SIZE]){ 0 }, NULL, EVP_sha256(), NULL) != 1)
 		r = -EIO;
 	if (r == 0)
 		r = confine_set_basics();
@@ -167,7 +173,8 @@ int serve_request(int channel)
 		r = confine_drop_privileges(CUSTODY_UID_PLANNER, CUSTODY_UID_PLANNER, 0);
 	if (r < 0)
 		return serve_fail(channel, 0, r, "dropping privileges");
-	r = message_recv(channel, ROLE_PLANNER, ROLE_WARDEN, MSG_BIT(MSG_PLAN_REQUEST), &buffer, &fds);
+	r = message_recv(channel, ROLE_PLANNER, ROLE_WARDEN, MSG_BIT(MSG_PLAN_REQUEST), &buffer,
+			 &fds);
 	if (r < 0)
 		return r == -ENODATA ? CUSTODY_EXIT_DONE : CUSTODY_EXIT_INTERNAL;
 	source.directories[0].fd = fds.fd[0];

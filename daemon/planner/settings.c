@@ -9,7 +9,7 @@
 #include "value.h"
 
 const struct setting_row setting_rows[] = {
-#define SETTING_ROW(section, key, type, member, fallback, help) \
+#define SETTING_ROW(section, key, type, member, fallback, help)                                    \
 	{ section, key, SETTING_TYPE_##type, offsetof(struct settings, member), fallback, help },
 	SETTINGS(SETTING_ROW)
 #undef SETTING_ROW
@@ -26,7 +26,7 @@ const struct setting_row *settings_find_row(const char *section, const char *key
 	return NULL;
 }
 
-static bool settings_is_section(const char *section)
+bool settings_is_section(const char *section)
 {
 	for (size_t i = 0; i < setting_rows_n; i++) {
 		if (strcmp(setting_rows[i].section, section) == 0)
@@ -62,7 +62,7 @@ void settings_explain_unknown(const char *section, const char *key, char *ret, s
 	size_t best = 4;
 	char text[64];
 
-	if (section[0] == '\0') {
+	if (section[0] == '\0' && key[0] != '\0') {
 		words_escape(key, text, sizeof(text));
 		(void)snprintf(ret, size, "the key %s stands before the first [section]", text);
 		return;
@@ -85,8 +85,9 @@ void settings_explain_unknown(const char *section, const char *key, char *ret, s
 		(void)snprintf(ret, size, "unknown key %s in [%s], did you mean [%s] %s?", text,
 			       section, near->section, near->key);
 	else
-		(void)snprintf(ret, size, "unknown key %s in [%s]; its keys are in custody.profile(5)",
-			       text, section);
+		(void)snprintf(ret, size,
+			       "unknown key %s in [%s]; its keys are in custody.profile(5)", text,
+			       section);
 }
 
 struct setting_value *settings_find_value(struct settings *settings, const struct setting_row *row)
@@ -149,15 +150,16 @@ static void settings_check_word(const struct setting_row *row, const struct word
 	words_escape(word->text, text, sizeof(text));
 	if (type->none && strcmp(word->text, "none") == 0) {
 		if (value->words.n > 1)
-			problems_error(problems, word->place, "[%s] %s: none stands alone or not at all",
-				       row->section, row->key);
+			problems_error(problems, word->place,
+				       "[%s] %s: none stands alone or not at all", row->section,
+				       row->key);
 		return;
 	}
 	r = type->check(type, word->text, value);
 	if (r < 0)
 		problems_error(problems, word->place, "[%s] %s: %s %s; write %s", row->section,
-			       row->key, text, r == -ERANGE ? "is out of range" : "is not understood",
-			       type->form);
+			       row->key, text,
+			       r == -ERANGE ? "is out of range" : "is not understood", type->form);
 }
 
 void settings_check_value(const struct setting_row *row, struct setting_value *value,
@@ -167,13 +169,14 @@ void settings_check_value(const struct setting_row *row, struct setting_value *v
 
 	value->number = 0;
 	if (value->words.n == 0) {
-		problems_error(problems, value->place, "[%s] %s is empty; write %s, or leave the key out",
-			       row->section, row->key, type->form);
+		problems_error(problems, value->place,
+			       "[%s] %s is empty; write %s, or leave the key out", row->section,
+			       row->key, type->form);
 		return;
 	}
 	if (!type->list && value->words.n > 1) {
-		problems_error(problems, value->place, "[%s] %s takes one value; write %s", row->section,
-			       row->key, type->form);
+		problems_error(problems, value->place, "[%s] %s takes one value; write %s",
+			       row->section, row->key, type->form);
 		return;
 	}
 	for (size_t i = 0; i < value->words.n; i++)
@@ -205,7 +208,8 @@ static void settings_drop_replaced(const struct setting_row *row, struct words *
 		return;
 	for (size_t i = old->n; i > 0; i--) {
 		for (size_t j = 0; j < extra->n; j++) {
-			if (!settings_same_word(row->type, old->list[i - 1].text, extra->list[j].text))
+			if (!settings_same_word(row->type, old->list[i - 1].text,
+						extra->list[j].text))
 				continue;
 			words_remove(old, i - 1);
 			break;
@@ -222,8 +226,9 @@ static void settings_merge_value(const struct setting_row *row, struct setting_v
 		words_clear(&to->words);
 	settings_drop_replaced(row, &to->words, &from->words);
 	if (to->words.n + from->words.n > WORDS_MAX)
-		problems_error(problems, from->place, "[%s] %s: more than %d words with what it extends",
-			       row->section, row->key, WORDS_MAX);
+		problems_error(problems, from->place,
+			       "[%s] %s: more than %d words with what it extends", row->section,
+			       row->key, WORDS_MAX);
 	else if (words_move(&to->words, &from->words) < 0)
 		problems_error(problems, from->place, "out of memory");
 	to->place = from->place;
@@ -237,8 +242,9 @@ void settings_merge(struct settings *to, struct settings *from, struct problems 
 		struct setting_value *value = settings_find_value(from, &setting_rows[i]);
 
 		if (value->set)
-			settings_merge_value(&setting_rows[i], settings_find_value(to, &setting_rows[i]),
-					     value, problems);
+			settings_merge_value(&setting_rows[i],
+					     settings_find_value(to, &setting_rows[i]), value,
+					     problems);
 	}
 	settings_clear(from);
 }

@@ -18,65 +18,67 @@
 
 /* clang-format off */
 #define SETTINGS(SETTING) \
-	SETTING("profile", "extends", NAME, extends, "", "profile whose settings hold unless set here") \
+	SETTING("profile", "extends", NAME, extends, "", "profile that gives the rest") \
 	SETTING("profile", "description", TEXT, description, "", "one line for people") \
-	SETTING("model", "path", PATH, model_path, "", "directory of the model: the zone weights") \
-	SETTING("model", "require-signature", YES, require_signature, "no", "verify before launch") \
-	SETTING("model", "trusted-keys", PATHS, trusted_keys, "", "keys that may have signed the model") \
+	SETTING("model", "path", PATH, model_path, "", "directory: the zone weights") \
+	SETTING("model", "require-signature", YES, require_signature, "no", "verify first") \
+	SETTING("model", "trusted-keys", PATHS, trusted_keys, "", "keys that may have signed it") \
 	SETTING("model", "formats", FORMATS, formats, "", "file formats that may be loaded") \
 	SETTING("process", "command", COMMAND, command, "", "program and arguments") \
-	SETTING("process", "environment", ENVIRONMENT, environment, "none", "NAME=VALUE, the whole environment") \
+	SETTING("process", "environment", ENVIRONMENT, environment, "none", "NAME=VALUE") \
 	SETTING("process", "workdir", PATH, workdir, "/", "directory the program starts in") \
 	SETTING("process", "memfd", YES, memfd, "no", "memfd_create allowed") \
-	SETTING("files", "read", OPTIONAL_PATHS, read, "none", "programs and libraries: read and run") \
+	SETTING("files", "read", OPTIONAL_PATHS, read, "none", "programs: read and run") \
 	SETTING("files", "data", OPTIONAL_PATHS, data, "none", "read only, never run") \
 	SETTING("files", "write", PATHS, write, "none", "outputs that outlive the jail") \
 	SETTING("files", "scratch", SIZE, scratch, "64M", "private tmpfs at /scratch") \
 	SETTING("files", "tmp", SIZE, tmp, "none", "private tmpfs at /tmp") \
 	SETTING("files", "shm", SIZE, shm, "none", "private tmpfs at /dev/shm") \
-	SETTING("files", "jit", YES, jit, "no", "anonymous executable memory allowed") \
-	SETTING("network", "listen", LISTEN, listen, "none", "endpoints that are published") \
-	SETTING("network", "egress", EGRESS, egress, "none", "destinations that may be connected to") \
-	SETTING("network", "egress-rate", RATE, egress_rate, "", "most bytes sent in a second") \
+	SETTING("files", "jit", YES, jit, "no", "anonymous executable memory") \
+	SETTING("network", "listen", LISTEN, listen, "none", "published endpoints") \
+	SETTING("network", "egress", EGRESS, egress, "none", "destinations to connect to") \
+	SETTING("network", "egress-rate", RATE, egress_rate, "", "most bytes in a second") \
 	SETTING("network", "egress-total", TOTAL, egress_total, "", "most bytes ever sent") \
-	SETTING("network", "on-ceiling", ON_CEILING, on_ceiling, "", "answer to a reached ceiling") \
-	SETTING("network", "loopback", YES, loopback, "no", "private loopback may be used") \
+	SETTING("network", "on-ceiling", ON_CEILING, on_ceiling, "", "at the ceiling") \
+	SETTING("network", "loopback", YES, loopback, "no", "private loopback") \
 	SETTING("gpu", "devices", DEVICES, devices, "none", "GPU nodes") \
 	SETTING("gpu", "ioctls", IOCTLS, ioctls, "all", "ioctl commands on them") \
 	SETTING("limits", "memory", MEMORY, memory, "none", "bytes of the whole jail") \
 	SETTING("limits", "processes", COUNT, processes, "256", "tasks, threads included") \
 	SETTING("limits", "cpu", PERCENT, cpu, "none", "100% is one core") \
-	SETTING("limits", "open-files", COUNT, open_files, "1024", "descriptors of each process") \
+	SETTING("limits", "open-files", COUNT, open_files, "1024", "descriptors of a process") \
 	SETTING("syscalls", "set", SYSCALLS, syscalls, "model-server", "allow-list") \
-	SETTING("require", "planes", PLANES, planes, "structure cgroup", "planes without which there is no launch") \
+	SETTING("require", "planes", PLANES, planes, "structure cgroup", "planes needed") \
 	SETTING("evidence", "on-loss", ON_LOSS, on_loss, "record", "answer to lost evidence") \
 	SETTING("evidence", "retain", DAYS, retain, "180d", "how long evidence is kept") \
-	SETTING("retire", "drain-timeout", TIMEOUT, drain_timeout, "60s", "for open connections to end") \
+	SETTING("retire", "drain-timeout", TIMEOUT, drain_timeout, "60s", "for connections") \
 	SETTING("retire", "scan", SCAN, scan, "none", "where to look for copies") \
 	SETTING("retire", "erase", ERASE, erase, "memory", "how scratch is erased")
 /* clang-format on */
 
-#define SETTING_TYPES(TYPE)                                                             \
-	TYPE(NAME) TYPE(TEXT) TYPE(PATH) TYPE(PATHS) TYPE(OPTIONAL_PATHS) TYPE(YES)     \
-	TYPE(FORMATS) TYPE(COMMAND) TYPE(ENVIRONMENT) TYPE(SIZE) TYPE(MEMORY)           \
-	TYPE(LISTEN) TYPE(EGRESS) TYPE(RATE) TYPE(TOTAL) TYPE(ON_CEILING) TYPE(DEVICES) \
-	TYPE(IOCTLS) TYPE(COUNT) TYPE(PERCENT) TYPE(SYSCALLS) TYPE(PLANES)              \
-	TYPE(ON_LOSS) TYPE(DAYS) TYPE(TIMEOUT) TYPE(SCAN) TYPE(ERASE)
+#define SETTING_TYPES(TYPE)                                                                        \
+	TYPE(NAME)                                                                                 \
+	TYPE(TEXT) TYPE(PATH) TYPE(PATHS) TYPE(OPTIONAL_PATHS) TYPE(YES) TYPE(FORMATS)             \
+		TYPE(COMMAND) TYPE(ENVIRONMENT) TYPE(SIZE) TYPE(MEMORY) TYPE(LISTEN) TYPE(EGRESS)  \
+			TYPE(RATE) TYPE(TOTAL) TYPE(ON_CEILING) TYPE(DEVICES) TYPE(IOCTLS)         \
+				TYPE(COUNT) TYPE(PERCENT) TYPE(SYSCALLS) TYPE(PLANES)              \
+					TYPE(ON_LOSS) TYPE(DAYS) TYPE(TIMEOUT) TYPE(SCAN)          \
+						TYPE(ERASE)
 
 enum setting_type_id {
 #define SETTING_TYPE_ENUM(type) SETTING_TYPE_##type,
 	SETTING_TYPES(SETTING_TYPE_ENUM)
 #undef SETTING_TYPE_ENUM
-	_SETTING_TYPE_MAX,
+		_SETTING_TYPE_MAX,
 };
 
 /* One value: its words as written, and what they mean when that is a number. */
 struct setting_value {
-	struct words words;	/* TEXT: one word, blanks and all */
-	__u64 number;		/* bytes, seconds, count, percent, 1 = yes, mask or choice from 1 */
+	struct words words; /* TEXT: one word, blanks and all */
+	__u64 number;	    /* bytes, seconds, count, percent, 1 = yes, mask or choice from 1 */
 	struct place place;
 	bool set;
-	bool append;		/* "key += ..." */
+	bool append; /* "key += ..." */
 };
 
 struct settings {
@@ -89,19 +91,20 @@ struct setting_row {
 	const char *section;
 	const char *key;
 	enum setting_type_id type;
-	size_t offset;		/* of the member in struct settings */
+	size_t offset; /* of the member in struct settings */
 	const char *fallback;
 	const char *help;
 };
 
 /* How a type is read and printed (types.c). */
 struct setting_type {
-	const char *form;	/* what is expected, for messages */
-	const char *choices;	/* words that are allowed, by blanks; NULL: not a choice */
-	bool list;		/* more than one word, "+=", lines that go on */
-	bool none;		/* the word none, alone, is nothing */
+	const char *form;    /* what is expected, for messages */
+	const char *choices; /* words that are allowed, by blanks; NULL: not a choice */
+	bool list;	     /* more than one word, "+=", lines that go on */
+	bool none;	     /* the word none, alone, is nothing */
 	/* Reads one word into value->number where it has one. 0, -EINVAL or -ERANGE. */
-	int (*check)(const struct setting_type *type, const char *word, struct setting_value *value);
+	int (*check)(const struct setting_type *type, const char *word,
+		     struct setting_value *value);
 	/* Prints the number; NULL: the words are printed. */
 	void (*print)(FILE *out, __u64 number);
 };
@@ -112,6 +115,9 @@ extern const size_t setting_rows_n;
 
 /* NULL when there is none. */
 const struct setting_row *settings_find_row(const char *section, const char *key);
+
+/* There is a row with this section. */
+bool settings_is_section(const char *section);
 
 /* "unknown key ..., did you mean ...?" for a section and key without a row. */
 void settings_explain_unknown(const char *section, const char *key, char *ret, size_t size);

@@ -13,7 +13,7 @@
 #include "plan.h"
 #include "value.h"
 
-#define SOURCE_NAMES_MAX 8	/* that a message lists */
+#define SOURCE_NAMES_MAX 8 /* that a message lists */
 
 int source_read_fd(int fd, char **ret_text, size_t *ret_size)
 {
@@ -108,9 +108,10 @@ static void source_add_name(char list[SOURCE_NAMES_MAX][CUSTODY_NAME_SIZE], size
 static void source_take_name(struct source_names *names, const char *wanted, const char *name)
 {
 	size_t n = strlen(name) < strlen(wanted) ? strlen(name) : strlen(wanted);
+	size_t changes = strlen(wanted) < 8 ? strlen(wanted) / 4 + 1 : 3;
 
 	source_add_name(names->all, &names->n_all, name);
-	if (value_distance(wanted, name, 3) <= 3 || strncmp(name, wanted, n) == 0)
+	if (value_distance(wanted, name, changes) <= changes || strncmp(name, wanted, n) == 0)
 		source_add_name(names->near, &names->n_near, name);
 }
 
@@ -157,8 +158,9 @@ void source_explain(void *context, const char *name, char *ret, size_t size)
 	n = names.n_near > 0 ? names.n_near : names.n_all;
 	if (used < size)
 		used += (size_t)snprintf(ret + used, size - used, "%s",
-					 names.n_near > 0 ? "; did you mean" :
-					 n > 0 ? "; there are" : "; there are no profiles at all");
+					 names.n_near > 0 ? "; did you mean"
+					 : n > 0	  ? "; there are"
+							  : "; there are no profiles at all");
 	for (size_t i = 0; i < n && used < size; i++)
 		used += (size_t)snprintf(ret + used, size - used, "%s %s", i > 0 ? "," : "",
 					 names.n_near > 0 ? names.near[i] : names.all[i]);
@@ -170,7 +172,7 @@ int source_confine(const struct source *source, int *ret_abi)
 {
 	static const char *const syscalls[] = {
 		"openat", "getdents64", "memfd_create",
-		"sysinfo",	/* qsort() of glibc sizes its buffer by it */
+		"sysinfo", /* qsort() of glibc sizes its buffer by it */
 	};
 	struct confine_path paths[SOURCE_DIRECTORIES];
 	size_t n = 0;
@@ -179,7 +181,8 @@ int source_confine(const struct source *source, int *ret_abi)
 
 	for (size_t i = 0; i < source->n; i++) {
 		if (source->directories[i].fd >= 0)
-			paths[n++] = (struct confine_path){ source->directories[i].fd, CONFINE_READ };
+			paths[n++] =
+				(struct confine_path){ source->directories[i].fd, CONFINE_READ };
 	}
 	abi = confine_enter_landlock(paths, n, true);
 	if (abi < 0)

@@ -9,11 +9,11 @@
 
 #include "profile.h"
 
-#define SOURCE_DIRECTORIES 3	/* beside the file that is looked at, /etc, /usr/share */
+#define SOURCE_DIRECTORIES 3 /* beside the file that is looked at, /etc, /usr/share */
 
 struct source_directory {
-	int fd;			/* open directory, or -1: it is not there */
-	char path[512];		/* for messages */
+	int fd;		/* open directory, or -1: it is not there */
+	char path[512]; /* for messages */
 };
 
 /* Searched in order. */
@@ -29,7 +29,8 @@ int source_read_fd(int fd, char **ret_text, size_t *ret_size);
 void source_name_directory(struct source_directory *directory, const char *fallback);
 
 /* For struct profile_source; context is a struct source. */
-int source_read(void *context, const char *name, char **ret_text, size_t *ret_size, char **ret_path);
+int source_read(void *context, const char *name, char **ret_text, size_t *ret_size,
+		char **ret_path);
 void source_explain(void *context, const char *name, char *ret, size_t size);
 
 /*

@@ -14,25 +14,29 @@ struct support_rule {
 	size_t offset;
 	const char *section;
 	const char *key;
-	const char *only;	/* NULL: it may not be set */
-	const char *why;	/* and what to do */
+	const char *only; /* NULL: it may not be set */
+	const char *why;  /* and what to do */
 };
 
-#define SUPPORT_RULE(section, key, member, only, why) \
-	{ offsetof(struct settings, member), section, key, only, why }
+#define SUPPORT_RULE(section, key, member, only, why)                                              \
+	{                                                                                          \
+		offsetof(struct settings, member), section, key, only, why                         \
+	}
 
 static const struct support_rule support_rules[] = {
-	SUPPORT_RULE("model", "require-signature", require_signature, "no",
-		     "model signatures are not verified by this version; verify the model before, and "
-		     "set require-signature = no"),
+	SUPPORT_RULE(
+		"model", "require-signature", require_signature, "no",
+		"model signatures are not verified by this version; verify the model before, and "
+		"set require-signature = no"),
 	SUPPORT_RULE("model", "trusted-keys", trusted_keys, NULL,
 		     "model signatures are not verified by this version; leave trusted-keys out"),
 	SUPPORT_RULE("model", "formats", formats, NULL,
 		     "model files are not measured by this version; leave formats out"),
 	SUPPORT_RULE("network", "egress", egress, "none",
 		     "this version makes no connections out of the jail; set egress = none"),
-	SUPPORT_RULE("network", "egress-rate", egress_rate, NULL,
-		     "byte rates are counted, but not limited by this version; leave egress-rate out"),
+	SUPPORT_RULE(
+		"network", "egress-rate", egress_rate, NULL,
+		"byte rates are counted, but not limited by this version; leave egress-rate out"),
 	SUPPORT_RULE("network", "egress-total", egress_total, NULL,
 		     "bytes are counted, but not limited by this version; leave egress-total out"),
 	SUPPORT_RULE("network", "on-ceiling", on_ceiling, NULL,
@@ -61,7 +65,7 @@ void profile_check_support(const struct settings *settings, struct problems *pro
 			continue;
 		if (!rule->only && settings_is_none(value))
 			continue;
-		problems_add(problems, value->place, CUSTODY_EXIT_REFUSED, "[%s] %s: %s", rule->section,
-			     rule->key, rule->why);
+		problems_add(problems, value->place, CUSTODY_EXIT_REFUSED, "[%s] %s: %s",
+			     rule->section, rule->key, rule->why);
 	}
 }

@@ -197,7 +197,8 @@ static int types_check_word(const struct setting_type *type, const char *word,
 static int types_check_variable(const struct setting_type *type, const char *word,
 				struct setting_value *value)
 {
-	static const char names[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+	static const char names[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
 	size_t n = strspn(word, names);
 
 	(void)type;
@@ -273,58 +274,81 @@ static void types_print_percent(FILE *out, __u64 number)
 const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 	[SETTING_TYPE_NAME] = { .form = "a profile name: a-z 0-9 . _ -, not beginning with . _ -",
 				.check = types_check_name },
-	[SETTING_TYPE_TEXT] = { .form = "text of at most 160 characters", .check = types_check_text },
-	[SETTING_TYPE_PATH] = { .form = "an absolute path without //, . or .. and without / at its end",
+	[SETTING_TYPE_TEXT] = { .form = "text of at most 160 characters",
+				.check = types_check_text },
+	[SETTING_TYPE_PATH] = { .form = "an absolute path without //, . or .. and without / at its "
+					"end",
 				.check = types_check_path },
-	[SETTING_TYPE_PATHS] = { .form = "absolute paths without //, . or .. and without / at their end",
-				 .check = types_check_path, TYPE_LIST },
-	[SETTING_TYPE_OPTIONAL_PATHS] = {
-		.form = "absolute paths without //, . or .., each with - before it when it may be absent",
-		.check = types_check_optional_path, TYPE_LIST },
-	[SETTING_TYPE_YES] = { .form = "yes or no", .check = types_check_yes,
+	[SETTING_TYPE_PATHS] = { .form = "absolute paths without //, . or .. and without / at "
+					 "their end",
+				 .check = types_check_path,
+				 TYPE_LIST },
+	[SETTING_TYPE_OPTIONAL_PATHS] = { .form = "absolute paths without //, . or .., each with - "
+						  "before it when it may be absent",
+					  .check = types_check_optional_path,
+					  TYPE_LIST },
+	[SETTING_TYPE_YES] = { .form = "yes or no",
+			       .check = types_check_yes,
 			       .print = types_print_yes },
 	[SETTING_TYPE_FORMATS] = { TYPE_MASK("gguf safetensors onnx pickle"), TYPE_LIST },
-	[SETTING_TYPE_COMMAND] = { .form = "a program and its arguments", .check = types_check_word,
+	[SETTING_TYPE_COMMAND] = { .form = "a program and its arguments",
+				   .check = types_check_word,
 				   .list = true },
 	[SETTING_TYPE_ENVIRONMENT] = { .form = "NAME=VALUE, NAME of letters, digits and _",
-				       .check = types_check_variable, TYPE_LIST },
+				       .check = types_check_variable,
+				       TYPE_LIST },
 	[SETTING_TYPE_SIZE] = { .form = "a size such as 64M (K, M, G, T), at most 1024T, or none",
-				.check = types_check_size, .print = types_print_size, .none = true },
+				.check = types_check_size,
+				.print = types_print_size,
+				.none = true },
 	[SETTING_TYPE_MEMORY] = { .form = "a size such as 2G, from 1M to 1024T, or none",
-				  .check = types_check_memory, .print = types_print_size, .none = true },
-	[SETTING_TYPE_LISTEN] = {
-		.form = "tcp:ADDRESS:PORT, tcp:[IPV6]:PORT, udp:..., or unix:/PATH, ports 1-65535",
-		.check = types_check_listen, TYPE_LIST },
-	[SETTING_TYPE_EGRESS] = {
-		.form = "tcp:ADDRESS:PORT, tcp:[IPV6]:PORT, udp:... or name:HOST:PORT, or none",
-		.check = types_check_egress, TYPE_LIST },
-	[SETTING_TYPE_RATE] = { .form = "a rate such as 50M/s", .check = types_check_rate,
+				  .check = types_check_memory,
+				  .print = types_print_size,
+				  .none = true },
+	[SETTING_TYPE_LISTEN] = { .form = "tcp:ADDRESS:PORT, tcp:[IPV6]:PORT, udp:..., or "
+					  "unix:/PATH, ports 1-65535",
+				  .check = types_check_listen,
+				  TYPE_LIST },
+	[SETTING_TYPE_EGRESS] = { .form = "tcp:ADDRESS:PORT, tcp:[IPV6]:PORT, udp:... or "
+					  "name:HOST:PORT, or none",
+				  .check = types_check_egress,
+				  TYPE_LIST },
+	[SETTING_TYPE_RATE] = { .form = "a rate such as 50M/s",
+				.check = types_check_rate,
 				.print = types_print_rate },
-	[SETTING_TYPE_TOTAL] = { .form = "a size such as 10G, or auto", .check = types_check_total,
+	[SETTING_TYPE_TOTAL] = { .form = "a size such as 10G, or auto",
+				 .check = types_check_total,
 				 .print = types_print_total },
 	[SETTING_TYPE_ON_CEILING] = { TYPE_CHOICE("cut freeze kill") },
-	[SETTING_TYPE_DEVICES] = {
-		.form = "nvidia:N (0-127), dri:N (128-191), nvidia-uvm:MAJOR, kfd:MAJOR, or none",
-		.check = types_check_device, TYPE_LIST },
+	[SETTING_TYPE_DEVICES] = { .form = "nvidia:N (0-127), dri:N (128-191), nvidia-uvm:MAJOR, "
+					   "kfd:MAJOR, or none",
+				   .check = types_check_device,
+				   TYPE_LIST },
 	[SETTING_TYPE_IOCTLS] = { TYPE_CHOICE("all compute") },
-	[SETTING_TYPE_COUNT] = { .form = "a number from 1 to 1048576", .check = types_check_count,
+	[SETTING_TYPE_COUNT] = { .form = "a number from 1 to 1048576",
+				 .check = types_check_count,
 				 .print = types_print_count },
 	[SETTING_TYPE_PERCENT] = { .form = "a percentage such as 200% (two cores), or none",
-				   .check = types_check_percent, .print = types_print_percent,
+				   .check = types_check_percent,
+				   .print = types_print_percent,
 				   .none = true },
 	[SETTING_TYPE_SYSCALLS] = { TYPE_CHOICE("model-server model-server-gpu") },
 	[SETTING_TYPE_PLANES] = { TYPE_MASK("structure cgroup lsm observe"), .list = true },
 	[SETTING_TYPE_ON_LOSS] = { TYPE_CHOICE("record freeze kill") },
 	[SETTING_TYPE_DAYS] = { .form = "whole days such as 180d, from 1d to 36500d",
-				.check = types_check_days, .print = value_print_duration },
+				.check = types_check_days,
+				.print = value_print_duration },
 	[SETTING_TYPE_TIMEOUT] = { .form = "a time such as 60s or 5m, at most 1h",
-				   .check = types_check_timeout, .print = value_print_duration },
-	[SETTING_TYPE_SCAN] = { .form = "absolute paths, or none", .check = types_check_path, TYPE_LIST },
+				   .check = types_check_timeout,
+				   .print = value_print_duration },
+	[SETTING_TYPE_SCAN] = { .form = "absolute paths, or none",
+				.check = types_check_path,
+				TYPE_LIST },
 	[SETTING_TYPE_ERASE] = { TYPE_CHOICE("memory crypto-erase") },
 };
 
 _Static_assert(CUSTODY_PLANE_STRUCTURE == 1U << 0 && CUSTODY_PLANE_CGROUP == 1U << 1 &&
-	       CUSTODY_PLANE_LSM == 1U << 2 && CUSTODY_PLANE_OBSERVE == 1U << 3,
+		       CUSTODY_PLANE_LSM == 1U << 2 && CUSTODY_PLANE_OBSERVE == 1U << 3,
 	       "the words of require.planes are in the order of the bits");
 _Static_assert(PLAN_ON_LOSS_RECORD == 1 && PLAN_ON_LOSS_FREEZE == 2 && PLAN_ON_LOSS_KILL == 3,
 	       "the words of evidence.on-loss are in the order of the enum");

@@ -18,10 +18,14 @@ struct value_unit {
 
 /* Largest first: printing takes the first that divides. */
 static const struct value_unit value_sizes[] = {
-	{ "T", 1ULL << 40 }, { "G", 1ULL << 30 }, { "M", 1ULL << 20 }, { "K", 1ULL << 10 }, { "", 1 },
+	{ "T", 1ULL << 40 }, { "G", 1ULL << 30 }, { "M", 1ULL << 20 },
+	{ "K", 1ULL << 10 }, { "", 1 },
 };
 static const struct value_unit value_times[] = {
-	{ "d", 86400 }, { "h", 3600 }, { "m", 60 }, { "s", 1 },
+	{ "d", 86400 },
+	{ "h", 3600 },
+	{ "m", 60 },
+	{ "s", 1 },
 };
 
 /* digits[0..n) as a number of at most max. */
@@ -58,7 +62,8 @@ static int value_parse_unit(const char *text, const struct value_unit *units, si
 		__u64 value = 0;
 		int r;
 
-		if (strncmp(text + n, units[i].suffix, len) != 0 || strcmp(text + n + len, tail) != 0)
+		if (strncmp(text + n, units[i].suffix, len) != 0 ||
+		    strcmp(text + n + len, tail) != 0)
 			continue;
 		r = value_read_digits(text, n, max / units[i].factor, &value);
 		if (r == 0)
@@ -112,7 +117,8 @@ int value_parse_rate(const char *text, __u64 *ret)
 
 int value_parse_duration(const char *text, __u64 *ret)
 {
-	return value_parse_unit(text, value_times, ARRAY_SIZE(value_times), "", 36500ULL * 86400, ret);
+	return value_parse_unit(text, value_times, ARRAY_SIZE(value_times), "", 36500ULL * 86400,
+				ret);
 }
 
 void value_print_duration(FILE *out, __u64 seconds)
@@ -239,7 +245,8 @@ int value_parse_endpoint(const char *text, struct value_endpoint *ret)
 
 bool value_is_host_endpoint(const char *text)
 {
-	static const char host[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-";
+	static const char host[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-";
 	__u64 port = 0;
 	size_t n;
 
@@ -304,7 +311,9 @@ int value_parse_device(const char *text, struct value_device ret[VALUE_DEVICE_NO
 	ret[0] = first;
 	*ret_n = 1;
 	if (nvidia) {
-		ret[1] = (struct value_device){ .major = 195, .minor = 255, .path = "/dev/nvidiactl" };
+		ret[1] = (struct value_device){ .major = 195,
+						.minor = 255,
+						.path = "/dev/nvidiactl" };
 		*ret_n = 2;
 	}
 	return 0;

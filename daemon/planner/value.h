@@ -15,7 +15,7 @@
 
 #include "custody/plan.h"
 
-#define VALUE_SIZE_MAX (1ULL << 50)	/* bytes */
+#define VALUE_SIZE_MAX (1ULL << 50) /* bytes */
 
 /* Decimal digits without sign or leading zero; at most max. */
 int value_parse_count(const char *text, __u64 max, __u64 *ret);
@@ -42,11 +42,11 @@ bool value_check_path(const char *text);
 
 /* One endpoint. path points into the word that was parsed. */
 struct value_endpoint {
-	__u16 family;		/* enum plan_endpoint_family; 0: by name */
+	__u16 family; /* enum plan_endpoint_family; 0: by name */
 	__u16 protocol;
 	__u16 port;
 	__u8 address[16];
-	const char *path;	/* unix: the path */
+	const char *path; /* unix: the path */
 };
 
 /* tcp:ADDR:PORT, tcp:[ADDR6]:PORT, udp:..., unix:/PATH. */
@@ -68,7 +68,8 @@ struct value_device {
  * nvidia-uvm:MAJOR and kfd:MAJOR (their majors differ from boot to boot: /proc/devices).
  * Sets the number of nodes in *ret_n.
  */
-int value_parse_device(const char *text, struct value_device ret[VALUE_DEVICE_NODES], size_t *ret_n);
+int value_parse_device(const char *text, struct value_device ret[VALUE_DEVICE_NODES],
+		       size_t *ret_n);
 
 /* Levenshtein distance, at most `limit` + 1; for suggestions. */
 size_t value_distance(const char *a, const char *b, size_t limit);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_LINE_MAX 1024	/* of any line handed in; inih gives at most 200 */
+#define WORDS_LINE_MAX 1024 /* of any line handed in; inih gives at most 200 */
 
 static bool words_is_blank(char c)
 {
@@ -33,7 +33,8 @@ static const char *words_read_double(const char **c, char *word, size_t *n)
 {
 	for (; **c != '"'; (*c)++) {
 		if (**c == '\0')
-			return "the quote \" is not closed on this line; to have a blank and ; in it, "
+			return "the quote \" is not closed on this line; to have a blank and ; in "
+			       "it, "
 			       "write \"a \"\";b\"";
 		if (**c == '\\' && *++*c != '"' && **c != '\\')
 			return "inside \"...\" a backslash stands only before \" and \\";
@@ -46,7 +47,8 @@ static const char *words_read_single(const char **c, char *word, size_t *n)
 {
 	for (; **c != '\''; (*c)++) {
 		if (**c == '\0')
-			return "the quote ' is not closed on this line; to have a blank and ; in it, "
+			return "the quote ' is not closed on this line; to have a blank and ; in "
+			       "it, "
 			       "write 'a '';b'";
 		word[(*n)++] = **c;
 	}

@@ -124,7 +124,7 @@ static bool facts_file_is_weights_device(const struct sweep *sweep, __u64 dev)
 	return false;
 }
 
-static void facts_file_compare(struct sweep *sweep, __u64 dev, __u64 inode, struct facts_held *held)
+static void facts_file_compare(const struct sweep *sweep, __u64 dev, __u64 inode, struct facts_held *held)
 {
 	if (sweep_files_has(&sweep->weights, dev, inode))
 		held->weights = true;
@@ -132,19 +132,12 @@ static void facts_file_compare(struct sweep *sweep, __u64 dev, __u64 inode, stru
 		held->scratch = true;
 }
 
-static void facts_file_miss(struct sweep *sweep)
-{
-	sweep_miss(sweep, FACT_WEIGHTS_OPEN);
-	if (sweep->request->scratch_dev != 0)
-		sweep_miss(sweep, FACT_SCRATCH_MOUNTS);
-}
-
 /*
  * One link of a task: an fd, cwd, root or exe. DONT_SYNC: a dead server of a network or FUSE file
  * system is not asked. A FUSE file of somebody else tells its device only; another device than
  * those looked for is an answer.
  */
-static void facts_file_look_link(struct sweep *sweep, int dir, const char *name,
+static void facts_file_look_link(const struct sweep *sweep, int dir, const char *name,
 				 struct facts_held *held)
 {
 	const int flags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
@@ -160,15 +153,15 @@ static void facts_file_look_link(struct sweep *sweep, int dir, const char *name,
 		return;
 	if (statx(dir, name, flags, 0, &stx) < 0) {
 		if (!sweep_is_gone(-errno))
-			facts_file_miss(sweep);
+			held->missed = true;
 		return;
 	}
 	dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
 	if (facts_file_is_weights_device(sweep, dev) || dev == sweep->request->scratch_dev)
-		facts_file_miss(sweep);
+		held->missed = true;
 }
 
-static void facts_file_look_table(struct sweep *sweep, int task, struct facts_held *held)
+static void facts_file_look_table(const struct sweep *sweep, int task, struct facts_held *held)
 {
 	cleanup_dir DIR *list = NULL;
 	struct dirent *entry;
@@ -176,7 +169,7 @@ static void facts_file_look_table(struct sweep *sweep, int task, struct facts_he
 
 	if (r < 0) {
 		if (!sweep_is_gone(r))
-			facts_file_miss(sweep);
+			held->missed = true;
 		return;
 	}
 	while ((entry = readdir(list))) {
@@ -187,7 +180,7 @@ static void facts_file_look_table(struct sweep *sweep, int task, struct facts_he
 	}
 }
 
-static void facts_file_look_maps(struct sweep *sweep, int task, struct facts_held *held)
+static void facts_file_look_maps(const struct sweep *sweep, int task, struct facts_held *held)
 {
 	cleanup_file FILE *file = NULL;
 	cleanup_ptr char *line = NULL;
@@ -196,7 +189,7 @@ static void facts_file_look_maps(struct sweep *sweep, int task, struct facts_hel
 
 	if (r < 0) {
 		if (!sweep_is_gone(r))
-			facts_file_miss(sweep);
+			held->missed = true;
 		return;
 	}
 	while (getline(&line, &room, file) > 0) {
@@ -213,10 +206,10 @@ static void facts_file_look_maps(struct sweep *sweep, int task, struct facts_hel
 		facts_file_compare(sweep, dev, inode, held);
 	}
 	if (ferror(file) && !sweep_is_gone(-errno))
-		facts_file_miss(sweep);
+		held->missed = true;
 }
 
-void facts_file_look_task(struct sweep *sweep, int task, bool maps, struct facts_held *held)
+void facts_file_look_task(const struct sweep *sweep, int task, bool maps, struct facts_held *held)
 {
 	if (sweep->weights.n == 0 && sweep->request->scratch_dev == 0)
 		return;

@@ -26,7 +26,7 @@ static __u64 facts_mount_read_root(int task)
 	return makedev(stx.stx_dev_major, stx.stx_dev_minor) * 0x9e3779b97f4a7c15ULL ^ stx.stx_ino;
 }
 
-void facts_mount_look_task(struct sweep *sweep, int task, __u64 mount_ns, const char *who)
+int facts_mount_look_task(struct sweep *sweep, int task, __u64 mount_ns, const char *who)
 {
 	const __u64 dev = sweep->request->scratch_dev;
 	cleanup_file FILE *file = NULL;
@@ -34,15 +34,15 @@ void facts_mount_look_task(struct sweep *sweep, int task, __u64 mount_ns, const 
 	size_t room = 0;
 	int r;
 
-	if (dev == 0 || !sweep_files_note(&sweep->seen_views, mount_ns, facts_mount_read_root(task)))
-		return;
+	if (dev == 0)
+		return 0;
+	if (mount_ns != 0 &&
+	    !sweep_files_note(&sweep->seen_views, mount_ns, facts_mount_read_root(task)))
+		return 0;
 	r = procfs_open_file(task, "mountinfo", &file);
-	if (r < 0) {
-		/* EINVAL: the task has left its namespaces, it is exiting. */
-		if (!sweep_is_gone(r) && r != -EINVAL)
-			sweep_miss(sweep, FACT_SCRATCH_MOUNTS);
-		return;
-	}
+	/* EINVAL: the task has left its namespaces, it is exiting. */
+	if (r < 0)
+		return sweep_is_gone(r) || r == -EINVAL ? 0 : r;
 	while (getline(&line, &room, file) > 0) {
 		unsigned int major;
 		unsigned int minor;
@@ -53,6 +53,5 @@ void facts_mount_look_task(struct sweep *sweep, int task, __u64 mount_ns, const 
 			sweep_add(sweep, FACT_SCRATCH_MOUNTS, 1, "mount %llu, seen by %s",
 				  (unsigned long long)id, who);
 	}
-	if (ferror(file))
-		sweep_miss(sweep, FACT_SCRATCH_MOUNTS);
+	return ferror(file) ? -EIO : 0;
 }

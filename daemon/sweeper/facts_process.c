@@ -28,6 +28,9 @@ struct facts_process {
 	unsigned int first;		/* first living task, whose files were looked at; 0: none yet */
 	bool in_namespace;
 	bool in_broker;
+	bool missed_namespace;		/* could not be read, and is still there */
+	bool missed_mounts;
+	bool missed_cgroup;
 	struct facts_held held;
 };
 
@@ -77,11 +80,12 @@ static int facts_process_look_namespaces(const struct sweep *sweep, int task,
 		__u64 want = sweep->request->ns_inode[ns->kind];
 		struct stat st;
 
-		if (want == 0 && ns->kind != JAIL_NS_MNT)
+		/* Without a question there is nothing to miss; the mount namespace names a view. */
+		if (want == 0 && (ns->kind != JAIL_NS_MNT || sweep->request->scratch_dev == 0))
 			continue;
 		if (fstatat(task, ns->name, &st, 0) < 0) {
 			/* pid_for_children is empty until the first child; time may not be built in. */
-			if (errno == ENOENT)
+			if (errno == ENOENT || want == 0)
 				continue;
 			return -errno;
 		}
@@ -130,22 +134,17 @@ static void facts_process_look_task(struct sweep *sweep, const char *cgroup, int
 	int r = facts_process_read_state(task, &state);
 
 	/* A zombie has left its namespaces, files and mounts; its cgroup counts it no more. */
-	if (r == 0 && (state == 'Z' || state == 'X'))
+	if (sweep_is_gone(r) || (r == 0 && (state == 'Z' || state == 'X')))
 		return;
-	if (r == 0)
-		r = facts_process_look_namespaces(sweep, task, process, &mount_ns);
-	if (r < 0) {
-		if (!sweep_is_gone(r)) {
-			sweep_miss(sweep, FACT_NAMESPACE_PIDS);
-			sweep_miss(sweep, FACT_SCRATCH_MOUNTS);
-		}
-	} else {
-		facts_mount_look_task(sweep, task, mount_ns, process->who);
-	}
+	r = facts_process_look_namespaces(sweep, task, process, &mount_ns);
+	if (r < 0 && !sweep_is_gone(r))
+		process->missed_namespace = true;
+	if (facts_mount_look_task(sweep, task, mount_ns, process->who) < 0)
+		process->missed_mounts = true;
 	if (cgroup) {
 		r = facts_process_look_cgroup(task, cgroup, process);
 		if (r < 0 && !sweep_is_gone(r))
-			sweep_miss(sweep, FACT_BROKER_ALIVE);
+			process->missed_cgroup = true;
 	}
 	if (process->first == 0 || facts_process_has_own_files(process, tid))
 		facts_file_look_task(sweep, task, process->first == 0, &process->held);
@@ -153,24 +152,37 @@ static void facts_process_look_task(struct sweep *sweep, const char *cgroup, int
 		process->first = tid;
 }
 
-static void facts_process_miss_all(struct sweep *sweep)
-{
-	sweep_miss(sweep, FACT_NAMESPACE_PIDS);
-	sweep_miss(sweep, FACT_BROKER_ALIVE);
-	sweep_miss(sweep, FACT_SCRATCH_MOUNTS);
-	sweep_miss(sweep, FACT_WEIGHTS_OPEN);
-}
-
 static void facts_process_count(struct sweep *sweep, const struct facts_process *process)
 {
+	const struct facts_held *held = &process->held;
+
 	if (process->in_namespace)
 		sweep_add(sweep, FACT_NAMESPACE_PIDS, 1, "%s", process->who);
+	else if (process->missed_namespace)
+		sweep_miss(sweep, FACT_NAMESPACE_PIDS, process->who);
 	if (process->in_broker)
 		sweep_add(sweep, FACT_BROKER_ALIVE, 1, "%s", process->who);
-	if (process->held.weights)
+	else if (process->missed_cgroup)
+		sweep_miss(sweep, FACT_BROKER_ALIVE, process->who);
+	if (held->weights)
 		sweep_add(sweep, FACT_WEIGHTS_OPEN, 1, "%s", process->who);
-	if (process->held.scratch)
+	else if (held->missed && sweep->weights.n > 0)
+		sweep_miss(sweep, FACT_WEIGHTS_OPEN, process->who);
+	if (held->scratch)
 		sweep_add(sweep, FACT_SCRATCH_MOUNTS, 1, "open in %s", process->who);
+	else if (process->missed_mounts || (held->missed && sweep->request->scratch_dev != 0))
+		sweep_miss(sweep, FACT_SCRATCH_MOUNTS, process->who);
+}
+
+static void facts_process_miss_all(struct sweep *sweep, unsigned int pid)
+{
+	struct facts_process process = {
+		.pid = pid, .missed_namespace = true, .missed_mounts = true,
+		.missed_cgroup = true, .held = { .missed = true },
+	};
+
+	(void)snprintf(process.who, sizeof(process.who), "pid %u", pid);
+	facts_process_count(sweep, &process);
 }
 
 static void facts_process_look_one(struct sweep *sweep, const char *cgroup, int pid_dir,
@@ -184,7 +196,7 @@ static void facts_process_look_one(struct sweep *sweep, const char *cgroup, int 
 
 	if (r < 0) {
 		if (!sweep_is_gone(r))
-			facts_process_miss_all(sweep);
+			facts_process_miss_all(sweep, pid);
 		return;
 	}
 	procfs_read_comm(pid_dir, comm, sizeof(comm));
@@ -199,7 +211,8 @@ static void facts_process_look_one(struct sweep *sweep, const char *cgroup, int 
 		if (task >= 0)
 			facts_process_look_task(sweep, cgroup, task, tid, &process);
 		else if (!sweep_is_gone(task))
-			facts_process_miss_all(sweep);
+			process.missed_namespace = process.missed_mounts = process.missed_cgroup =
+				process.held.missed = true;
 	}
 	facts_process_count(sweep, &process);
 }
@@ -241,7 +254,7 @@ void facts_process_look(struct sweep *sweep)
 		if (pid_dir >= 0)
 			facts_process_look_one(sweep, cgroup, pid_dir, pid);
 		else if (!sweep_is_gone(pid_dir))
-			facts_process_miss_all(sweep);
+			facts_process_miss_all(sweep, pid);
 	}
 	if (errno != 0)
 		facts_process_blind_all(sweep, strerror(errno));

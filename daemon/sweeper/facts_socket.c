@@ -178,7 +178,7 @@ static void facts_socket_merge_inet(struct sweep *sweep, const struct facts_dump
 	if (dump->owned > 0)
 		sweep_add(sweep, FACT_SOCKETS_INET, dump->owned, "%s", dump->first);
 	for (__u32 i = 0; i < dump->unknown; i++)
-		sweep_miss(sweep, FACT_SOCKETS_INET);
+		sweep_miss(sweep, FACT_SOCKETS_INET, "the cgroup of a socket");
 	for (unsigned int i = 0; i < CUSTODY_ENDPOINTS_MAX; i++)
 		served[i] = served[i] || dump->served[i];
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Facts in the making, and sets of files. Run by custody-sweeper. Text that goes into a fact is
- * escaped here and nowhere else: it may come from a process that wants to be misread.
+ * escaped (escape.h) here and nowhere else: it may come from a process that wants to be misread.
  */
 #include "sweep.h"
 
@@ -11,42 +11,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Printable ASCII stays; a backslash and every other byte become \xNN. Cut to fit, whole escapes. */
-static void sweep_escape(const char *text, char *ret, size_t size)
+#include "escape.h"
+
+static void sweep_set_detail(struct evidence_fact *fact, const char *text, size_t size)
 {
-	size_t used = 0;
-
-	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-		bool plain = *c >= 0x20 && *c < 0x7f && *c != '\\';
-		size_t n = plain ? 1 : 4;
-
-		if (used + n >= size)
-			break;
-		(void)snprintf(ret + used, n + 1, plain ? "%c" : "\\x%02x", *c);
-		used += n;
-	}
-	ret[used] = '\0';
+	(void)escape_text(text, size, false, fact->detail, sizeof(fact->detail));
 }
 
 void sweep_add(struct sweep *sweep, enum evidence_fact_id id, __u64 n, const char *format, ...)
 {
 	struct evidence_fact *fact = &sweep->facts[id];
+	bool first = fact->value == 0 && fact->looked;
 	char text[512];
 	va_list ap;
 
 	fact->value += n;
-	if (fact->detail[0] != '\0')
+	if (!first)
 		return;
 	va_start(ap, format);
 	(void)vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	sweep_escape(text, fact->detail, sizeof(fact->detail));
+	sweep_set_detail(fact, text, sizeof(text));
 }
 
-void sweep_miss(struct sweep *sweep, enum evidence_fact_id id)
+void sweep_miss(struct sweep *sweep, enum evidence_fact_id id, const char *who)
 {
-	if (sweep->facts[id].unseen < ~0U)
-		sweep->facts[id].unseen++;
+	struct evidence_fact *fact = &sweep->facts[id];
+	char text[128];
+
+	if (fact->unseen < ~0U)
+		fact->unseen++;
+	if (fact->detail[0] != '\0')
+		return;
+	(void)snprintf(text, sizeof(text), "cannot read %s", who);
+	sweep_set_detail(fact, text, sizeof(text));
 }
 
 void sweep_blind(struct sweep *sweep, enum evidence_fact_id id, const char *format, ...)
@@ -61,7 +59,7 @@ void sweep_blind(struct sweep *sweep, enum evidence_fact_id id, const char *form
 	va_start(ap, format);
 	(void)vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	sweep_escape(text, fact->detail, sizeof(fact->detail));
+	sweep_set_detail(fact, text, sizeof(text));
 }
 
 bool sweep_is_gone(int error)

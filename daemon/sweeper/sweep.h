@@ -49,8 +49,11 @@ struct sweep {
 void sweep_add(struct sweep *sweep, enum evidence_fact_id id, __u64 n, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* One more thing that could not be read although it is still there. */
-void sweep_miss(struct sweep *sweep, enum evidence_fact_id id);
+/*
+ * One more process or socket that could not be read although it is still there. Its description
+ * stands in the detail until a residue is found.
+ */
+void sweep_miss(struct sweep *sweep, enum evidence_fact_id id, const char *who);
 
 /* The fact is not known: looked = 0 with the reason. The first reason stays. */
 void sweep_blind(struct sweep *sweep, enum evidence_fact_id id, const char *format, ...)
@@ -86,12 +89,16 @@ void facts_weights_collect(struct sweep *sweep);
 struct facts_held {
 	bool weights;
 	bool scratch;
+	bool missed;		/* something could not be read */
 };
 
 /* Adds what the fd table and, with maps, the memory of one task (/proc/PID/task/TID) hold. */
-void facts_file_look_task(struct sweep *sweep, int task, bool maps, struct facts_held *held);
+void facts_file_look_task(const struct sweep *sweep, int task, bool maps, struct facts_held *held);
 
-/* Counts mounts of the scratch file system in what one task sees. `who`: "pid N COMM". */
-void facts_mount_look_task(struct sweep *sweep, int task, __u64 mount_ns, const char *who);
+/*
+ * Counts mounts of the scratch file system in what one task sees; mount_ns 0: not known, looked at
+ * in any case. `who`: "pid N COMM". Returns 0, or -errno when it is there and cannot be read.
+ */
+int facts_mount_look_task(struct sweep *sweep, int task, __u64 mount_ns, const char *who);
 
 #endif

@@ -123,6 +123,25 @@ pid=$(sed -n 's/^built pid=\([0-9]*\).*/\1/p' "$dir/err")
 [ $rc = 0 ] && [ -n "$pid" ] && [ "$(pgrep -c -U "$uid")" = 2 ]; ok $? "custodyd gone after the go: the model goes on"
 [ -z "$(ls -A "/proc/$pid/fd" 2>/dev/null)" ]; ok $? "the jail's init holds no fd"
 grep -q "^Seccomp:.2" "/proc/$pid/status" && grep -q "^CapBnd:.0000000000000000" "/proc/$pid/status"; ok $? "the jail's init is confined"
+# The broker's uid owns the jail's user namespace: it reads this jail's memory, no other uid does.
+model=$(pgrep -U "$uid" -x sleep)
+cat >"$dir/peek.py" <<'EOF'
+import ctypes, errno, sys
+libc = ctypes.CDLL(None, use_errno=True)
+class iovec(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
+buf = ctypes.create_string_buffer(8)
+# No process has page 0: who may look gets EFAULT, who may not EPERM.
+libc.process_vm_readv(int(sys.argv[1]), ctypes.byref(iovec(ctypes.addressof(buf), 8)), 1,
+                      ctypes.byref(iovec(8, 8)), 1, 0)
+print(errno.errorcode[ctypes.get_errno()])
+EOF
+chmod 644 "$dir/peek.py"
+as() { setpriv --reuid="$1" --regid="$1" --clear-groups --inh-caps=-all --bounding-set=-all \
+	-- /usr/bin/python3 "$dir/peek.py" "$model" 2>&1; }
+[ "$(as $((uid - 999)))" = EFAULT ]; ok $? "the broker's uid may read the model's memory"
+[ "$(as $((uid - 999 + 65536)))" = EPERM ]; ok $? "the broker of another jail may not"
+[ "$(as "$uid")" = EPERM ]; ok $? "the model's uid outside the jail may not"
 kill -TERM "$pid"
 for _ in $(seq 100); do pgrep -U "$uid" >/dev/null || break; sleep 0.05; done
 left; ok $? "SIGTERM to the jail's init ends the model"

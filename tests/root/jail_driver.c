@@ -237,8 +237,8 @@ static void driver_begin_plan(struct custody_plan *plan)
 	plan->version = PLAN_VERSION;
 	plan->size = sizeof(*plan);
 	plan->pool_used = 1;
-	(void)strcpy(plan->name, "jail-test");
-	(void)strcpy(plan->profile, "jail-test");
+	(void)snprintf(plan->name, sizeof(plan->name), "jail-test");
+	(void)snprintf(plan->profile, sizeof(plan->profile), "jail-test");
 	plan->planes_required = CUSTODY_PLANE_STRUCTURE;
 	plan->syscall_set = PLAN_SYSCALLS_MODEL_SERVER;
 	plan->on_loss = PLAN_ON_LOSS_RECORD;
@@ -288,7 +288,8 @@ static void driver_start(struct driver *d)
 		_exit(DRIVER_FAILED);
 	}
 	fds[4] = broker_end;
-	if (message_send(d->channel, ROLE_WARDEN, MSG_JAIL_BUILD, 7, &build, sizeof(build), fds, 5) < 0)
+	if (message_send(d->channel, ROLE_WARDEN, MSG_JAIL_BUILD, 7, &build, sizeof(build), fds,
+			 5) < 0)
 		driver_die("JAIL_BUILD");
 	(void)close(jail_end);
 	(void)close(broker_end);
@@ -307,13 +308,13 @@ static void driver_print_built(const struct jail_built *built)
 
 static void driver_print_ready(const struct jail_ready *ready)
 {
-	(void)fprintf(stderr,
-		      "ready nnp=%u seccomp=%u caps=%llu uid=%u gid=%u mounts=%u fds=%u landlock=%u\n",
-		      ready->no_new_privs, ready->seccomp,
-		      (unsigned long long)(ready->cap_permitted | ready->cap_effective |
-					   ready->cap_inheritable | ready->cap_bounding |
-					   ready->cap_ambient),
-		      ready->uid, ready->gid, ready->n_mounts, ready->n_fds, ready->landlock_abi);
+	(void)fprintf(
+	    stderr,
+	    "ready nnp=%u seccomp=%u caps=%llu uid=%u gid=%u mounts=%u fds=%u landlock=%u\n",
+	    ready->no_new_privs, ready->seccomp,
+	    (unsigned long long)(ready->cap_permitted | ready->cap_effective |
+				 ready->cap_inheritable | ready->cap_bounding | ready->cap_ambient),
+	    ready->uid, ready->gid, ready->n_mounts, ready->n_fds, ready->landlock_abi);
 }
 
 /* Waits until every process of the jail is gone; the init's status. */
@@ -366,8 +367,8 @@ static void driver_take_listener(struct driver *d)
 	union message_buffer buf;
 
 	d->listener = -1;
-	if (message_recv_timeout(d->broker, ROLE_BROKER, ROLE_JAIL, MSG_BIT(MSG_BROKER_LISTENER), &buf,
-				 &fds, 10000) == 0)
+	if (message_recv_timeout(d->broker, ROLE_BROKER, ROLE_JAIL, MSG_BIT(MSG_BROKER_LISTENER),
+				 &buf, &fds, 10000) == 0)
 		d->listener = fds.fd[0];
 	(void)fprintf(stderr, "listener %s\n", d->listener >= 0 ? "given" : "none");
 }

@@ -275,7 +275,8 @@ static int probe_exec_written(void)
 	char buf[65536];
 	ssize_t n;
 
-	out = open(probe_path("output/true", path, sizeof(path)), O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	out = open(probe_path("output/true", path, sizeof(path)), O_WRONLY | O_CREAT | O_CLOEXEC,
+		   0755);
 	if (in < 0 || out < 0)
 		return -ENODATA;
 	while ((n = read(in, buf, sizeof(buf))) > 0) {

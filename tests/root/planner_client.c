@@ -64,7 +64,8 @@ static int planner_client_send(int channel, char **argv, int argc)
 		request.args_len += (__u32)n;
 		request.n_args++;
 	}
-	return message_send(channel, ROLE_WARDEN, MSG_PLAN_REQUEST, 7, &request, sizeof(request), fds, 2);
+	return message_send(channel, ROLE_WARDEN, MSG_PLAN_REQUEST, 7, &request, sizeof(request),
+			    fds, 2);
 }
 
 /* The seals hold: no write, no writable map, no resize, no more seals. */
@@ -115,7 +116,9 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc < 7) {
-		(void)fprintf(stderr, "usage: planner_client PLANNER ETC USR NAME PROFILE MODEL [ARG...]\n");
+		(void)fprintf(
+			stderr,
+			"usage: planner_client PLANNER ETC USR NAME PROFILE MODEL [ARG...]\n");
 		return CUSTODY_EXIT_USAGE;
 	}
 	r = planner_client_start(argv[1], &channel, &pid);

@@ -24,8 +24,11 @@ static inline void plan_fixture_add_zone(struct custody_plan *plan, __u32 label,
 					 const char *source, const char *target, __u64 size)
 {
 	plan->zones[plan->n_zones++] = (struct plan_zone){
-		.label = label, .rights = rights, .size = size,
-		.source = plan_fixture_add(plan, source), .target = plan_fixture_add(plan, target),
+		.label = label,
+		.rights = rights,
+		.size = size,
+		.source = plan_fixture_add(plan, source),
+		.target = plan_fixture_add(plan, target),
 		.origin = plan_fixture_add(plan, "test.ini:1 [files] key"),
 	};
 }
@@ -37,7 +40,8 @@ static inline void plan_fixture_add_zones(struct custody_plan *plan)
 	const __u32 rwc = r | CUSTODY_RIGHT_WRITE | CUSTODY_RIGHT_CREATE;
 
 	plan_fixture_add_zone(plan, CUSTODY_LABEL_WEIGHTS, r, "/srv/models/m", "/srv/models/m", 0);
-	plan_fixture_add_zone(plan, CUSTODY_LABEL_RUNTIME, r | CUSTODY_RIGHT_EXEC, "/usr", "/usr", 0);
+	plan_fixture_add_zone(plan, CUSTODY_LABEL_RUNTIME, r | CUSTODY_RIGHT_EXEC, "/usr", "/usr",
+			      0);
 	plan_fixture_add_zone(plan, CUSTODY_LABEL_DATA, r, "/etc/ssl/certs", "/etc/ssl/certs", 0);
 	plan_fixture_add_zone(plan, CUSTODY_LABEL_WRITE, rwc, "/srv/out", "/srv/out", 0);
 	plan_fixture_add_zone(plan, CUSTODY_LABEL_SCRATCH, rwc, "", "/scratch", 1 << 20);
@@ -48,27 +52,39 @@ static inline void plan_fixture_add_zones(struct custody_plan *plan)
 	plan->model_origin = plan->zones[0].origin;
 }
 
-/* Endpoints: 0 IPv4 TCP, 1 IPv6 UDP, 2 UNIX. Devices: 0 nvidia0, 1 nvidiactl, 2 renderD128, 3 uvm. */
+/* Endpoints: 0 IPv4 TCP, 1 IPv6 UDP, 2 UNIX. Devices: 0 nvidia0, 1 nvidiactl, 2 renderD128, 3 uvm.
+ */
 static inline void plan_fixture_add_rest(struct custody_plan *plan)
 {
 	static const struct plan_device devices[] = {
-		{ .type = 'c', .major = 195, .minor = 0 }, { .type = 'c', .major = 195, .minor = 255 },
-		{ .type = 'c', .major = 226, .minor = 128 }, { .type = 'c', .major = 510, .minor = 0 },
+		{ .type = 'c', .major = 195, .minor = 0 },
+		{ .type = 'c', .major = 195, .minor = 255 },
+		{ .type = 'c', .major = 226, .minor = 128 },
+		{ .type = 'c', .major = 510, .minor = 0 },
 	};
 	static const char *const nodes[] = {
-		"/dev/nvidia0", "/dev/nvidiactl", "/dev/dri/renderD128", "/dev/nvidia-uvm",
+		"/dev/nvidia0",
+		"/dev/nvidiactl",
+		"/dev/dri/renderD128",
+		"/dev/nvidia-uvm",
 	};
 
-	plan->endpoints[0] = (struct plan_endpoint){
-		.kind = PLAN_ENDPOINT_LISTEN, .family = PLAN_FAMILY_INET, .protocol = IPPROTO_TCP,
-		.port = 8080, .address = { 127, 0, 0, 1 },
-		.origin = plan_fixture_add(plan, "test.ini:2 [network] listen") };
-	plan->endpoints[1] = (struct plan_endpoint){
-		.kind = PLAN_ENDPOINT_LISTEN, .family = PLAN_FAMILY_INET6, .protocol = IPPROTO_UDP,
-		.port = 53, .address = { [15] = 1 } };
-	plan->endpoints[2] = (struct plan_endpoint){
-		.kind = PLAN_ENDPOINT_LISTEN, .family = PLAN_FAMILY_UNIX,
-		.path = plan_fixture_add(plan, "/run/models/m.sock") };
+	plan->endpoints[0] = (struct plan_endpoint){ .kind = PLAN_ENDPOINT_LISTEN,
+						     .family = PLAN_FAMILY_INET,
+						     .protocol = IPPROTO_TCP,
+						     .port = 8080,
+						     .address = { 127, 0, 0, 1 },
+						     .origin = plan_fixture_add(
+							     plan, "test.ini:2 [network] listen") };
+	plan->endpoints[1] = (struct plan_endpoint){ .kind = PLAN_ENDPOINT_LISTEN,
+						     .family = PLAN_FAMILY_INET6,
+						     .protocol = IPPROTO_UDP,
+						     .port = 53,
+						     .address = { [15] = 1 } };
+	plan->endpoints[2] =
+		(struct plan_endpoint){ .kind = PLAN_ENDPOINT_LISTEN,
+					.family = PLAN_FAMILY_UNIX,
+					.path = plan_fixture_add(plan, "/run/models/m.sock") };
 	plan->n_endpoints = 3;
 	for (size_t i = 0; i < 4; i++) {
 		plan->devices[i] = devices[i];

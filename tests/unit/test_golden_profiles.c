@@ -64,7 +64,8 @@ static void open_source(struct source *source, const char *path)
 {
 	*source = (struct source){ .n = 1 };
 	source->directories[0].fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	(void)snprintf(source->directories[0].path, sizeof(source->directories[0].path), "%s", path);
+	(void)snprintf(source->directories[0].path, sizeof(source->directories[0].path), "%s",
+		       path);
 	assert_true(source->directories[0].fd >= 0);
 }
 
@@ -111,7 +112,11 @@ static void check_shipped(struct source *source, const char *name)
 {
 	const struct profile_source from = { source, source_read, source_explain };
 	const struct build_request request = {
-		.name = name, .profile = name, .model = "/srv/m", .args = "", .partial = true,
+		.name = name,
+		.profile = name,
+		.model = "/srv/m",
+		.args = "",
+		.partial = true,
 	};
 	cleanup_problems struct problems problems = { 0 };
 	cleanup_profile struct profile profile = { 0 };
@@ -156,7 +161,8 @@ static void test_near_names(void **state)
 	(void)state;
 	open_source(&source, "profiles");
 	source_explain(&source, "sklearn-digit", text, sizeof(text));
-	assert_string_equal(text, "no profile sklearn-digit.ini in profiles; did you mean sklearn-digits?");
+	assert_string_equal(
+		text, "no profile sklearn-digit.ini in profiles; did you mean sklearn-digits?");
 	source_explain(&source, "zzzzzzzzzzzz", text, sizeof(text));
 	assert_non_null(strstr(text, "; there are"));
 	assert_non_null(strstr(text, "base"));

@@ -29,6 +29,7 @@ struct mutation {
 #define ADD(text) plan_fixture_add(&plan, text)
 
 /* M(name, reason, statements) */
+/* clang-format off */
 #define MUTATIONS(M)                                                                             \
 	M(magic, "not a plan", plan.magic++)                                                     \
 	M(version, "not a plan", plan.version++)                                                 \
@@ -130,7 +131,7 @@ struct mutation {
 	M(source_state, "custody", plan.zones[1].source = ADD("/var/lib/custody/keys"))          \
 	M(source_above, "custody", plan.zones[1].source = ADD("/var"))                           \
 	M(source_run, "custody", plan.zones[1].source = ADD("/run"))                             \
-	M(source_control, "source", plan.zones[1].source = ADD("/a\001b"))                          \
+	M(source_control, "source", plan.zones[1].source = ADD("/a\001b"))                       \
 	M(source_dot, "source", plan.zones[1].source = ADD("/usr/./lib"))                        \
 	M(source_double, "source", plan.zones[1].source = ADD("//usr"))                          \
 	M(bind_size, "size", plan.zones[1].size = 4096)                                          \
@@ -202,6 +203,7 @@ struct mutation {
 	M(device_origin, "origin", plan.devices[0].origin.off++)                                 \
 	M(device_twice, "devices are the same", plan.devices[1] = plan.devices[0])
 
+/* clang-format on */
 #define MUTATION_FUNCTION(name, why, ...)          \
 	static void mutate_##name(void)            \
 	{                                          \

@@ -21,11 +21,11 @@
 #include "daemon/planner/settings.h"
 
 struct sample {
-	const char *name;	/* section.key */
+	const char *name; /* section.key */
 	const char *good;
 	const char *canonical;
-	const char *bad;	/* not understood */
-	const char *range;	/* out of range; NULL: there is none */
+	const char *bad;   /* not understood */
+	const char *range; /* out of range; NULL: there is none */
 };
 
 static const struct sample samples[] = {
@@ -35,7 +35,8 @@ static const struct sample samples[] = {
 	{ "model.require-signature", "yes", "yes", "true", NULL },
 	{ "model.trusted-keys", "/a.pem '/b c.pem'", "/a.pem\n  \"/b c.pem\"", "a.pem", NULL },
 	{ "model.formats", "gguf onnx", "gguf\n  onnx", "gguf exe", NULL },
-	{ "process.command", "/bin/a -b 'c d' \"\"", "/bin/a\n  -b\n  \"c d\"\n  \"\"", "\"\"", NULL },
+	{ "process.command", "/bin/a -b 'c d' \"\"", "/bin/a\n  -b\n  \"c d\"\n  \"\"", "\"\"",
+	  NULL },
 	{ "process.environment", "A=1 \"B=x y\"", "A=1\n  \"B=x y\"", "A", NULL },
 	{ "process.workdir", "/srv", "/srv", "/srv/", NULL },
 	{ "process.memfd", "no", "no", "No", NULL },
@@ -145,8 +146,9 @@ static void test_bad_values(void **state)
 		bool two = strcmp(samples[i].name, "limits.memory") == 0;
 
 		assert_refused(samples[i].name, samples[i].bad,
-			       samples[i].bad[0] == '\0' ? "is empty" :
-			       two ? "takes one value" : "is not understood");
+			       samples[i].bad[0] == '\0' ? "is empty"
+			       : two			 ? "takes one value"
+							 : "is not understood");
 		if (samples[i].range)
 			assert_refused(samples[i].name, samples[i].range, "is out of range");
 		assert_refused(samples[i].name, "", "is empty");
@@ -190,16 +192,26 @@ static void test_support(void **state)
 		const char *value;
 		bool refused;
 	} cases[] = {
-		{ "model.require-signature", "yes", true },  { "model.require-signature", "no", false },
-		{ "model.trusted-keys", "/k.pem", true },    { "model.trusted-keys", "none", false },
-		{ "model.formats", "gguf", true },	     { "network.egress", "none", false },
-		{ "network.egress", "tcp:1.2.3.4:5", true }, { "network.egress-rate", "1M/s", true },
-		{ "network.egress-total", "auto", true },    { "network.on-ceiling", "cut", true },
-		{ "gpu.ioctls", "compute", true },	     { "gpu.ioctls", "all", false },
-		{ "gpu.devices", "nvidia:0", false },	     { "retire.scan", "/", true },
-		{ "retire.scan", "none", false },	     { "retire.erase", "crypto-erase", true },
-		{ "retire.erase", "memory", false },	     { "syscalls.set", "model-server-gpu", true },
-		{ "syscalls.set", "model-server", false },   { "require.planes", "lsm", false },
+		{ "model.require-signature", "yes", true },
+		{ "model.require-signature", "no", false },
+		{ "model.trusted-keys", "/k.pem", true },
+		{ "model.trusted-keys", "none", false },
+		{ "model.formats", "gguf", true },
+		{ "network.egress", "none", false },
+		{ "network.egress", "tcp:1.2.3.4:5", true },
+		{ "network.egress-rate", "1M/s", true },
+		{ "network.egress-total", "auto", true },
+		{ "network.on-ceiling", "cut", true },
+		{ "gpu.ioctls", "compute", true },
+		{ "gpu.ioctls", "all", false },
+		{ "gpu.devices", "nvidia:0", false },
+		{ "retire.scan", "/", true },
+		{ "retire.scan", "none", false },
+		{ "retire.erase", "crypto-erase", true },
+		{ "retire.erase", "memory", false },
+		{ "syscalls.set", "model-server-gpu", true },
+		{ "syscalls.set", "model-server", false },
+		{ "require.planes", "lsm", false },
 	};
 
 	(void)state;
@@ -235,7 +247,8 @@ static void test_suggestions(void **state)
 	assert_explained("files", "raed", "did you mean [files] read?");
 	assert_explained("limits", "proceses", "did you mean [limits] processes?");
 	assert_explained("files", "listen", "did you mean [network] listen?");
-	assert_explained("files", "qqqqqqqqqq", "unknown key qqqqqqqqqq in [files]; its keys are in");
+	assert_explained("files", "qqqqqqqqqq",
+			 "unknown key qqqqqqqqqq in [files]; its keys are in");
 	assert_explained("file", "read", "unknown section [file], did you mean [files]?");
 	assert_explained("quux", "read", "unknown section [quux]; the sections are in");
 	assert_explained("", "read", "before the first [section]");

@@ -17,11 +17,11 @@
 #include "command.h"
 #include "paths.h"
 
-#define PROFILE_OUTPUT_MAX (1U << 20)	/* of the planner, in bytes */
+#define PROFILE_OUTPUT_MAX (1U << 20) /* of the planner, in bytes */
 
 struct profile_command {
-	const char *verb;	/* check or show */
-	const char *what;	/* NAME or FILE */
+	const char *verb; /* check or show */
+	const char *what; /* NAME or FILE */
 	bool json;
 };
 
@@ -35,7 +35,8 @@ static void profile_decref(json_t **json)
 #define cleanup_json __attribute__((cleanup(profile_decref)))
 
 /* Becomes the planner. Returns only when that fails. */
-static void profile_exec(const struct profile_command *command, const struct command_options *options)
+static void profile_exec(const struct profile_command *command,
+			 const struct command_options *options)
 {
 	char directory[CUSTODY_PATH_SIZE];
 	char path[CUSTODY_PATH_SIZE + 32];
@@ -48,7 +49,8 @@ static void profile_exec(const struct profile_command *command, const struct com
 	if (r == 0)
 		(void)execl(path, "custody-planner", "--root", root, verb, command->what,
 			    command->json ? "--lines" : (char *)NULL, (char *)NULL);
-	(void)fprintf(stderr, "custodyctl: %s cannot be started: %s; it belongs beside custodyctl\n", path,
+	(void)fprintf(stderr,
+		      "custodyctl: %s cannot be started: %s; it belongs beside custodyctl\n", path,
 		      strerror(r < 0 ? -r : errno));
 }
 
@@ -103,7 +105,7 @@ static int profile_run(const struct profile_command *command, const struct comma
 	if (pid < 0)
 		return r;
 	r = profile_read_all(in, &text);
-	cleanup_close_fd(&in);		/* so that a planner that goes on writing ends */
+	cleanup_close_fd(&in); /* so that a planner that goes on writing ends */
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (r < 0)
@@ -173,8 +175,9 @@ static int profile_add_setting(json_t *settings, char *line)
 		return -ENOMEM;
 	of_section = json_object_get(settings, section);
 	if (strcmp(kind, "text") == 0)
-		return save && json_object_set_new(of_section, key, profile_make_string(save)) == 0 ?
-		       0 : -EPROTO;
+		return save && json_object_set_new(of_section, key, profile_make_string(save)) == 0
+			       ? 0
+			       : -EPROTO;
 	while (save) {
 		if (json_array_append_new(list, profile_make_string(strsep(&save, "\t"))) < 0)
 			return -ENOMEM;
@@ -252,7 +255,8 @@ int command_profile(int argc, char **argv, const struct command_options *options
 	if (r == 0 && exit_code != CUSTODY_EXIT_INTERNAL)
 		r = profile_print_json(&command, text, exit_code);
 	if (r < 0)
-		(void)fprintf(stderr, "custodyctl: the answer of custody-planner is of no use: %s\n",
+		(void)fprintf(stderr,
+			      "custodyctl: the answer of custody-planner is of no use: %s\n",
 			      strerror(-r));
 	return r < 0 ? CUSTODY_EXIT_INTERNAL : exit_code;
 }

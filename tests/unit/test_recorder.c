@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tests of the recorder and of custody-verify's check, against each other: a retirement through
+ * real messages, its evidence accepted, and refused with any byte of it changed or cut.
+ * link: daemon/recorder/recorder.c daemon/recorder/open.c daemon/recorder/retire.c daemon/recorder/event.c daemon/recorder/bundle.c tools/custody-verify/check.c tools/custody-verify/difference.c
+ */
+#include <errno.h>
+#include <openssl/sha.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "cleanup.h"
+#include "daemon/recorder/event.h"
+#include "daemon/recorder/recorder.h"
+#include "dsse.h"
+#include "ledger_fixture.h"
+#include "tools/custody-verify/check.h"
+
+#define ORIGIN "custody/test/chain-v1"
+
+/* A recorder without its process: real files, real messages over a real socket. */
+struct house {
+	char path[40];
+	int dirfd, ledger, evidence, key;
+	int warden, channel;
+	struct recorder recorder;
+	union message_buffer answer;
+	struct check_result result;
+	struct check_failure failure;
+};
+
+static int start(struct house *house, char *problem, size_t size)
+{
+	struct recorder_setup setup = { .fsync_ms = 50, .origin = ORIGIN };
+	int r = recorder_open(&house->recorder, house->channel, house->ledger, house->key,
+			      house->evidence, &setup, problem, size);
+
+	return r < 0 ? r : recorder_begin(&house->recorder);
+}
+
+static int set_up(void **state)
+{
+	struct house *house = calloc(1, sizeof(*house));
+	char problem[CUSTODY_TEXT_SIZE] = "";
+
+	memcpy(house->path, "/tmp/custody-recorder-XXXXXX", 29);
+	house->dirfd = fixture_make_directory(house->path);
+	(void)mkdirat(house->dirfd, "ledger", 0700);
+	(void)mkdirat(house->dirfd, "evidence", 0700);
+	house->ledger = openat(house->dirfd, "ledger", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	house->evidence = openat(house->dirfd, "evidence", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	house->key = openat(house->dirfd, "key.pem", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	*state = house;
+	if (message_make_pair(&house->warden, &house->channel) < 0)
+		return -1;
+	return start(house, problem, sizeof(problem));
+}
+
+static int tear_down(void **state)
+{
+	struct house *house = *state;
+
+	recorder_close(&house->recorder);
+	(void)close(house->warden);
+	(void)close(house->channel);
+	(void)close(house->ledger);
+	(void)close(house->evidence);
+	(void)close(house->key);
+	(void)close(house->dirfd);
+	fixture_remove(AT_FDCWD, house->path);
+	free(house);
+	return 0;
+}
+
+/* Sends as custodyd, lets the recorder handle it; with an id, takes the answer's type. */
+static __u32 tell(struct house *house, __u32 type, __u64 id, void *body, size_t size)
+{
+	union message_buffer *in = malloc(sizeof(*in));
+
+	assert_int_equal(message_send(house->warden, ROLE_WARDEN, type, id, body, size, NULL, 0), 0);
+	assert_int_equal(message_recv(house->channel, ROLE_RECORDER, ROLE_WARDEN, RECORDER_PERMIT,
+				      in, NULL), 0);
+	assert_int_equal(recorder_handle(&house->recorder, in), 0);
+	free(in);
+	if (id == 0)
+		return MSG_NONE;
+	assert_int_equal(message_recv_timeout(house->warden, ROLE_WARDEN, ROLE_RECORDER,
+					      MSG_BIT(MSG_RECORDED) | MSG_BIT(MSG_RETIRED) |
+					      MSG_BIT(MSG_REFUSED), &house->answer, NULL, 1000), 0);
+	assert_int_equal(house->answer.head.id, id);
+	return house->answer.head.type;
+}
+
+static void launch(struct house *house, __u32 jail_id)
+{
+	struct record_launch message = { .launch = fixture_launch(jail_id) };
+
+	assert_int_equal(tell(house, MSG_RECORD_LAUNCH, 11, &message, sizeof(message)), MSG_RECORDED);
+}
+
+static void sample(struct house *house, __u32 jail_id)
+{
+	struct custody_event event = fixture_event(jail_id);
+
+	recorder_take_sample(&house->recorder, &event, sizeof(event));
+}
+
+static void change_state(struct house *house, __u32 jail_id, __u32 to)
+{
+	struct record_state message = { .state = { .jail_id = jail_id, .state = to, .why = "test" } };
+
+	assert_int_equal(tell(house, MSG_RECORD_STATE, 12, &message, sizeof(message)), MSG_RECORDED);
+}
+
+static void facts(struct house *house, __u32 jail_id, __u32 left)
+{
+	for (__u32 phase = EVIDENCE_BEFORE_ERASE; phase <= EVIDENCE_AFTER_ERASE; phase++) {
+		for (__u32 id = 1; id < _FACT_MAX; id++) {
+			struct record_fact message = { .fact = fixture_fact(jail_id, id, phase) };
+
+			if (id == left)
+				message.fact.fact.value = 2;
+			if (id == FACT_SOCKETS_UNIX)
+				memcpy(message.fact.fact.detail, "/run/\x1b[31mx\xff", 13);
+			(void)tell(house, MSG_RECORD_FACT, 0, &message, sizeof(message));
+		}
+	}
+}
+
+static const struct retired *retire(struct house *house, __u32 jail_id)
+{
+	struct record_retire message = { .retire = fixture_retire(jail_id) };
+
+	assert_int_equal(tell(house, MSG_RECORD_RETIRE, 13, &message, sizeof(message)), MSG_RETIRED);
+	return (const struct retired *)&house->answer;
+}
+
+static void live_and_retire(struct house *house, __u32 jail_id, __u32 left)
+{
+	launch(house, jail_id);
+	sample(house, jail_id);
+	sample(house, jail_id + 1);	/* somebody else's record in between */
+	change_state(house, jail_id, JAIL_STATE_RETIRING);
+	facts(house, jail_id, left);
+	(void)retire(house, jail_id);
+}
+
+struct files {
+	char *bytes[3];
+	size_t n[3];
+};
+
+static const char *const names[] = {
+	RETIREMENT_FILE_STATEMENT, RETIREMENT_FILE_RECORDS, RETIREMENT_FILE_HEAD,
+};
+
+static struct files load(struct house *house, const char *directory)
+{
+	int fd = openat(house->evidence, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct files files;
+
+	assert_true(fd >= 0);
+	for (int i = 0; i < 3; i++) {
+		files.bytes[i] = fixture_read(fd, names[i], &files.n[i]);
+		assert_non_null(files.bytes[i]);
+	}
+	(void)close(fd);
+	return files;
+}
+
+static void unload(struct files *files)
+{
+	for (int i = 0; i < 3; i++)
+		free(files->bytes[i]);
+}
+
+static bool verify(struct house *house, const struct files *files)
+{
+	/* exact copies, so that a read beyond the end is seen */
+	struct files copy;
+	struct check_bundle bundle;
+	bool ok;
+
+	for (int i = 0; i < 3; i++) {
+		copy.bytes[i] = malloc(files->n[i] ? files->n[i] : 1);
+		memcpy(copy.bytes[i], files->bytes[i], files->n[i]);
+		copy.n[i] = files->n[i];
+	}
+	bundle = (struct check_bundle){
+		.statement = { copy.bytes[0], copy.n[0] }, .records = { copy.bytes[1], copy.n[1] },
+		.head = { copy.bytes[2], copy.n[2] }, .key = house->recorder.key,
+	};
+	ok = check_bundle(&bundle, &house->result, &house->failure);
+	unload(&copy);
+	return ok;
+}
+
+static void test_clean_retirement(void **state)
+{
+	struct house *house = *state;
+	const struct retired *retired = (const struct retired *)&house->answer;
+	struct files files;
+	struct stat st;
+
+	live_and_retire(house, FIXTURE_JAIL, 0);
+	assert_int_equal(retired->verdict, VERDICT_CLEAN);
+	assert_string_equal(retired->evidence, "digits-7");
+	assert_string_equal(retired->text, "");
+	files = load(house, "digits-7");
+	if (!verify(house, &files))
+		fail_msg("%s %llu: %s", house->failure.file, house->failure.offset, house->failure.why);
+	assert_int_equal(house->result.verdict.verdict, VERDICT_CLEAN);
+	assert_int_equal(house->result.retirement.events, 1);
+	assert_int_equal(house->result.retirement.denied, 1);
+	unload(&files);
+	assert_int_equal(fstatat(house->evidence, "digits-7", &st, 0), 0);
+	assert_int_equal(st.st_mode & 0777, 0750);
+	assert_int_equal(fstatat(house->evidence, ".unfinished", &st, 0), -1);
+}
+
+/* Every byte of every file, whichever bit of it; and every file cut short anywhere. */
+static void test_every_byte_counts(void **state)
+{
+	struct house *house = *state;
+	struct files files;
+
+	live_and_retire(house, FIXTURE_JAIL, 0);
+	files = load(house, "digits-7");
+	assert_true(verify(house, &files));
+	for (int f = 0; f < 3; f++) {
+		for (size_t i = 0; i < files.n[f]; i++) {
+			char bit = (char)(1 << (i % 8));
+
+			files.bytes[f][i] = (char)(files.bytes[f][i] ^ bit);
+			if (verify(house, &files))
+				fail_msg("%s: byte %zu was changed unnoticed", names[f], i);
+			assert_true(strlen(house->failure.why) > 10);
+			files.bytes[f][i] = (char)(files.bytes[f][i] ^ bit);
+		}
+		for (size_t whole = files.n[f]; files.n[f] > 0;) {
+			files.n[f]--;
+			if (verify(house, &files))
+				fail_msg("%s: cut to %zu bytes unnoticed", names[f], files.n[f]);
+			if (files.n[f] == 0) {
+				files.n[f] = whole;
+				break;
+			}
+		}
+	}
+	assert_true(verify(house, &files));
+	unload(&files);
+}
+
+/* Files of two bundles of the same ledger and key do not go together. */
+static void test_mixed_bundles(void **state)
+{
+	struct house *house = *state;
+	struct files a, b, mix;
+
+	live_and_retire(house, FIXTURE_JAIL, FACT_SOCKETS_INET);
+	live_and_retire(house, FIXTURE_JAIL + 10, 0);
+	a = load(house, "digits-7");
+	b = load(house, "digits-17");
+	assert_true(verify(house, &a));
+	assert_int_equal(house->result.verdict.verdict, VERDICT_RESIDUE);
+	assert_true(verify(house, &b));
+	for (int i = 1; i < 7; i++) {
+		for (int f = 0; f < 3; f++) {
+			mix.bytes[f] = i & 1 << f ? a.bytes[f] : b.bytes[f];
+			mix.n[f] = i & 1 << f ? a.n[f] : b.n[f];
+		}
+		assert_false(verify(house, &mix));
+	}
+	unload(&a);
+	unload(&b);
+}
+
+/* The recorder itself, with the right key, cannot sign a verdict that the facts do not give. */
+static void test_lying_recorder(void **state)
+{
+	struct house *house = *state;
+	struct files files;
+	char *payload = NULL, *forged = NULL, *at;
+	const char *why;
+	size_t n = 0, offset, forged_n = 0;
+
+	live_and_retire(house, FIXTURE_JAIL, FACT_SOCKETS_INET);
+	files = load(house, "digits-7");
+	assert_int_equal(dsse_open(files.bytes[0], files.n[0], DSSE_TYPE_INTOTO, house->recorder.key,
+				   &payload, &n, &why, &offset), 0);
+	at = strstr(payload, "\"verdict\":\"residue\"");
+	assert_non_null(at);
+	memcpy(at, "\"verdict\":\"cleaned\"", 19);
+	assert_int_equal(dsse_seal(DSSE_TYPE_INTOTO, payload, n, house->recorder.key, &forged,
+				   &forged_n), 0);
+	free(files.bytes[0]);
+	files.bytes[0] = forged;
+	files.n[0] = forged_n;
+	assert_false(verify(house, &files));
+	assert_non_null(strstr(house->failure.why, "predicate.verdict"));
+	free(payload);
+	unload(&files);
+}
+
+static void test_residue_and_retry(void **state)
+{
+	struct house *house = *state;
+	const struct retired *retired = (const struct retired *)&house->answer;
+	struct files files;
+
+	live_and_retire(house, FIXTURE_JAIL, FACT_SOCKETS_INET);
+	assert_int_equal(retired->verdict, VERDICT_RESIDUE);
+	assert_non_null(strstr(retired->text, "sockets-inet: 2"));
+	change_state(house, FIXTURE_JAIL, JAIL_STATE_RETIRING);
+	facts(house, FIXTURE_JAIL, 0);
+	assert_int_equal(retire(house, FIXTURE_JAIL)->verdict, VERDICT_CLEAN);
+	assert_string_equal(retired->evidence, "digits-7.2");
+	files = load(house, "digits-7.2");
+	assert_true(verify(house, &files));
+	assert_int_equal(house->result.verdict.verdict, VERDICT_CLEAN);
+	unload(&files);
+}
+
+static void test_missing_and_lost(void **state)
+{
+	struct house *house = *state;
+	struct files files;
+	char junk[400] = "junk";
+
+	launch(house, FIXTURE_JAIL);
+	recorder_take_sample(&house->recorder, junk, sizeof(struct custody_event));
+	recorder_take_sample(&house->recorder, junk, 3);
+	facts(house, FIXTURE_JAIL, 0);
+	assert_int_equal(retire(house, FIXTURE_JAIL)->verdict, VERDICT_INCOMPLETE);
+	files = load(house, "digits-7");
+	assert_true(verify(house, &files));
+	assert_int_equal(house->result.verdict.verdict, VERDICT_INCOMPLETE);
+	assert_int_equal(house->result.retirement.lost, 2);
+	unload(&files);
+	/* another jail, no facts at all */
+	launch(house, 9);
+	assert_int_equal(retire(house, 9)->verdict, VERDICT_INCOMPLETE);
+	files = load(house, "digits-9");
+	assert_true(verify(house, &files));
+	unload(&files);
+}
+
+static void test_refusals(void **state)
+{
+	struct house *house = *state;
+	struct record_retire message = { .retire = fixture_retire(FIXTURE_JAIL) };
+	struct record_launch again = { .launch = fixture_launch(FIXTURE_JAIL) };
+	struct record_event event = { .event = fixture_event(FIXTURE_JAIL) };
+	const struct refused *refused = (const struct refused *)&house->answer;
+
+	assert_int_equal(tell(house, MSG_RECORD_RETIRE, 5, &message, sizeof(message)), MSG_REFUSED);
+	assert_non_null(strstr(refused->text, "no launch"));
+	launch(house, FIXTURE_JAIL);
+	assert_int_equal(tell(house, MSG_RECORD_LAUNCH, 5, &again, sizeof(again)), MSG_REFUSED);
+	message.retire.plan_digest[0] ^= 1;
+	assert_int_equal(tell(house, MSG_RECORD_RETIRE, 5, &message, sizeof(message)), MSG_REFUSED);
+	assert_non_null(strstr(refused->text, "not what was launched"));
+	/* an event of a kernel plane is none of the broker's */
+	assert_int_equal(tell(house, MSG_RECORD_EVENT, 5, &event, sizeof(event)), MSG_REFUSED);
+	event.event.plane = EVENT_PLANE_BROKER;
+	assert_int_equal(tell(house, MSG_RECORD_EVENT, 5, &event, sizeof(event)), MSG_RECORDED);
+}
+
+static void test_restart(void **state)
+{
+	struct house *house = *state;
+	char problem[CUSTODY_TEXT_SIZE] = "";
+	struct files files;
+	struct stat st;
+
+	launch(house, FIXTURE_JAIL);
+	sample(house, FIXTURE_JAIL);
+	assert_int_equal(recorder_end(&house->recorder), 0);
+	recorder_close(&house->recorder);
+	assert_int_equal(start(house, problem, sizeof(problem)), 0);
+	change_state(house, FIXTURE_JAIL, JAIL_STATE_RETIRING);
+	facts(house, FIXTURE_JAIL, 0);
+	assert_int_equal(retire(house, FIXTURE_JAIL)->verdict, VERDICT_CLEAN);
+	files = load(house, "digits-7");
+	assert_true(verify(house, &files));
+	unload(&files);
+	/* another key for this ledger is refused */
+	recorder_close(&house->recorder);
+	assert_int_equal(ftruncate(house->key, 0), 0);
+	assert_int_equal(start(house, problem, sizeof(problem)), -EKEYREJECTED);
+	assert_non_null(strstr(problem, "signing key"));
+	assert_int_equal(fstatat(house->ledger, LEDGER_VKEY, &st, 0), 0);
+	assert_int_equal(st.st_mode & 0777, 0644);
+}
+
+static void test_fsync_policy(void **state)
+{
+	struct house *house = *state;
+
+	sample(house, 3);
+	assert_int_equal(ledger_unsynced(house->recorder.ledger), 1);
+	assert_in_range(recorder_tick(&house->recorder), 1, 50);
+	assert_int_equal(ledger_unsynced(house->recorder.ledger), 1);
+	(void)usleep(60000);
+	(void)recorder_tick(&house->recorder);
+	assert_int_equal(ledger_unsynced(house->recorder.ledger), 0);
+	sample(house, 3);
+	launch(house, 3);	/* a launch takes everything before it along */
+	assert_int_equal(ledger_unsynced(house->recorder.ledger), 0);
+}
+
+static void decode_path(const char *in, const char *want, bool truncated)
+{
+	struct custody_event event = fixture_event(1), out;
+	const char *why = "";
+
+	memset(event.path, 'Z', sizeof(event.path));	/* what follows is not read */
+	memcpy(event.path, in, strlen(in));
+	event.path_len = (__u16)strlen(in);
+	assert_true(event_decode_ring(&event, sizeof(event), &out, &why));
+	assert_int_equal(out.path_len, strlen(want));
+	assert_memory_equal(out.path, want, out.path_len);
+	for (size_t i = out.path_len; i < sizeof(out.path); i++)
+		assert_int_equal(out.path[i], 0);
+	assert_int_equal(!!(out.flags & EVENT_FLAG_PATH_TRUNCATED), truncated);
+}
+
+static void test_paths(void **state)
+{
+	struct custody_event event = fixture_event(1), out;
+	const char *why = "";
+
+	(void)state;
+	decode_path("model.gguf/llama/", "/llama/model.gguf", false);
+	decode_path("a/", "/a", false);
+	decode_path("", "", false);
+	decode_path("x/memfd:a/", "/memfd:a/x", false);
+	decode_path("b//a/", "/a//b", false);
+	decode_path("leaf/cu", "/cu/leaf", true);
+	decode_path("//", "//", false);
+	memset(event.path, 'q', sizeof(event.path));
+	event.path_len = sizeof(event.path);
+	assert_true(event_decode_ring(&event, sizeof(event), &out, &why));
+	assert_int_equal(out.path_len, 256);
+	assert_int_equal(out.path[0], '/');
+	event.path_len = 257;
+	assert_false(event_decode_ring(&event, sizeof(event), &out, &why));
+}
+
+static void test_malformed_events(void **state)
+{
+	struct custody_event out;
+	const char *why;
+	/* clang-format off */
+	const struct {
+		size_t off, size;
+		__u32 value;
+	} bad[] = {
+#define BAD(field, value) { offsetof(struct custody_event, field), sizeof(out.field), value }
+		BAD(size, 367), BAD(version, 2), BAD(verdict, 0), BAD(verdict, 4), BAD(class, 0),
+		BAD(class, _POLICY_CLASS_MAX), BAD(plane, 0), BAD(plane, 3), BAD(plane, 32),
+		BAD(plane, EVENT_PLANE_BROKER), BAD(family, 2), BAD(flags, 4), BAD(error, 1),
+		BAD(error, (__u32)-5000), BAD(path_len, 300),
+#undef BAD
+	};
+	/* clang-format on */
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct custody_event event = fixture_event(1);
+
+		memcpy((char *)&event + bad[i].off, &bad[i].value, bad[i].size);
+		assert_false(event_decode_ring(&event, sizeof(event), &out, &why));
+	}
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(test_clean_retirement), T(test_every_byte_counts), T(test_mixed_bundles),
+		T(test_lying_recorder), T(test_residue_and_retry), T(test_missing_and_lost),
+		T(test_refusals), T(test_restart), T(test_fsync_policy),
+		cmocka_unit_test(test_paths), cmocka_unit_test(test_malformed_events),
+	};
+#undef T
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

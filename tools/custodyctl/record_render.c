@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ledger records in words and in JSON. Run by custodyctl. Pure. Trusts no string of a record. */
+#include "record_render.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "escape.h"
+#include "render.h"
+#include "retirement.h"
+
+#define NO_SYSCALL 0xffffffffU
+
+static const char *const record_render_verdicts[] = {
+	[EVENT_ALLOWED] = "allowed", [EVENT_DENIED] = "denied", [EVENT_OBSERVED] = "observed",
+};
+
+static const char *const record_render_causes[_LEDGER_GAP_MAX] = {
+	[LEDGER_GAP_RING_FULL] = "ring-full",
+	[LEDGER_GAP_RECORDER_DOWN] = "recorder-down",
+	[LEDGER_GAP_HELPER] = "helper-failed",
+	[LEDGER_GAP_BROKER] = "broker-ended",
+	[LEDGER_GAP_MALFORMED] = "malformed-event",
+	[LEDGER_GAP_UNWRITTEN] = "ledger-unwritable",
+};
+
+static const char *record_render_plane(__u8 plane)
+{
+	switch (plane) {
+	case EVENT_PLANE_STRUCTURE:
+		return "structure";
+	case EVENT_PLANE_CGROUP:
+		return "cgroup";
+	case EVENT_PLANE_LSM:
+		return "lsm";
+	case EVENT_PLANE_OBSERVE:
+		return "observe";
+	default:
+		return "broker";
+	}
+}
+
+/* "EPERM"; "-" for none. */
+static const char *record_render_error(__s32 error)
+{
+	const char *name = error < 0 ? strerrorname_np(-error) : NULL;
+
+	if (error == 0)
+		return "-";
+	return name ? name : "E?";
+}
+
+static void record_render_syscall(__u32 number, char *ret, size_t size)
+{
+	cleanup_ptr char *name = NULL;
+
+	if (number == NO_SYSCALL) {
+		(void)snprintf(ret, size, "-");
+		return;
+	}
+	name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)number);
+	if (name)
+		(void)snprintf(ret, size, "%s", name);
+	else
+		(void)snprintf(ret, size, "syscall-%u", number);
+}
+
+/* "tcp:127.0.0.1:80", "[::1]:53"; empty when the event has no address. */
+static void record_render_address(const struct custody_event *event, char *ret, size_t size)
+{
+	const char *protocol = event->protocol == IPPROTO_TCP ? "tcp:" :
+			       event->protocol == IPPROTO_UDP ? "udp:" : "";
+	char text[INET6_ADDRSTRLEN] = "";
+
+	ret[0] = '\0';
+	if (event->family != 4 && event->family != 6)
+		return;
+	(void)inet_ntop(event->family == 4 ? AF_INET : AF_INET6, event->address, text,
+			sizeof(text));
+	(void)snprintf(ret, size, event->family == 4 ? "%s%s:%u" : "%s[%s]:%u", protocol, text,
+		       event->port);
+}
+
+static void record_render_path(const struct custody_event *event, char *ret, size_t size)
+{
+	bool cut = event->flags & EVENT_FLAG_PATH_TRUNCATED;
+
+	(void)snprintf(ret, size, "%s", cut ? "..." : "");
+	(void)escape_bytes(event->path, event->path_len, true, ret + strlen(ret),
+			   size - strlen(ret));
+}
+
+/* What it was about: zone and path, address, or the number of a device, process, ... */
+static void record_render_object(const struct custody_event *event, char *ret, size_t size)
+{
+	char path[ESCAPE_SIZE(CUSTODY_EVENT_PATH_SIZE) + 4];
+	char address[INET6_ADDRSTRLEN + 24];
+	char zone[32] = "";
+
+	record_render_path(event, path, sizeof(path));
+	record_render_address(event, address, sizeof(address));
+	if (event->flags & EVENT_FLAG_NO_ZONE)
+		(void)snprintf(zone, sizeof(zone), "no-zone:");
+	else if (event->path_len > 0 && event->object != POLICY_OBJECT_NONE)
+		(void)snprintf(zone, sizeof(zone), "zone-%u:", event->object);
+	if (event->class == POLICY_CLASS_DEVICE && event->path_len == 0)
+		(void)snprintf(zone, sizeof(zone), "device-%llu:%llu", event->device >> 32,
+			       event->device & 0xffffffffU);
+	if (event->class == POLICY_CLASS_EXIT)
+		(void)snprintf(zone, sizeof(zone), "status-%u", event->access);
+	(void)snprintf(ret, size, "%s%s%s%s", zone, path, *path && *address ? " " : "", address);
+}
+
+static void record_render_event(const struct custody_event *event, char *ret, size_t size)
+{
+	char comm[ESCAPE_SIZE(CUSTODY_COMM_SIZE)];
+	char object[ESCAPE_SIZE(CUSTODY_EVENT_PATH_SIZE) + 128];
+	char class[RENDER_WORD];
+	char call[64];
+
+	render_class(event->class, class);
+	record_render_syscall(event->syscall, call, sizeof(call));
+	record_render_object(event, object, sizeof(object));
+	(void)escape_text(event->comm, sizeof(event->comm), true, comm, sizeof(comm));
+	(void)snprintf(ret, size, "%-9s %-9s %-8s %-7s %-14s %s[%u] %s",
+		       record_render_verdicts[event->verdict], record_render_plane(event->plane),
+		       class, record_render_error(event->error), call, comm, event->pid, object);
+}
+
+static void record_render_body(const struct record_entry *entry, char *ret, size_t size)
+{
+	const union record_payload *p = &entry->payload;
+	char text[ESCAPE_SIZE(sizeof(p->state.why))];
+	char planes[RENDER_PLANES];
+	char state[RENDER_WORD];
+
+	switch (entry->head.type) {
+	case LEDGER_EVENT:
+		record_render_event(&p->event, ret, size);
+		return;
+	case LEDGER_LAUNCH:
+		render_planes(p->launch.planes_required, p->launch.planes_active, planes);
+		(void)snprintf(ret, size, "launch    jail %u, profile %s, planes %s, uid %u",
+			       p->launch.jail_id, p->launch.profile, planes,
+			       p->launch.requester_uid);
+		return;
+	case LEDGER_STATE:
+		render_state(p->state.state, state);
+		(void)snprintf(ret, size, "state     %s: %s", state,
+			       escape_text(p->state.why, sizeof(p->state.why), false, text,
+					   sizeof(text)));
+		return;
+	case LEDGER_GAP:
+		(void)snprintf(ret, size, "gap       %s: %llu lost, %llu in all",
+			       record_render_causes[p->gap.cause], p->gap.lost, p->gap.total);
+		return;
+	case LEDGER_VERDICT:
+		(void)snprintf(ret, size, "verdict   %s", verdict_name(p->verdict.verdict));
+		return;
+	default:
+		(void)snprintf(ret, size, "%s", record_type_name(entry->head.type));
+		return;
+	}
+}
+
+char *record_render_line(const struct record_entry *entry, const char *name,
+			 char ret[RECORD_RENDER_LINE])
+{
+	char body[RECORD_RENDER_LINE - 256];
+	char time[RETIREMENT_TIME_SIZE];
+	char jail[CUSTODY_NAME_SIZE];
+
+	if (name)
+		(void)snprintf(jail, sizeof(jail), "%s", name);
+	else if (entry->head.jail_id != 0)
+		(void)snprintf(jail, sizeof(jail), "jail-%u", entry->head.jail_id);
+	else
+		(void)snprintf(jail, sizeof(jail), "*");
+	record_render_body(entry, body, sizeof(body));
+	/* milliseconds are enough for people */
+	(void)snprintf(ret, RECORD_RENDER_LINE, "%.23sZ %-12s %s",
+		       retirement_print_time(entry->head.time_ns, time), jail, body);
+	return ret;
+}
+
+/* ---- JSON ---- */
+
+static json_t *record_render_event_json(const struct custody_event *event)
+{
+	char path[ESCAPE_SIZE(CUSTODY_EVENT_PATH_SIZE)];
+	char comm[ESCAPE_SIZE(CUSTODY_COMM_SIZE)];
+	char address[INET6_ADDRSTRLEN + 24];
+	char class[RENDER_WORD];
+	char call[64];
+	json_t *json;
+
+	render_class(event->class, class);
+	record_render_syscall(event->syscall, call, sizeof(call));
+	record_render_address(event, address, sizeof(address));
+	(void)escape_bytes(event->path, event->path_len, false, path, sizeof(path));
+	(void)escape_text(event->comm, sizeof(event->comm), false, comm, sizeof(comm));
+	json = json_pack(
+		"{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "verdict",
+		record_render_verdicts[event->verdict], "plane", record_render_plane(event->plane),
+		"class", class, "comm", comm, "pid", (json_int_t)event->pid, "tid",
+		(json_int_t)event->tid, "access", (json_int_t)event->access, "boottime_ns",
+		(json_int_t)event->time_ns, "cgroup", (json_int_t)event->cgroup_id,
+		"path_truncated", !!(event->flags & EVENT_FLAG_PATH_TRUNCATED), "no_zone",
+		!!(event->flags & EVENT_FLAG_NO_ZONE));
+	if (!json)
+		return NULL;
+	/* what an event does not have is left out */
+	if (event->object != POLICY_OBJECT_NONE)
+		(void)json_object_set_new(json, "object", json_integer(event->object));
+	if (event->error != 0)
+		(void)json_object_set_new(json, "error",
+					  json_string(record_render_error(event->error)));
+	if (event->syscall != NO_SYSCALL) {
+		(void)json_object_set_new(json, "syscall", json_integer(event->syscall));
+		(void)json_object_set_new(json, "syscall_name", json_string(call));
+	}
+	if (*address) {
+		(void)json_object_set_new(json, "address", json_string(address));
+		(void)json_object_set_new(json, "port", json_integer(event->port));
+	}
+	if (event->path_len > 0)
+		(void)json_object_set_new(json, "path", json_string(path));
+	if (event->inode != 0 || event->device != 0) {
+		(void)json_object_set_new(json, "device", render_count_json(event->device));
+		(void)json_object_set_new(json, "inode", render_count_json(event->inode));
+		(void)json_object_set_new(json, "mount", render_count_json(event->mount_id));
+	}
+	return json;
+}
+
+static json_t *record_render_body_json(const struct record_entry *entry)
+{
+	const union record_payload *p = &entry->payload;
+	char text[ESCAPE_SIZE(sizeof(p->state.why))];
+	char state[RENDER_WORD];
+
+	switch (entry->head.type) {
+	case LEDGER_EVENT:
+		return record_render_event_json(&p->event);
+	case LEDGER_LAUNCH:
+		return json_pack("{s:s, s:I, s:I, s:I}", "profile", p->launch.profile,
+				 "planes_required", (json_int_t)p->launch.planes_required,
+				 "planes_active", (json_int_t)p->launch.planes_active,
+				 "requester_uid", (json_int_t)p->launch.requester_uid);
+	case LEDGER_STATE:
+		render_state(p->state.state, state);
+		return json_pack("{s:s, s:s, s:I}", "state", state, "why",
+				 escape_text(p->state.why, sizeof(p->state.why), false, text,
+					     sizeof(text)),
+				 "status", (json_int_t)p->state.status);
+	case LEDGER_GAP:
+		return json_pack("{s:s, s:I, s:I, s:I}", "cause",
+				 record_render_causes[p->gap.cause], "lost",
+				 (json_int_t)p->gap.lost, "total", (json_int_t)p->gap.total,
+				 "site", (json_int_t)p->gap.site);
+	case LEDGER_VERDICT:
+		return json_pack("{s:s}", "verdict", verdict_name(p->verdict.verdict));
+	default:
+		return json_object();
+	}
+}
+
+json_t *record_render_json(const struct record_entry *entry, const char *name)
+{
+	char time[RETIREMENT_TIME_SIZE];
+	json_t *json = record_render_body_json(entry);
+
+	if (!json)
+		return NULL;
+	(void)json_object_set_new(json, "type", json_string(record_type_name(entry->head.type)));
+	(void)json_object_set_new(json, "seq", render_count_json(entry->head.seq));
+	(void)json_object_set_new(json, "jail", json_integer(entry->head.jail_id));
+	(void)json_object_set_new(json, "name", name ? json_string(name) : json_null());
+	(void)json_object_set_new(json, "time",
+				  json_string(retirement_print_time(entry->head.time_ns, time)));
+	return json;
+}
