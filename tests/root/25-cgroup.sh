@@ -35,6 +35,7 @@ is "$(cg freeze "$TOP" 2000)" 0 "frozen again"
 is "$(cg kill "$TOP" 2000)" 0 "killing works on what is frozen, and waits"
 is "$(cg populated "$TOP")" 0 "nothing lives"
 wait $A $B 2>/dev/null
+# shellcheck disable=SC2034 # read by cleanup in policy_lib.sh
 STARTED=
 is "$(cg thaw "$TOP" 2000)" 0 "thawed"
 is "$(cg remove "$TOP")" 0 "the subtree is removed"
