@@ -79,8 +79,8 @@ static void test_lines(void **state)
 	__u64 number;
 
 	(void)state;
-	assert_true(procfs_parse_mount("36 35 98:0 /mnt1 /mnt2 rw master:1 - ext3 /dev/r rw", &number,
-				       &major, &minor));
+	assert_true(procfs_parse_mount("36 35 98:0 / /mnt2 rw master:1 - ext3 /dev/r rw",
+				       &number, &major, &minor));
 	assert_int_equal(number, 36);
 	assert_int_equal(major, 98);
 	assert_int_equal(minor, 0);
