@@ -165,8 +165,8 @@ static void address_decide_unix(const struct custody_plan *plan,
 	for (unsigned int i = 0; i < plan->n_endpoints; i++) {
 		const struct plan_endpoint *endpoint = &plan->endpoints[i];
 
-		if (endpoint->kind != PLAN_ENDPOINT_LISTEN || endpoint->family != PLAN_FAMILY_UNIX ||
-		    endpoint->path.len != ret->path_len ||
+		if (endpoint->kind != PLAN_ENDPOINT_LISTEN ||
+		    endpoint->family != PLAN_FAMILY_UNIX || endpoint->path.len != ret->path_len ||
 		    memcmp(plan_string(plan, endpoint->path), ret->path, ret->path_len) != 0)
 			continue;
 		/* A listed path is a stream socket; another type of socket gets nothing there. */

@@ -157,14 +157,15 @@ static const char *endpoint_find_remedy(const struct plan_endpoint *e, int error
 
 	switch (error) {
 	case -EADDRINUSE:
-		return is_unix ? "another process serves it (see: ss -xlp); stop that or change the path" :
-				 "another process holds the port (see: ss -tulnp); stop that or change "
-				 "the port";
+		return is_unix ? "another process serves it (see: ss -xlp): stop that or change "
+				 "the path" :
+				 "another process holds the port (see: ss -tulnp): stop that or "
+				 "change the port";
 	case -EADDRNOTAVAIL:
 		return "no interface of this host has that address (see: ip addr)";
 	case -EPERM:
-		return "the kernel policy of this jail does not grant it: the policy maps and the plan "
-		       "differ";
+		return "the kernel policy of this jail does not grant it: the policy maps and the "
+		       "plan differ";
 	case -EEXIST:
 		return "the path exists and is no socket; remove it or change the path";
 	case -ENOENT:

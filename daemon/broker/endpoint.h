@@ -15,7 +15,7 @@
 #define ENDPOINT_UNIX_MODE 0660
 
 struct endpoint_set {
-	int fd[CUSTODY_ENDPOINTS_MAX];		/* by index into plan.endpoints; -1: not listening */
+	int fd[CUSTODY_ENDPOINTS_MAX];		/* by index into plan.endpoints; -1: none */
 	__u64 cookie[CUSTODY_ENDPOINTS_MAX];	/* SO_COOKIE of fd; 0: none */
 	unsigned int n;				/* listening endpoints */
 };

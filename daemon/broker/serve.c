@@ -40,7 +40,9 @@
 
 static bool serve_is_valid(const struct broker *broker)
 {
-	return ioctl(broker->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &broker->request.notif.id) == 0;
+	const __u64 *id = &broker->request.notif.id;
+
+	return ioctl(broker->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, id) == 0;
 }
 
 /* Reads everything that a decision needs. -errno is what bind(2) answers. */
@@ -114,8 +116,8 @@ static int serve_grant(const struct broker *broker, const struct target *target,
 	int r = target_carry_options(target, broker->endpoints.fd[endpoint]);
 
 	if (r < 0)
-		log_warning("jail %u: a socket option of the server was not carried over: %s, ignoring",
-			    broker->jail_id, strerror(-r));
+		log_warning("jail %u: a socket option of the server was not carried over: %s, "
+			    "ignoring", broker->jail_id, strerror(-r));
 	return ioctl(broker->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : 0;
 }
 

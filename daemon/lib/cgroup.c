@@ -271,7 +271,7 @@ int cgroup_read_id(const char *path, __u64 *ret)
 	} u = { .handle = { .handle_bytes = sizeof(__u64) } };
 	int mount;
 
-	/* A kernfs file handle is the 64-bit node id, which is the cgroup id (cgroup_get_from_id). */
+	/* kernfs gives the 64-bit node id, which is the cgroup id (cgroup_get_from_id()). */
 	if (name_to_handle_at(AT_FDCWD, path, &u.handle, &mount, 0) < 0)
 		return -errno;
 	if (u.handle.handle_bytes != sizeof(__u64))

@@ -26,8 +26,8 @@
 #include "cleanup.h"
 #include "confine.h"
 
-#define PLANES_NAMESPACES                                                                        \
-	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |  \
+#define PLANES_NAMESPACES                                                                          \
+	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | \
 	 CLONE_NEWCGROUP | CLONE_NEWTIME)
 
 __attribute__((format(printf, 2, 3))) static bool planes_miss(struct plane_state *state,
@@ -91,10 +91,13 @@ static bool planes_probe_structure(struct plane_state *ret)
 	int r = planes_try_namespaces();
 
 	if (r < 0) {
-		planes_advise(ret, r == -ENOSPC ?
-			"raise user.max_user_namespaces and its neighbours (sysctl)" :
-			"run as root, on a kernel with every namespace type (CONFIG_*_NS)");
-		return planes_miss(ret, "a process cannot unshare its namespaces: %s", strerror(-r));
+		planes_advise(ret,
+			      r == -ENOSPC
+				      ? "raise user.max_user_namespaces and its neighbours (sysctl)"
+				      : "run as root, on a kernel with every namespace type "
+					"(CONFIG_*_NS)");
+		return planes_miss(ret, "a process cannot unshare its namespaces: %s",
+				   strerror(-r));
 	}
 	r = planes_try_user_notification();
 	if (r < 0) {
@@ -218,9 +221,12 @@ static bool planes_probe_lsm(struct plane_state *ret)
 	}
 	fd = planes_load(BPF_PROG_TYPE_LSM, BPF_LSM_MAC, "file_open", 0);
 	if (fd < 0) {
-		if (fd == -EPERM || fd == -EACCES)
-			planes_advise(ret, "nothing custody can do: this kernel or its host refuses "
-					   "LSM programs; run on one that permits them, as root");
+		if (geteuid() != 0)
+			planes_advise(ret, "run as root");
+		else if (fd == -EPERM || fd == -EACCES)
+			planes_advise(ret,
+				      "nothing custody can do: this kernel or its host refuses "
+				      "LSM programs; run on one that permits them, as root");
 		else
 			planes_advise(ret, "use a kernel with CONFIG_BPF_LSM and BTF");
 		return planes_miss(ret, "an LSM program does not load: %s", strerror(-fd));
@@ -228,8 +234,10 @@ static bool planes_probe_lsm(struct plane_state *ret)
 	/* It loads whether or not the BPF LSM is active: without the list that is not enough. */
 	if (listed < 0) {
 		planes_advise(ret, "mount -t securityfs none /sys/kernel/security");
-		return planes_miss(ret, "LSM programs load, but whether bpf is an active LSM cannot be "
-					"read: %s", strerror(-listed));
+		return planes_miss(ret,
+				   "LSM programs load, but whether bpf is an active LSM cannot be "
+				   "read: %s",
+				   strerror(-listed));
 	}
 	(void)snprintf(ret->why, sizeof(ret->why), "bpf is active (%s), LSM programs load", lsms);
 	return true;
@@ -245,8 +253,8 @@ static bool planes_probe_observe(struct plane_state *ret)
 		return planes_miss(ret, "/sys/kernel/btf/vmlinux: %s", strerror(errno));
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(points); i++) {
-		cleanup_fd int fd = planes_load(BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, points[i],
-						0);
+		cleanup_fd int fd =
+			planes_load(BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, points[i], 0);
 
 		if (fd >= 0)
 			continue;

@@ -124,7 +124,8 @@ static bool facts_file_is_weights_device(const struct sweep *sweep, __u64 dev)
 	return false;
 }
 
-static void facts_file_compare(const struct sweep *sweep, __u64 dev, __u64 inode, struct facts_held *held)
+static void facts_file_compare(const struct sweep *sweep, __u64 dev, __u64 inode,
+			       struct facts_held *held)
 {
 	if (sweep_files_has(&sweep->weights, dev, inode))
 		held->weights = true;

@@ -25,7 +25,7 @@
 struct facts_process {
 	char who[64];			/* "pid N COMM" */
 	unsigned int pid;
-	unsigned int first;		/* first living task, whose files were looked at; 0: none yet */
+	unsigned int first;		/* living task whose files were looked at; 0: none */
 	bool in_namespace;
 	bool in_broker;
 	bool missed_namespace;		/* could not be read, and is still there */
@@ -84,7 +84,7 @@ static int facts_process_look_namespaces(const struct sweep *sweep, int task,
 		if (want == 0 && (ns->kind != JAIL_NS_MNT || sweep->request->scratch_dev == 0))
 			continue;
 		if (fstatat(task, ns->name, &st, 0) < 0) {
-			/* pid_for_children is empty until the first child; time may not be built in. */
+			/* Not built into this kernel, or the task has just left it. */
 			if (errno == ENOENT || want == 0)
 				continue;
 			return -errno;

@@ -217,10 +217,11 @@ static void facts_socket_look_inet(struct sweep *sweep)
 			    strerror(-r));
 	}
 	for (unsigned int i = 0; i < sweep->request->n_endpoints; i++) {
+		const struct reply_endpoint *e = &sweep->request->endpoints[i];
+
 		if (served[i])
 			sweep_add(sweep, FACT_ENDPOINTS_BOUND, 1, "endpoint %u, %s port %u", i,
-				  sweep->request->endpoints[i].protocol == IPPROTO_UDP ? "udp" : "tcp",
-				  sweep->request->endpoints[i].port);
+				  e->protocol == IPPROTO_UDP ? "udp" : "tcp", e->port);
 	}
 }
 
@@ -232,7 +233,8 @@ static void facts_socket_look_unix(struct sweep *sweep)
 		.udiag_show = UDIAG_SHOW_NAME,
 	};
 	struct facts_dump dump;
-	int r = facts_socket_dump(sweep, &request, sizeof(request), 0, facts_socket_take_unix, &dump);
+	int r = facts_socket_dump(sweep, &request, sizeof(request), 0, facts_socket_take_unix,
+				  &dump);
 
 	if (r < 0)
 		sweep_blind(sweep, FACT_SOCKETS_UNIX, "sock_diag unix: %s", strerror(-r));

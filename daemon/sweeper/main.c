@@ -8,8 +8,8 @@
  * and path in them.
  *
  * Capabilities, measured on Linux 6.18: CAP_SYS_PTRACE for /proc/PID/{ns,maps,root} of others;
- * CAP_DAC_READ_SEARCH for /proc/PID/fd of others and for the model's directories. With only one
- * of them, or none, the facts that need it say so (unseen); nothing needs a third.
+ * CAP_DAC_READ_SEARCH for /proc/PID/fd of others and for the model's directories. Nothing needs a
+ * third; without either of the two it refuses, instead of finding nothing.
  *
  * No Landlock: a domain forbids the ptrace access check on every process outside it, and with it
  * /proc/PID/{ns,maps,fd} (measured: EACCES with ABI 7, even when / may be read). What stands in

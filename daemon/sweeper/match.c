@@ -18,7 +18,8 @@ static bool match_is_mapped(const struct match_socket *socket)
 	return socket->family == PLAN_FAMILY_INET6 && memcmp(socket->address, prefix, 12) == 0;
 }
 
-bool match_serves_endpoint(const struct match_socket *socket, const struct reply_endpoint *endpoint)
+bool match_serves_endpoint(const struct match_socket *socket,
+			   const struct reply_endpoint *endpoint)
 {
 	const __u8 *address = socket->address;
 	__u16 family = socket->family;

@@ -23,6 +23,7 @@ struct match_socket {
  * addresses meet: equal, or one of them is a wildcard. [::] without IPV6_V6ONLY also meets IPv4,
  * and ::ffff:a.b.c.d is a.b.c.d.
  */
-bool match_serves_endpoint(const struct match_socket *socket, const struct reply_endpoint *endpoint);
+bool match_serves_endpoint(const struct match_socket *socket,
+			   const struct reply_endpoint *endpoint);
 
 #endif

@@ -33,7 +33,8 @@ static void fuzz_fill_plan(struct custody_plan *plan)
 	memcpy(plan->pool + 1, path, sizeof(path));
 }
 
-static void fuzz_check_continue(const struct custody_plan *plan, const struct address_socket *socket,
+static void fuzz_check_continue(const struct custody_plan *plan,
+				const struct address_socket *socket,
 				const struct address_decision *decision)
 {
 	if (decision->family == PLAN_FAMILY_UNIX && socket->domain == AF_UNIX)

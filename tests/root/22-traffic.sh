@@ -49,8 +49,15 @@ is "$(counter 9 65535)" "0 0 0 0 0" "no packet out belongs to no endpoint"
 is "$(counter 10 65535)" "0 0 0 0 0" "no packet in either"
 drive events >/dev/null
 
-serve "$BROKER" 4 0.0.0.0 $P gone
+serve "$BROKER" 4 0.0.0.0 $P drained
+drive drain "$BROKER"
+tap $? "the jail drains"
+is "$(probe "$OTHER" fetch 4 127.0.0.1 $P)" EINPROGRESS "no new connection reaches the endpoint"
+like "$(drive events)" "class=10 object=0 verdict=2 .*port=$P " "which is an event"
 drive remove $JAIL
-is "$(probe "$OTHER" fetch 4 127.0.0.1 $P)" EINPROGRESS "once its policy is removed, no packet reaches the endpoint"
+drive install $JAIL "$MODEL" "$BROKER" "listen=4:tcp:$((P + 2)):0.0.0.0"
+serve "$BROKER" 4 0.0.0.0 $((P + 2)) gone
+drive remove $JAIL
+is "$(probe "$OTHER" fetch 4 127.0.0.1 $((P + 2)))" EINPROGRESS "once its policy is removed, no packet reaches the endpoint"
 like "$(drive errors)" '^0 0 0 0 [1-9][0-9]* 0$' "which is counted, and nothing else failed"
 plan_end

@@ -105,7 +105,7 @@ is "$(grep -c 'class=3 ' "$TMP/events")" 4 "one event for each process, however 
 N=12000
 mount -o remount,ro "$ZONE"
 is "$(probe "$MODEL" burst "$GPU" $N)" $N "with the ring full, opens are denied as before"
-read -r allowed denied bytes emitted lost <<<"$(counter 1 65535)"
+read -r allowed denied _ emitted lost <<<"$(counter 1 65535)"
 is "$denied" $((N + 2)) "and each is counted"
 tap $((lost > 0 ? 0 : 1)) "what found no room is counted as lost ($lost)"
 is $((emitted + lost)) $((allowed + denied - 1)) "every event is emitted or lost (the pipe was none)"

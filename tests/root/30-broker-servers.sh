@@ -7,7 +7,12 @@ n=0
 dir=$(mktemp -d)
 chmod 755 "$dir"
 job=
-cleanup() { [ -n "$job" ] && kill "$job" 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"; }
+# The server goes with the driver, and the broker with the server
+cleanup() {
+	[ -n "$job" ] && kill $(cat "/proc/$job/task/$job/children" 2>/dev/null) "$job" 2>/dev/null
+	wait 2>/dev/null
+	rm -rf "$dir"
+}
 trap cleanup EXIT
 ok() { n=$((n + 1)); if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; fi; }
 skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }

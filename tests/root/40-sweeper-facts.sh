@@ -194,6 +194,13 @@ has "weights-open value=0 looked=1 unseen=$hidden" "killed: nobody"
 sweep -c "$jail" -m "$dir/nowhere"
 has "weights-open value=0 looked=0 unseen=0 model '$dir/nowhere': No such file" "a model that cannot be found is not looked at"
 
+if [ "$hidden" -gt 0 ]; then
+	sweep -c "$jail" -m "$dir/model"
+	has "weights-open value=0 looked=1 unseen=$hidden cannot read pid [0-9]+ " "a process that cannot be read is named"
+else
+	n=$((n + 1)); echo "ok $n - a process that cannot be read is named # SKIP every process can be read here"
+fi
+
 # ---- without what it needs ----
 if command -v capsh >/dev/null; then
 	for cap in cap_sys_ptrace cap_dac_read_search; do

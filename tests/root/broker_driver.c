@@ -4,12 +4,17 @@
  *
  *   broker_driver [-l] [-2] [-c] [-x LIMIT] -b BROKER -o DIR [-e ENDPOINT]... -- COMMAND...
  *
- * Starts the real custody-broker with a plan of the ENDPOINTs ("tcp:127.0.0.1:80", "tcp:[::1]:80",
- * "udp:...", "unix:/path"), then COMMAND in a new user namespace (owned by the broker's uid) and
- * network namespace, under a seccomp filter that sends bind() to the broker. -l: PLAN_FLAG_LOOPBACK.
- * -2: tries to send a second listener. -c: closes custodyd's end before COMMAND starts. -x: bytes of one log file. DIR gets `events`, `log.a`,
- * `log.b` and, once the endpoints listen, `ready`. Exits with COMMAND's status; 64 + the broker's
- * status when that is not 0 (67: refused; the text is on standard error).
+ * Starts the real custody-broker with a plan of the ENDPOINTs ("tcp:127.0.0.1:80",
+ * "tcp:[::1]:80", "udp:...", "unix:/path"), then COMMAND in a new user namespace (owned by the
+ * broker's uid) and network namespace, under a seccomp filter that sends bind() to the broker.
+ *
+ *   -l  PLAN_FLAG_LOOPBACK
+ *   -2  tries to send a second listener
+ *   -c  closes custodyd's end before COMMAND starts
+ *   -x  bytes of one log file
+ *
+ * DIR gets `events`, `log.a`, `log.b` and, once the endpoints listen, `ready`. Exits with
+ * COMMAND's status; 64 + the exit code of a refusal (67: the text is on standard error).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -47,7 +52,7 @@ struct driver {
 	struct custody_plan *plan;
 };
 
-static void driver_fail(const char *what)
+static __attribute__((noreturn)) void driver_fail(const char *what)
 {
 	perror(what);
 	exit(99);
@@ -100,8 +105,8 @@ static struct custody_plan *driver_make_plan(void)
 	plan->magic = PLAN_MAGIC;
 	plan->version = PLAN_VERSION;
 	plan->size = sizeof(*plan);
-	(void)strcpy(plan->name, "broker-test");
-	(void)strcpy(plan->profile, "broker-test");
+	(void)snprintf(plan->name, sizeof(plan->name), "broker-test");
+	(void)snprintf(plan->profile, sizeof(plan->profile), "broker-test");
 	plan->planes_required = CUSTODY_PLANE_STRUCTURE;
 	plan->syscall_set = PLAN_SYSCALLS_MODEL_SERVER;
 	plan->on_loss = PLAN_ON_LOSS_RECORD;
@@ -147,7 +152,6 @@ static pid_t driver_start_broker(const struct driver *driver, int channel)
 		driver_fail("channel");
 	execl(driver->broker, driver->broker, (char *)NULL);
 	driver_fail(driver->broker);
-	return -1;
 }
 
 static void driver_send_listener(const struct driver *driver, int jail, int listener)
@@ -158,7 +162,7 @@ static void driver_send_listener(const struct driver *driver, int jail, int list
 	if (message_send(jail, ROLE_JAIL, MSG_BROKER_LISTENER, 0, &message, sizeof(message),
 			 &listener, 1) < 0)
 		driver_fail("listener");
-	/* The broker closes its end after the first: then it serves, and a second cannot be sent. */
+	/* The broker closes its end after the first: it serves, a second cannot be sent. */
 	if (poll(&p, 1, 5000) != 1)
 		driver_fail("listener not taken");
 	if (driver->second) {
@@ -192,7 +196,8 @@ static void driver_raise_loopback(void)
 /* The jail's side: namespaces as the broker's uid, then the model's uid, filter, command. */
 static void driver_run_command(const struct driver *driver, int sync, int jail, int log)
 {
-	uid_t owner = DRIVER_BASE + CUSTODY_UID_BROKER_OFF;
+	const uid_t owner = DRIVER_BASE + CUSTODY_UID_BROKER_OFF;
+	const uid_t inside = CUSTODY_UID_MODEL_INSIDE;
 	int listener;
 	char byte;
 
@@ -202,8 +207,7 @@ static void driver_run_command(const struct driver *driver, int sync, int jail, 
 	driver_raise_loopback();
 	if (write(sync, "u", 1) != 1 || read(sync, &byte, 1) != 1)
 		driver_fail("sync");
-	if (setresgid(CUSTODY_UID_MODEL_INSIDE, CUSTODY_UID_MODEL_INSIDE, CUSTODY_UID_MODEL_INSIDE) ||
-	    setresuid(CUSTODY_UID_MODEL_INSIDE, CUSTODY_UID_MODEL_INSIDE, CUSTODY_UID_MODEL_INSIDE) ||
+	if (setresgid(inside, inside, inside) < 0 || setresuid(inside, inside, inside) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		driver_fail("setresuid");
 	listener = driver_load_filter();

@@ -120,8 +120,8 @@ static int probe_serve(char **argv)
 {
 	union probe_address address;
 	socklen_t size = probe_parse(argv[2], argv[3], &address);
-	cleanup_fd int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-				   0);
+	const int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+	cleanup_fd int fd = socket(address.any.sa_family, type, 0);
 	cleanup_fd int epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event event = { .events = EPOLLIN };
 
@@ -227,7 +227,8 @@ static int probe_rewrite(char **argv)
 	}
 	race.stop = 1;
 	(void)pthread_join(thread, NULL);
-	(void)printf("both=%d wrong=%d sum=%d\n", granted > 0 && denied > 0, wrong, granted + denied);
+	(void)printf("both=%d wrong=%d sum=%d\n", granted > 0 && denied > 0, wrong,
+		     granted + denied);
 	return 0;
 }
 

@@ -3,13 +3,14 @@
  * What custodyd does with daemon/warden/policy.h, one verb a run, for the tests of the kernel
  * planes. Run as root by tests/root/2*.sh. Trusts its arguments.
  *
- * link: daemon/warden/policy.c daemon/warden/policy_pin.c daemon/warden/policy_map.c daemon/warden/policy_entries.c
+ * link: daemon/warden/policy.c daemon/warden/policy_pin.c
+ * link: daemon/warden/policy_map.c daemon/warden/policy_entries.c
  *
  *   policy_driver VERB PIN CGROUP [ARGUMENT...]
  *     open                          adopts or loads; prints "adopted" or "fresh" and the planes
  *     install ID MODEL BROKER [loopback] [listen=F:P:PORT:ADDRESS] [egress=...] [device=T:MAJ:MIN]
  *     zones ID PATH...              the mounts that PATHs are on, in this mount namespace
- *     go MODEL
+ *     go MODEL | drain BROKER
  *     remove ID | count ID | counters ID | errors | events | unpin
  *   MODEL, BROKER: cgroup directories. F: 4 or 6. P: tcp or udp.
  */
@@ -29,7 +30,7 @@
 #include "cgroup.h"
 #include "cleanup.h"
 #include "custody/event.h"
-#include "daemon/warden/policy.h"
+#include "../../daemon/warden/policy.h"
 #include "log.h"
 
 static int driver_fail(const char *what, int r)
@@ -118,6 +119,14 @@ static int driver_go(struct policy *policy, int argc, char **argv)
 	int r = argc == 1 ? cgroup_read_id(argv[0], &model) : -EINVAL;
 
 	return r < 0 ? r : policy_open_jail(policy, model);
+}
+
+static int driver_drain(struct policy *policy, int argc, char **argv)
+{
+	__u64 broker = 0;
+	int r = argc == 1 ? cgroup_read_id(argv[0], &broker) : -EINVAL;
+
+	return r < 0 ? r : policy_drain_jail(policy, broker);
 }
 
 static int driver_remove(struct policy *policy, int argc, char **argv)
@@ -220,7 +229,7 @@ static const struct {
 	{ "zones", driver_zones },	 { "go", driver_go },
 	{ "remove", driver_remove },	 { "count", driver_count },
 	{ "counters", driver_counters }, { "errors", driver_errors },
-	{ "events", driver_events },
+	{ "events", driver_events },	 { "drain", driver_drain },
 };
 
 int main(int argc, char **argv)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
 #
 # What the tests of the kernel planes (2N-*.sh) share: one cgroup like custody's with a jail's two
 # below it and one that no policy knows, a pin directory, TAP, and cleaning up. Sourced, as root.

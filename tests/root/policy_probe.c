@@ -35,7 +35,7 @@
 #include "cleanup.h"
 
 #define PROBE_WAIT_MS 10000
-#define PROBE_INTRUDER_MS 2000	/* longer than probe_fetch() tries */
+#define PROBE_INTRUDER_MS 2000 /* longer than probe_fetch() tries */
 
 union probe_address {
 	struct sockaddr any;
@@ -92,8 +92,9 @@ static int probe_open(char **argv)
 
 static int probe_mknod(char **argv)
 {
-	return probe_result(mknod(argv[0], S_IFCHR | 0600,
-				  makedev((unsigned int)atoi(argv[1]), (unsigned int)atoi(argv[2]))));
+	return probe_result(
+		mknod(argv[0], S_IFCHR | 0600,
+		      makedev((unsigned int)atoi(argv[1]), (unsigned int)atoi(argv[2]))));
 }
 
 static int probe_burst(char **argv)
@@ -155,8 +156,7 @@ static int probe_listen(const char *family, const char *host, const char *port)
 	cleanup_fd int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int one = 1;
 
-	if (len == 0 || fd < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+	if (len == 0 || fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
 	    bind(fd, &address.any, len) < 0 || listen(fd, 4) < 0)
 		return -1;
 	return TAKE_FD(fd);
@@ -196,8 +196,8 @@ static int probe_serve(char **argv)
 	peer = probe_wait(fd, PROBE_WAIT_MS) < 0 ? -1 : accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 	if (peer < 0)
 		return probe_broken("accept");
-	if (send(peer, bytes, size, MSG_NOSIGNAL) != (ssize_t)size ||
-	    shutdown(peer, SHUT_WR) < 0 || probe_wait(peer, PROBE_WAIT_MS) < 0 || read(peer, &c, 1) != 0)
+	if (send(peer, bytes, size, MSG_NOSIGNAL) != (ssize_t)size || shutdown(peer, SHUT_WR) < 0 ||
+	    probe_wait(peer, PROBE_WAIT_MS) < 0 || read(peer, &c, 1) != 0)
 		return probe_broken("send");
 	return probe_result(0);
 }
@@ -334,11 +334,11 @@ static const struct {
 	int n_args;
 	int (*run)(char **argv);
 } probe_actions[] = {
-	{ "open", 2, probe_open },     { "mknod", 3, probe_mknod },   { "burst", 2, probe_burst },
-	{ "socket", 3, probe_socket }, { "bind", 4, probe_bind },     { "connect", 4, probe_connect },
-	{ "sendto", 4, probe_sendto }, { "serve", 5, probe_serve },   { "fetch", 3, probe_fetch },
-	{ "regain", 5, probe_regain }, { "exec", 1, probe_exec },     { "exit", 1, probe_exit },
-	{ "filter", 2, probe_filter }, { "memfd", 0, probe_memfd },   { "threads", 1, probe_threads },
+	{ "open", 2, probe_open },     { "mknod", 3, probe_mknod }, { "burst", 2, probe_burst },
+	{ "socket", 3, probe_socket }, { "bind", 4, probe_bind },   { "connect", 4, probe_connect },
+	{ "sendto", 4, probe_sendto }, { "serve", 5, probe_serve }, { "fetch", 3, probe_fetch },
+	{ "regain", 5, probe_regain }, { "exec", 1, probe_exec },   { "exit", 1, probe_exit },
+	{ "filter", 2, probe_filter }, { "memfd", 0, probe_memfd }, { "threads", 1, probe_threads },
 };
 
 int main(int argc, char **argv)

@@ -29,7 +29,7 @@ static const char *const driver_facts[_FACT_MAX] = {
 #undef DRIVER_NAME
 };
 
-static void driver_fail(const char *what)
+static __attribute__((noreturn)) void driver_fail(const char *what)
 {
 	perror(what);
 	exit(99);
@@ -89,7 +89,6 @@ static pid_t driver_start(const char *sweeper, int channel)
 		driver_fail("channel");
 	execl(sweeper, sweeper, (char *)NULL);
 	driver_fail(sweeper);
-	return -1;
 }
 
 /* The sweeper confines itself before it takes the request: wait for that and show it. */
@@ -112,7 +111,8 @@ static void driver_show_confinement(pid_t pid)
 
 static int driver_take_facts(int channel)
 {
-	const __u64 permit = MSG_BIT(MSG_SWEEP_FACT) | MSG_BIT(MSG_SWEEP_DONE) | MSG_BIT(MSG_REFUSED);
+	const __u64 permit = MSG_BIT(MSG_SWEEP_FACT) | MSG_BIT(MSG_SWEEP_DONE) |
+			     MSG_BIT(MSG_REFUSED);
 	union message_buffer message;
 	const struct sweep_fact *one = (const struct sweep_fact *)&message;
 	const struct sweep_done *done = (const struct sweep_done *)&message;

@@ -195,7 +195,8 @@ static void test_lengths(void **state)
 	test_make_plan(plan);
 	memcpy(bytes, &in, sizeof(in));
 	for (size_t len = 0; len < sizeof(in); len++)
-		assert_int_equal(test_decide_raw(plan, test_tcp4, bytes, len, -EINVAL), BROKER_DENY);
+		assert_int_equal(test_decide_raw(plan, test_tcp4, bytes, len, -EINVAL),
+				 BROKER_DENY);
 	for (size_t len = sizeof(in); len <= ADDRESS_SIZE_MAX; len++)
 		assert_int_equal(test_decide_raw(plan, test_tcp4, bytes, len, 0), BROKER_GRANT);
 	assert_int_equal(test_decide_raw(plan, test_tcp4, bytes, sizeof(bytes), -EINVAL),
