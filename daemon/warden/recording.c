@@ -295,7 +295,8 @@ static void recording_check_errors(struct warden *warden)
 				 .total = now[site], .site = site },
 		};
 
-		if (now[site] == warden->helper_errors[site])
+		/* A cgroup of ours without an entry was denied: a denial, and no event was lost. */
+		if (site == POLICY_ERROR_NO_JAIL || now[site] == warden->helper_errors[site])
 			continue;
 		if (recording_send(warden, MSG_RECORD_GAP, 0, &record, sizeof(record), true) == 0)
 			warden->helper_errors[site] = now[site];
