@@ -63,6 +63,19 @@ static void launch_drop_stopped(struct jail *jail)
 	}
 }
 
+/* `start` asked for a model that runs. A `run` is told how it ended when that is on record. */
+static void launch_tell_ended(struct jail *jail)
+{
+	char text[CUSTODY_TEXT_SIZE * 2];
+
+	if (jail->foreground)
+		return;
+	(void)snprintf(text, sizeof(text), "%s was started and has ended already; what it printed is in "
+		       "%s%s/%s.log.", jail->name, jail->warden->root, PATHS_LOGS, jail->name);
+	control_reply(jail->warden, jail->ticket.id, CUSTODY_EXIT_FALSE, 0, text);
+	jail->ticket.id = 0;
+}
+
 static void launch_finished(struct jail *jail, enum custody_exit exit_code, const char *text)
 {
 	struct warden *warden = jail->warden;
@@ -81,11 +94,14 @@ static void launch_finished(struct jail *jail, enum custody_exit exit_code, cons
 	if (state_save(jail) < 0)
 		log_error("%s runs, but its state could not be saved.", jail->name);
 	log_info("%s runs in custody as jail %u, pid %d.", jail->name, jail->id, jail->init);
+	if (!warden->recorder_running)
+		life_recorder_gone(jail);
 	if (jail->init == 0) {
+		launch_tell_ended(jail);
 		life_ended(jail);
 		return;
 	}
-	if (jail->abandoned) {
+	if (jail->abandoned && warden->recorder_running) {
 		life_stop(jail, &(struct ticket){ .peer = jail->ticket.peer });
 		return;
 	}
@@ -192,7 +208,7 @@ static void launch_take_built(struct jail *jail, const struct jail_built *built)
 	if (!sequence_waits_in(jail, launch_step_jail))
 		return;
 	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)built->pid, 0);
-	if (pidfd < 0 || built->n_zones > CUSTODY_ZONES_MAX || jails_watch_init(jail, pidfd) < 0) {
+	if (pidfd < 0 || jails_watch_init(jail, pidfd) < 0 || built->n_zones > CUSTODY_ZONES_MAX) {
 		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EIO,
 				       "The jail's first process could not be watched.");
 		sequence_fail(jail);
@@ -285,6 +301,21 @@ void launch_role_gone(struct jail *jail, struct role *role)
 			       "%s ended in the middle of the launch and gave no reason; see "
 			       "custodyd's log.", who);
 	sequence_fail(jail);
+}
+
+void launch_cancel(struct jail *jail, const char *why)
+{
+	if (jail->sequence != launch_steps || !jail->waiting)
+		return;
+	(void)sequence_explain(jail, CUSTODY_EXIT_REFUSED, -ECANCELED, "%s was not started: %s.",
+			       jail->name, why);
+	sequence_fail(jail);
+}
+
+void launch_recorder_gone(struct jail *jail)
+{
+	if (sequence_waits_in(jail, launch_step_record))
+		launch_cancel(jail, "the recorder ended before the launch was on record");
 }
 
 void launch_recorded(struct jail *jail)

@@ -125,7 +125,10 @@ int launch_step_cgroup(struct jail *jail)
 
 	r = state_next_id(warden, &jail->id);
 	if (r < 0)
-		return r;
+		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, r,
+					"The number of the next jail cannot be taken from %s%s (%s); "
+					"make room there, or restore the file.", warden->root,
+					PATHS_NEXT_JAIL, strerror(-r));
 	n = snprintf(jail->cgroup, sizeof(jail->cgroup), "%s/%s-%u", warden->cgroup, jail->name,
 		     jail->id);
 	if (n < 0 || (size_t)n >= sizeof(jail->cgroup)) {
@@ -269,7 +272,12 @@ int launch_step_record(struct jail *jail)
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	jail->started_ns = (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
 	r = recording_put_launch(jail, jail->id);
-	return r < 0 ? r : -EINPROGRESS;
+	if (r < 0)
+		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, r,
+					"The launch of %s could not be recorded (%s), so it was not "
+					"started; see custodyd's log for what became of the recorder.",
+					jail->name, strerror(-r));
+	return -EINPROGRESS;
 }
 
 void launch_undo_record(struct jail *jail)
