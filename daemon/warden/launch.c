@@ -139,14 +139,22 @@ void launch_begin(struct warden *warden, const struct ticket *ticket, const char
 		  struct message_fds *stdio)
 {
 	struct jail *jail;
+	__u32 slot = 0;
 
 	if (!launch_may_begin(warden, ticket, name))
 		return;
+	/* Before the jail is in the list: it would be found to use slot 0. */
+	if (jails_find_slot(warden, &slot) < 0) {
+		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0,
+			      "No room for another jail: 256 are alive.");
+		return;
+	}
 	jail = jails_new(warden, name);
 	if (!jail) {
 		control_reply(warden, ticket->id, CUSTODY_EXIT_INTERNAL, 0, "Out of memory.");
 		return;
 	}
+	jail->slot = slot;
 	jail->state = JAIL_STATE_STARTING;
 	jail->ticket = *ticket;
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", profile[0] ? profile : name);
@@ -159,9 +167,8 @@ void launch_begin(struct warden *warden, const struct ticket *ticket, const char
 		for (unsigned int i = 0; i < 3; i++)
 			jail->stdio[i] = TAKE_FD(stdio->fd[i]);
 	}
-	if ((run && !jail->run) || jails_find_slot(warden, &jail->slot) < 0) {
-		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0,
-			      "No room for another jail: 256 are alive, or memory is short.");
+	if (run && !jail->run) {
+		control_reply(warden, ticket->id, CUSTODY_EXIT_INTERNAL, 0, "Out of memory.");
 		jails_forget(jail);
 		return;
 	}

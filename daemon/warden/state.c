@@ -333,7 +333,10 @@ static int state_reconcile(struct jail *jail, const struct state_file *file)
 	if (!jails_is_alive(jail) || cgroup_read_id(jail->cgroup, &id) < 0)
 		return 0;
 	(void)snprintf(model, sizeof(model), "%s/model", jail->cgroup);
-	if (cgroup_read_id(model, &id) < 0 || id != jail->cgroup_model)
+	r = cgroup_read_id(model, &id);
+	if (r == -ENOENT)
+		return 0;	/* its removal was cut off half way: nothing runs in it */
+	if (r < 0 || id != jail->cgroup_model)
 		return -ESTALE;
 	r = state_find_init(jail, file);
 	if (r >= 0)

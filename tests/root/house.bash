@@ -28,7 +28,7 @@ refused() {
 	local text=$1 want=$2 words=$3 out got=0
 	shift 3
 	out=$("$@" 2>&1) || got=$?
-	if [ "$got" = "$want" ] && printf '%s' "$out" | grep -qE -- "$words"; then
+	if [[ $got == $want ]] && printf '%s' "$out" | grep -qE -- "$words"; then
 		ok "$text"
 	else
 		not_ok "$text" "exit $got (want $want), said: $out (want: $words)"
