@@ -27,7 +27,8 @@ struct jail *jails_new(struct warden *warden, const char *name)
 		return NULL;
 	(void)snprintf(jail->name, sizeof(jail->name), "%s", name);
 	jail->warden = warden;
-	jail->plan_fd = jail->init_fd = jail->broker_fd = jail->log_fd = jail->broker_peer = -1;
+	jail->plan_fd = jail->init_fd = jail->broker_fd = -1;
+	jail->log_fd = jail->log_read = jail->broker_peer = -1;
 	jail->planner.channel = jail->builder.channel = -1;
 	jail->broker.channel = jail->sweeper.channel = -1;
 	jail->stdio[0] = jail->stdio[1] = jail->stdio[2] = -1;
@@ -112,6 +113,8 @@ void jails_forget(struct jail *jail)
 	cleanup_close_fd(&jail->plan_fd);
 	cleanup_close_fd(&jail->init_fd);
 	cleanup_close_fd(&jail->log_fd);
+	jail->log_event = sd_event_source_disable_unref(jail->log_event);
+	cleanup_close_fd(&jail->log_read);
 	cleanup_close_fd(&jail->broker_peer);
 	for (int i = 0; i < 3; i++)
 		cleanup_close_fd(&jail->stdio[i]);

@@ -292,7 +292,10 @@ void launch_message(struct jail *jail, struct role *role, union message_buffer *
 void launch_role_gone(struct jail *jail, struct role *role)
 {
 	const char *who = role->role == ROLE_PLANNER ? "custody-planner"
-			  : role->role == ROLE_BROKER ? "custody-broker" : "custody-jail";
+			  : role->role == ROLE_JAIL ? "custody-jail"
+			  /* it ends when the jail's end of their socket closes */
+			  : jail->builder.channel >= 0 ? "custody-broker or custody-jail"
+						       : "custody-broker";
 
 	if (!jail->sequence || !jail->waiting)
 		return;

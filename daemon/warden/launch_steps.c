@@ -22,6 +22,12 @@
 #define LAUNCH_LOG_LIMIT (16ULL << 20)
 #define LAUNCH_KILL_MS 5000
 
+/* A role that has ended already may have said why: that comes before the end of its channel. */
+static int launch_await(int r)
+{
+	return r < 0 && r != -EPIPE ? r : -EINPROGRESS;
+}
+
 int launch_step_plan(struct jail *jail)
 {
 	struct warden *warden = jail->warden;
@@ -49,7 +55,7 @@ int launch_step_plan(struct jail *jail)
 		return r;
 	r = message_send(jail->planner.channel, ROLE_WARDEN, MSG_PLAN_REQUEST, 1, &request,
 			 sizeof(request), fds, 2);
-	return r < 0 ? r : -EINPROGRESS;
+	return launch_await(r);
 }
 
 void launch_undo_plan(struct jail *jail)
@@ -206,10 +212,12 @@ int launch_step_broker(struct jail *jail)
 		return r;
 	if (!jail->foreground)
 		jail->log_fd = TAKE_FD(pipe_write);
+	if (!jail->foreground)
+		jail->log_read = fcntl(pipe_read, F_DUPFD_CLOEXEC, CUSTODY_CHANNEL_FD + 1);
 	r = message_send(jail->broker.channel, ROLE_WARDEN, MSG_BROKER_SETUP, 1, &setup,
 			 sizeof(setup),
 			 (int[]){ jail->plan_fd, jail_side, pipe_read, log_a, log_b }, 5);
-	return r < 0 ? r : -EINPROGRESS;
+	return launch_await(r);
 }
 
 void launch_undo_broker(struct jail *jail)
@@ -233,7 +241,7 @@ int launch_step_jail(struct jail *jail)
 		return r;
 	r = message_send(jail->builder.channel, ROLE_WARDEN, MSG_JAIL_BUILD, 1, &build,
 			 sizeof(build), fds, 5);
-	if (r < 0)
+	if (r < 0 && r != -EPIPE)
 		return r;
 	/* The jail has them now; an end that we kept open would hide its EOF. */
 	cleanup_close_fd(&jail->log_fd);

@@ -4,6 +4,7 @@
  * word on processes and cgroups, nothing of the model's.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 
 #define LIFE_FREEZE_MS 2000
 #define LIFE_KILL_MS 5000
+#define LIFE_PIPE_SIZE 65536
 #define LIFE_REAP_MS 2000	/* from "the cgroup is empty" to "its init can be reaped" */
 #define LIFE_GRACE_US 1000000	/* between the end of a broker and that of its jail */
 
@@ -65,6 +67,8 @@ int life_release(struct jail *jail)
 		return r;
 	life_reap(jail);
 	spawn_kill(&jail->broker);
+	jail->log_event = sd_event_source_disable_unref(jail->log_event);
+	cleanup_close_fd(&jail->log_read);
 	r = life_remove_sockets(jail);
 	r2 = policy_remove_jail(jail->warden->policy, jail->id);
 	if (r == 0)
@@ -225,6 +229,32 @@ void life_ended(struct jail *jail)
 
 /* ---- the broker ---- */
 
+/* Without looking at a byte of it. */
+static int life_on_output(sd_event_source *source, int fd, uint32_t revents, void *data)
+{
+	cleanup_fd int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct jail *jail = data;
+
+	(void)source;
+	if (null >= 0 && (revents & EPOLLIN) &&
+	    splice(fd, NULL, null, NULL, LIFE_PIPE_SIZE, SPLICE_F_NONBLOCK) > 0)
+		return 0;
+	jail->log_event = sd_event_source_disable_unref(jail->log_event);
+	cleanup_close_fd(&jail->log_read);
+	return 0;
+}
+
+/* A server that prints must not fail, nor wait for ever, because nobody writes it down any more. */
+static void life_discard_output(struct jail *jail)
+{
+	if (jail->log_read < 0 || jail->log_event)
+		return;
+	log_warning("What %s prints is discarded from here on.", jail->name);
+	if (sd_event_add_io(jail->warden->event, &jail->log_event, jail->log_read, EPOLLIN,
+			    life_on_output, jail) < 0)
+		cleanup_close_fd(&jail->log_read);
+}
+
 static int life_on_broker_grace(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct jail *jail = data;
@@ -245,7 +275,10 @@ static int life_on_broker_grace(sd_event_source *source, uint64_t usec, void *da
  */
 void life_broker_gone(struct jail *jail)
 {
-	if (jail->init == 0 || jail->broker_grace || !jails_need_broker(jail))
+	if (jail->init == 0 || jail->broker_grace)
+		return;
+	life_discard_output(jail);
+	if (!jails_need_broker(jail))
 		return;
 	if (sd_event_add_time_relative(jail->warden->event, &jail->broker_grace, CLOCK_MONOTONIC,
 				       LIFE_GRACE_US, 1000, life_on_broker_grace, jail) < 0)

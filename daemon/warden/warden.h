@@ -105,6 +105,8 @@ struct jail {
 	bool foreground;
 	bool abandoned;			/* its client went away while it was starting */
 	int log_fd;			/* write end of the log pipe, until the jail has it */
+	int log_read;			/* its read end, for when the broker is gone */
+	sd_event_source *log_event;
 	int broker_peer;		/* the jail's end of its socket to the broker, likewise */
 	char asked_model[CUSTODY_PATH_SIZE];
 

@@ -43,16 +43,15 @@ retires_incomplete() {
 another() { local now; now=$(role_pids "$1"); [ -n "$now" ] && [ "$now" != "$2" ]; }
 no_role() { [ -z "$(role_pids "$1")" ]; }
 
+declare -A PORTS
 for name in record freeze kill; do
-	eval "PORT_$name=$(free_port)"
-	port=PORT_$name
-	profile "$name" "${!port}" $'[evidence]\non-loss = '"$name"
+	PORTS[$name]=$(free_port)
+	profile "$name" "${PORTS[$name]}" $'[evidence]\non-loss = '"$name"
 done
 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
 for name in record freeze kill; do
-	port=PORT_$name
 	check "start $name" ctl start "$name"
-	check "$name serves" wait_for 10 fetch "${!port}" hello.txt
+	check "$name serves" wait_for 10 fetch "${PORTS[$name]}" hello.txt
 done
 
 # ---- front ----
@@ -60,18 +59,18 @@ OLD=$(role_pids front)
 kill -KILL "$OLD"
 check "the front is started again" wait_for 10 another front "$OLD"
 check "and serves requests" wait_for 10 ctl ps
-check "the models did not notice" fetch "$PORT_record" hello.txt
+check "the models did not notice" fetch "${PORTS[record]}" hello.txt
 
 # ---- recorder ----
 OLD=$(role_pids recorder)
 kill -STOP "$OLD"
 kill -KILL "$OLD"
 check "the recorder is started again" wait_for 10 another recorder "$OLD"
-check "on-loss = record: it serves on" fetch "$PORT_record" hello.txt
+check "on-loss = record: it serves on" fetch "${PORTS[record]}" hello.txt
 check "on-loss = kill: it has been killed, and stopped in order" wait_for 10 state_is kill stopped
-refused "its endpoint is gone" 1 refused fetch "$PORT_kill"
+refused "its endpoint is gone" 1 refused fetch "${PORTS[kill]}"
 check "on-loss = freeze: thawed, because the recorder is back" wait_for 10 state_is freeze running
-check "and serves" wait_for 5 fetch "$PORT_freeze" hello.txt
+check "and serves" wait_for 5 fetch "${PORTS[freeze]}" hello.txt
 check "the gap is in the ledger" said record gap recorder
 check "the freeze and the thaw are, with the reason" said freeze frozen "events were lost"
 check "likewise the thaw" said freeze running "recorder is back"

@@ -30,20 +30,19 @@ signal.signal(signal.SIGTERM, ends)
 print("waiting", flush=True)
 time.sleep(600)
 PY
-run() { ctl run --profile job --name "$1" -- "${@:2}"; }
+in_jail() { ctl run --profile job --name "$1" -- "${@:2}"; }
 exits() { local want=$1 got=0; shift; "$@" || got=$?; [ "$got" = "$want" ] || { echo "exit $got, want $want"; return 1; }; }
-absent() { ! ctl ps --json | grep -q "\"$1\"" || stopped "$1"; }
 stopped() { ctl status "$1" 2>/dev/null | grep -q stopped; }
 no_cgroup() { ! find "$CGROUP" -maxdepth 1 -name "$1-*" | grep -q .; }
 
 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
-check "exit status 0" exits 0 run ok /usr/bin/python3 -c 'pass'
-check "exit status 42" exits 42 run status /usr/bin/python3 -c 'import sys; sys.exit(42)'
-check "a command killed by a signal: 128 + signal" exits 139 run signal /usr/bin/python3 -c \
+check "exit status 0" exits 0 in_jail ok /usr/bin/python3 -c 'pass'
+check "exit status 42" exits 42 in_jail status /usr/bin/python3 -c 'import sys; sys.exit(42)'
+check "a command killed by a signal: 128 + signal" exits 139 in_jail signal /usr/bin/python3 -c \
 	'import os, signal; os.kill(os.getpid(), signal.SIGSEGV)'
-[ "$(echo in | run echo /usr/bin/python3 -c 'print(input() + " out")')" = "in out" ] &&
+[ "$(echo in | in_jail echo /usr/bin/python3 -c 'print(input() + " out")')" = "in out" ] &&
 	ok "standard input and output are the caller's" || not_ok "standard input and output are the caller's"
-refused "a command that is not there" 3 "/usr/bin/no-such" run none /usr/bin/no-such
+refused "a command that is not there" 3 "/usr/bin/no-such" in_jail none /usr/bin/no-such
 
 # SIGTERM to the client: the model is asked to end, and its status comes back.
 "$BIN/custodyctl" --root "$ROOT" run --profile job --name term -- \
