@@ -219,7 +219,7 @@ int recording_put_retire(struct jail *jail)
 	retire->started_ns = jail->started_ns;
 	retire->drained_ns = jail->drained_ns;
 	retire->erase = EVIDENCE_ERASE_NOTHING;
-	if (jail->scratch_dev)
+	if (jail->scratch_dev[0])
 		retire->erase = !jail->scratch_noswap && recording_swap_is_on() ? EVIDENCE_ERASE_SWAPPABLE
 									    : EVIDENCE_ERASE_MEMORY;
 	(void)snprintf(retire->name, sizeof(retire->name), "%s", jail->name);

@@ -15,6 +15,7 @@
 #include "custody/plan.h"
 #include "log.h"
 #include "message.h"
+#include "nshandle.h"
 #include "policy.h"
 
 struct warden;
@@ -69,7 +70,8 @@ struct jail {
 	int init_fd;			/* pidfd */
 	sd_event_source *init_event;
 	__u64 ns_inode[_JAIL_NS_MAX];
-	__u64 scratch_dev;
+	struct nshandle ns_handle[_JAIL_NS_MAX];
+	__u64 scratch_dev[SCRATCH_DEVICES_MAX];
 	__u32 scratch_noswap;
 	__u64 started_ns;		/* CLOCK_REALTIME */
 	__u64 drained_ns;
@@ -113,7 +115,7 @@ struct jail {
 	char verdict_text[CUSTODY_TEXT_SIZE];
 	enum evidence_verdict verdict;
 	char evidence[CUSTODY_NAME_SIZE * 2];
-	__u64 drain_until;		/* CLOCK_MONOTONIC, microseconds */
+	__u64 wait_until;		/* of the drain, of the kernel; CLOCK_MONOTONIC, us */
 };
 
 #define LEDGER_STATUS_UNKNOWN 0x7fffffff

@@ -111,11 +111,13 @@ enum evidence_phase {
 #define EVIDENCE_FACTS(F)                                                                       \
 	F(CGROUP_POPULATED, "cgroup-populated", "processes in the jail's cgroups")               \
 	F(CGROUP_PRESENT, "cgroup-present", "cgroup directories of the jail that exist")         \
+	/* 1 also when a namespace lives and nobody is seen in it: something holds it */         \
 	F(NAMESPACE_PIDS, "namespace-processes", "processes in one of the jail's namespaces")    \
 	F(SOCKETS_INET, "sockets-inet", "INET sockets owned by the jail's cgroups")              \
 	F(ENDPOINTS_BOUND, "endpoints-bound", "published endpoints that something still serves") \
 	F(SOCKETS_UNIX, "sockets-unix", "UNIX sockets bound to a published path")                \
-	F(SCRATCH_MOUNTS, "scratch-mounts", "mounts of the scratch file system, and its open files") \
+	/* The next two likewise: 1 when the kernel says it lives, and /proc does not show why */ \
+	F(SCRATCH_MOUNTS, "scratch-mounts", "mounts of the scratch file systems, and their open files") \
 	F(WEIGHTS_OPEN, "weights-open", "processes that hold or map a file of the model")        \
 	F(POLICY_ENTRIES, "policy-entries", "map entries of the jail")                           \
 	F(BROKER_ALIVE, "broker-alive", "broker processes of the jail")                          \
