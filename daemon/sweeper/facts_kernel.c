@@ -3,12 +3,9 @@
  * Questions to the kernel that cover the whole host at once: every process, every mount namespace,
  * and what no process holds. Run by custody-sweeper. Trusts the kernel's answers only.
  *
- * Scratch: ustat(2) finds a superblock by device (fs/statfs.c vfs_ustat(), fs/super.c
- * user_get_super()). EINVAL: there is none, in no mount namespace, held by no mount and no open
- * file; generic_shutdown_super() has evicted its inodes and with them the pages before it is found
- * no more. (A page that a pipe or a device holds by itself lives until that lets go.) A device
- * number is used again by the next file system without a disk: then "gone" is missed and a residue
- * is reported that is none, never the other way round.
+ * Scratch: does the superblock exist (superblock.h). Its device number may be another file
+ * system's by now: then a residue is reported that is none, never the other way round. custodyd
+ * asks soon after the end as well, and leaves out of the request what it has seen gone.
  *
  * Weights: a write lease is given only while nobody else has the inode open (fs/locks.c
  * check_conflicting_open(): i_readcount and i_writecount are our own). A mapping and an fd on its
@@ -28,13 +25,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "procfs.h"
+#include "superblock.h"
 #include "sweep.h"
 
 /* The kernel closes files and takes superblocks down a moment after the process is gone. */
@@ -59,19 +56,11 @@ static bool facts_kernel_wait(struct sweep *sweep)
 
 static enum facts_answer facts_kernel_ask_device(__u64 dev)
 {
-#ifdef SYS_ustat
-	/* struct ustat of <linux/types.h> has 32 bytes; the numbers in it are of no interest. */
-	__u64 answer[16];
+	bool alive;
 
-	if (dev > ~0U)
+	if (superblock_is_alive(dev, &alive) < 0)
 		return FACTS_UNKNOWN;
-	if (syscall(SYS_ustat, (unsigned int)dev, answer) == 0)
-		return FACTS_HELD;
-	return errno == EINVAL ? FACTS_FREE : FACTS_UNKNOWN;
-#else
-	(void)dev;
-	return FACTS_UNKNOWN;
-#endif
+	return alive ? FACTS_HELD : FACTS_FREE;
 }
 
 static void facts_kernel_ask_scratch(struct sweep *sweep, __u64 dev)

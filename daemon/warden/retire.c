@@ -137,11 +137,12 @@ static int retire_step_kill(struct jail *jail)
 
 /* ---- the kernel's own taking down, which goes on after the last process is gone ---- */
 
-static bool retire_is_settled(const struct jail *jail)
+static bool retire_is_settled(struct jail *jail)
 {
 	__u32 gone = 0;
 	__u32 alive = 0;
 
+	life_note_scratch(jail);
 	nshandle_ask(jail->ns_handle, &gone, &alive);
 	return alive == 0 || retire_now_ns(CLOCK_MONOTONIC) / 1000 >= jail->wait_until;
 }
@@ -204,7 +205,11 @@ static int retire_start_sweep(struct jail *jail)
 	int r;
 
 	memcpy(request.ns_inode, jail->ns_inode, sizeof(request.ns_inode));
-	memcpy(request.scratch_dev, jail->scratch_dev, sizeof(request.scratch_dev));
+	life_note_scratch(jail);
+	for (unsigned int i = 0; i < SCRATCH_DEVICES_MAX; i++) {
+		if (!(jail->scratch_gone & (1U << i)))
+			request.scratch_dev[i] = jail->scratch_dev[i];
+	}
 	nshandle_ask(jail->ns_handle, &request.ns_gone, &request.ns_alive);
 	(void)snprintf(request.cgroup, sizeof(request.cgroup), "%s", jail->cgroup);
 	(void)snprintf(request.model, sizeof(request.model), "%s",

@@ -45,6 +45,8 @@ struct state_file {
 	struct nshandle ns_handle[_JAIL_NS_MAX];
 	__u32 gaps;
 	__s32 wait_status;
+	__u32 scratch_gone;
+	__u32 pad;
 	__u32 n_zones;
 	__u32 scratch_noswap;
 	char name[CUSTODY_NAME_SIZE];
@@ -151,6 +153,7 @@ int state_save(struct jail *jail)
 	memcpy(file->ns_handle, jail->ns_handle, sizeof(file->ns_handle));
 	file->gaps = jail->gaps;
 	file->wait_status = jail->wait_status;
+	file->scratch_gone = jail->scratch_gone;
 	file->scratch_noswap = jail->scratch_noswap;
 	file->n_zones = jail->n_zones;
 	(void)snprintf(file->name, sizeof(file->name), "%s", jail->name);
@@ -265,6 +268,7 @@ static void state_fill_jail(struct jail *jail, const struct state_file *file)
 	memcpy(jail->ns_handle, file->ns_handle, sizeof(jail->ns_handle));
 	jail->gaps = file->gaps;
 	jail->wait_status = file->wait_status;
+	jail->scratch_gone = file->scratch_gone;
 	jail->scratch_noswap = file->scratch_noswap;
 	jail->n_zones = file->n_zones;
 	memcpy(jail->zones, file->zones, sizeof(jail->zones));

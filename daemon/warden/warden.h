@@ -72,6 +72,7 @@ struct jail {
 	__u64 ns_inode[_JAIL_NS_MAX];
 	struct nshandle ns_handle[_JAIL_NS_MAX];
 	__u64 scratch_dev[SCRATCH_DEVICES_MAX];
+	__u32 scratch_gone;		/* bit per scratch_dev: the kernel has said that it is gone */
 	__u32 scratch_noswap;
 	__u64 started_ns;		/* CLOCK_REALTIME */
 	__u64 drained_ns;
@@ -209,6 +210,7 @@ void life_ended(struct jail *jail);		/* its init is gone */
 void life_broker_gone(struct jail *jail);
 void life_lost_events(struct jail *jail);	/* the profile's on-loss answer */
 void life_reap(struct jail *jail);		/* waits for the killed init and forgets it */
+void life_note_scratch(struct jail *jail);	/* before the device number is another's */
 int life_release(struct jail *jail);		/* processes, policy, cgroup: all but the record */
 
 #endif

@@ -402,7 +402,7 @@ struct sweep_request {
 	__u32 phase;		/* enum evidence_phase */
 	__u64 cgroup_model;	/* cgroup ids; 0 = never existed */
 	__u64 cgroup_broker;
-	__u64 scratch_dev[SCRATCH_DEVICES_MAX];	/* 0 = none */
+	__u64 scratch_dev[SCRATCH_DEVICES_MAX];	/* not yet seen gone; 0 = none */
 	__u64 ns_inode[8];
 	__u32 n_endpoints;
 	__u32 ns_gone;		/* bit per enum jail_namespace: the kernel says it exists no more */
