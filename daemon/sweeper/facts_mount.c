@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Mounts of the scratch file systems that live, or may live (facts_kernel.c), in every mount
- * namespace that a task lives in. Run by custody-sweeper. mountinfo shows what is below the task's root, so a namespace is looked at
- * once for each root; a mount is known by its id and counted once.
+ * namespace that a task lives in. Run by custody-sweeper. mountinfo shows what is below the task's
+ * root, so a namespace is looked at once for each root; a mount is known by its id and counted
+ * once.
  *
  * What this cannot see: a mount namespace in which no task lives, kept by an fd or a bind mount;
  * the kernel's answer in facts_kernel.c covers it.
