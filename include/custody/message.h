@@ -49,13 +49,13 @@ enum custody_role {
 	X(REPLY_COUNTER, reply_counter, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)  \
 	X(REPLY_STEP, reply_step, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)        \
 	X(REPLY_DONE, reply_done, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)        \
-	/* front: the listening control socket, once; planner: profile directories, etc then usr */ \
+	/* front: the listening control socket; planner: profile directories, etc then usr */    \
 	X(FRONT_SETUP, front_setup, ROLE_WARDEN, ROLE_FRONT, 1)                                  \
 	X(PLAN_REQUEST, plan_request, ROLE_WARDEN, ROLE_PLANNER, 2)                              \
 	X(PLAN_SEALED, plan_sealed, ROLE_PLANNER, ROLE_WARDEN, 1)                                \
 	/* a role could not do its work: the reason, for people */                               \
-	X(REFUSED, refused, ROLE_PLANNER | ROLE_JAIL | ROLE_BROKER | ROLE_RECORDER | ROLE_SWEEPER, \
-	  ROLE_WARDEN, 0)                                                                        \
+	X(REFUSED, refused, ROLE_PLANNER | ROLE_JAIL | ROLE_BROKER | ROLE_RECORDER |           \
+	  ROLE_SWEEPER, ROLE_WARDEN, 0)                                                                        \
 	/* jail: plan, stdin, stdout, stderr, socket to its broker */                            \
 	X(JAIL_BUILD, jail_build, ROLE_WARDEN, ROLE_JAIL, 5)                                     \
 	X(JAIL_BUILT, jail_built, ROLE_JAIL, ROLE_WARDEN, 0)                                     \
@@ -406,7 +406,7 @@ struct sweep_request {
 	__u32 pad;
 	struct reply_endpoint endpoints[CUSTODY_ENDPOINTS_MAX];
 	char cgroup[CUSTODY_PATH_SIZE];	/* absolute path of the jail's cgroup directory */
-	char model[CUSTODY_PATH_SIZE];	/* host path of the weights: whose fds and maps to look for */
+	char model[CUSTODY_PATH_SIZE];	/* host path of the weights: who holds its files? */
 };
 
 struct sweep_fact {
