@@ -4,6 +4,7 @@
  * as the model's uid in all its namespaces, without capabilities. Trusts the channel and the plan.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,10 @@ int model_leave_session(struct jail *jail)
 	return 0;
 }
 
-/* Landlock's rights of a mount. A rule holds for everything below, other mounts included. */
+/*
+ * Landlock's rights of a mount. A rule holds for everything below, other mounts included. The
+ * right to run is not among them: it is given program by program (model_add_programs()).
+ */
 static __u64 model_landlock_access(const struct jail_zone *zone)
 {
 	__u64 access = 0;
@@ -49,8 +53,6 @@ static __u64 model_landlock_access(const struct jail_zone *zone)
 		access |= CONFINE_MODIFY;
 	if (zone->rights & CUSTODY_RIGHT_CREATE)
 		access |= CONFINE_WRITE;
-	if (zone->rights & CUSTODY_RIGHT_EXEC)
-		access |= CONFINE_EXEC;
 	if (zone->rights & CUSTODY_RIGHT_IOCTL)
 		access |= CONFINE_IOCTL;
 	return access;
@@ -70,23 +72,79 @@ static __u64 model_denied_tcp(const struct custody_plan *plan)
 	return CONFINE_TCP_BIND | CONFINE_TCP_CONNECT;
 }
 
+/* Programs that the kernel opens by itself to run another one: the loaders of the x86-64 ABIs. */
+static const char *const model_loaders[] = {
+	"/lib64/ld-linux-x86-64.so.2",
+	"/lib/ld-musl-x86_64.so.1",
+};
+
+#define MODEL_PATHS_MAX (CUSTODY_ZONES_MAX + 1 + PLAN_PROGRAMS_MAX + 1 + ARRAY_SIZE(model_loaders))
+
+struct model_paths {
+	struct confine_path list[MODEL_PATHS_MAX];
+	size_t n;
+	size_t programs;	/* list[programs..n-1] are fds of our own */
+};
+
+static int model_add_program(struct model_paths *paths, const char *path)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	paths->list[paths->n++] = (struct confine_path){ .fd = fd, .access = CONFINE_EXEC };
+	return 0;
+}
+
+/*
+ * What may be run: the command, the plan's other programs, and the loader without which neither
+ * starts. A zone that holds programs does not make them all runnable: a model that is taken over
+ * finds no shell. (A library may be mapped from any such zone: that is the LSM plane's to decide.)
+ */
+static int model_add_programs(struct jail *jail, struct model_paths *paths)
+{
+	const struct custody_plan *plan = jail->plan;
+
+	paths->programs = paths->n;
+	/* A command that is not there is told about where it is run, with the reason. */
+	(void)model_add_program(paths, plan_string(plan, plan->args[0]));
+	for (size_t i = 0; i < ARRAY_SIZE(model_loaders); i++)
+		(void)model_add_program(paths, model_loaders[i]);
+	for (__u32 i = 0; i < plan->n_programs; i++) {
+		const struct plan_program *program = &plan->programs[i];
+		int r = model_add_program(paths, plan_string(plan, program->path));
+
+		if (r < 0 && !(program->flags & PLAN_ZONE_OPTIONAL))
+			return jail_refuse(jail, CUSTODY_EXIT_REFUSED, r,
+					   "%s: program %s is not in the jail (%s); write -%s if "
+					   "it may be absent",
+					   plan_string(plan, program->origin),
+					   plan_string(plan, program->path), strerror(-r),
+					   plan_string(plan, program->path));
+	}
+	return 0;
+}
+
 int model_enter_landlock(struct jail *jail)
 {
-	struct confine_path paths[CUSTODY_ZONES_MAX + 1];
+	struct model_paths paths = { 0 };
 	cleanup_fd int etc = -1;
-	size_t n = 0;
 	int r = mount_open_path(jail->mounts[0].fd, "etc", false, &etc);
 
 	if (r < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
 				   "cannot open the jail's /etc: %s", strerror(-r));
-	paths[n++] = (struct confine_path){ .fd = etc, .access = CONFINE_READ };
+	paths.list[paths.n++] = (struct confine_path){ .fd = etc, .access = CONFINE_READ };
 	for (__u32 i = 0; i < jail->built.n_zones; i++)
-		paths[n++] = (struct confine_path){
+		paths.list[paths.n++] = (struct confine_path){
 			.fd = jail->mounts[i].fd,
 			.access = model_landlock_access(&jail->built.zones[i]),
 		};
-	r = confine_enter_landlock_net(paths, n, model_denied_tcp(jail->plan));
+	r = model_add_programs(jail, &paths);
+	if (r == 0)
+		r = confine_enter_landlock_net(paths.list, paths.n, model_denied_tcp(jail->plan));
+	while (paths.n > paths.programs)
+		(void)close(paths.list[--paths.n].fd);
 	if (r < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot enter Landlock: %s",
 				   strerror(-r));

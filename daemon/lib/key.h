@@ -13,7 +13,8 @@
 
 #define KEY_PUBLIC_SIZE		32
 #define KEY_SIGNATURE_SIZE	64
-#define KEY_ID_SIZE		65	/* hex of SHA-256 of the DER SubjectPublicKeyInfo, and NUL */
+/* hex of SHA-256 of the DER SubjectPublicKeyInfo, and NUL */
+#define KEY_ID_SIZE		65
 #define KEY_FILE_MAX		4096
 
 struct key;

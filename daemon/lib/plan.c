@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The check of a plan, and its mapping. Run by custodyd, jail and broker before they use a field,
+ * The check of a plan. Run by custodyd, jail and broker before they use a field (plan_map.c),
  * and by the planner on its own product. Trusts no byte of the plan: whoever wrote it parsed
- * untrusted text. Pure but for plan_map().
+ * untrusted text. Pure.
  *
  * What a plan can ask for is listed here and nowhere else: rights by label, targets that are not
  * the jail's own, sources that are not the kernel's or custody's, devices of the known drivers.
  */
 #include "plan.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "cleanup.h"
 
@@ -30,7 +26,6 @@
 #define PLAN_ORIGIN_MAX 512U
 #define PLAN_UNIX_PATH_MAX 108U /* struct sockaddr_un, with its NUL */
 
-#define PLAN_SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 
 static bool plan_refuse(const char **ret_why, const char *why)
 {
@@ -446,6 +441,19 @@ static bool plan_check_device(const struct custody_plan *plan, __u32 index, cons
 	return true;
 }
 
+static bool plan_check_program(const struct custody_plan *plan, __u32 index, const char **ret_why)
+{
+	const struct plan_program *program = &plan->programs[index];
+
+	if ((program->flags & ~(__u32)PLAN_ZONE_OPTIONAL) != 0 || program->pad != 0)
+		return plan_refuse(ret_why, "a program to run has unknown flags, or padding");
+	if (!plan_check_path(plan, program->path) || program->path.len == 1)
+		return plan_refuse(ret_why, "a program to run is not a normal absolute path");
+	if (!plan_check_origin(plan, program->origin))
+		return plan_refuse(ret_why, "the origin of a program is not printable text");
+	return true;
+}
+
 static bool plan_check_args(const struct custody_plan *plan, const char **ret_why)
 {
 	if (!plan_check_path(plan, plan->args[0]) || plan->args[0].len == 1)
@@ -521,13 +529,14 @@ static bool plan_check_counts(const struct custody_plan *plan, const char **ret_
 {
 	if (plan->n_args < 1 || plan->n_args > PLAN_ARGS_MAX || plan->n_env > PLAN_ENV_MAX ||
 	    plan->n_zones > CUSTODY_ZONES_MAX || plan->n_endpoints > CUSTODY_ENDPOINTS_MAX ||
-	    plan->n_devices > CUSTODY_DEVICES_MAX)
+	    plan->n_devices > CUSTODY_DEVICES_MAX || plan->n_programs > PLAN_PROGRAMS_MAX)
 		return plan_refuse(ret_why, "a count is out of range");
 #define PLAN_UNUSED_IS_ZERO(array, n)                                                              \
 	plan_is_zero(plan->array + plan->n, sizeof(plan->array) - plan->n * sizeof(plan->array[0]))
 	if (!PLAN_UNUSED_IS_ZERO(args, n_args) || !PLAN_UNUSED_IS_ZERO(env, n_env) ||
 	    !PLAN_UNUSED_IS_ZERO(zones, n_zones) || !PLAN_UNUSED_IS_ZERO(endpoints, n_endpoints) ||
-	    !PLAN_UNUSED_IS_ZERO(devices, n_devices))
+	    !PLAN_UNUSED_IS_ZERO(devices, n_devices) ||
+	    !PLAN_UNUSED_IS_ZERO(programs, n_programs) || plan->pad != 0)
 		return plan_refuse(ret_why, "an entry that is not counted is not empty");
 #undef PLAN_UNUSED_IS_ZERO
 	return true;
@@ -559,39 +568,9 @@ bool plan_check(const struct custody_plan *plan, const char **ret_why)
 		if (!plan_check_device(plan, i, ret_why))
 			return false;
 	}
+	for (__u32 i = 0; i < plan->n_programs; i++) {
+		if (!plan_check_program(plan, i, ret_why))
+			return false;
+	}
 	return true;
-}
-
-int plan_map(int fd, const struct custody_plan **ret, const char **ret_why)
-{
-	struct stat st;
-	int seals = fcntl(fd, F_GET_SEALS);
-	void *map;
-
-	if (seals < 0 || (seals & PLAN_SEALS) != PLAN_SEALS)
-		return -EPERM;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_size != (off_t)sizeof(struct custody_plan)) {
-		*ret_why = "not the size of a plan";
-		return -EPROTO;
-	}
-	/* Private: a shared mapping of a write-sealed memfd is refused before Linux 6.7. */
-	map = mmap(NULL, sizeof(struct custody_plan), PROT_READ, MAP_PRIVATE, fd, 0);
-	if (map == MAP_FAILED)
-		return -errno;
-	if (!plan_check(map, ret_why)) {
-		(void)munmap(map, sizeof(struct custody_plan));
-		return -EPROTO;
-	}
-	*ret = map;
-	return 0;
-}
-
-void plan_unmap(const struct custody_plan **plan)
-{
-	if (!plan || !*plan)
-		return;
-	(void)munmap((void *)(uintptr_t)*plan, sizeof(**plan));
-	*plan = NULL;
 }

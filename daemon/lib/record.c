@@ -188,8 +188,9 @@ static bool record_check_verdict(const struct ledger_verdict *verdict)
 
 static bool record_check_gap(const struct ledger_gap *gap)
 {
-	return gap->pad == 0 && gap->cause >= LEDGER_GAP_RING_FULL && gap->cause < _LEDGER_GAP_MAX &&
-	       gap->site < _POLICY_ERROR_MAX && gap->lost <= INT64_MAX && gap->total <= INT64_MAX;
+	return gap->pad == 0 && gap->cause >= LEDGER_GAP_RING_FULL &&
+	       gap->cause < _LEDGER_GAP_MAX && gap->site < _POLICY_ERROR_MAX &&
+	       gap->lost <= INT64_MAX && gap->total <= INT64_MAX;
 }
 
 static bool record_check_body(__u32 type, const union record_payload *payload,

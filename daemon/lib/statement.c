@@ -33,8 +33,8 @@ static const char *const statement_erase_claims[] = {
 		"not media sanitisation as in NIST SP 800-88: memory was not overwritten at once, "
 		"and the model's own files were not erased.",
 	[EVIDENCE_ERASE_SWAPPABLE] =
-		"Scratch was memory (tmpfs) that the host could have written to swap; unmounting it "
-		"gave the pages and swap slots back, but what was in swap slots was not "
+		"Scratch was memory (tmpfs) that the host could have written to swap; unmounting "
+		"it gave the pages and swap slots back, but what was in swap slots was not "
 		"overwritten. This is not media sanitisation as in NIST SP 800-88, and the "
 		"model's own files were not erased.",
 };

@@ -216,6 +216,29 @@ static void build_add_environment(struct build *b)
 	}
 }
 
+static void build_add_programs(struct build *b)
+{
+	const struct setting_value *programs = &b->settings->programs;
+
+	for (size_t i = 0; i < programs->words.n && !settings_is_none(programs); i++) {
+		const struct word *word = &programs->words.list[i];
+		bool optional = word->text[0] == '-';
+
+		if (b->plan->n_programs >= PLAN_PROGRAMS_MAX) {
+			problems_error(b->problems, word->place,
+				       "[process] programs: more than %d", PLAN_PROGRAMS_MAX);
+			return;
+		}
+		b->plan->programs[b->plan->n_programs++] = (struct plan_program){
+			.flags = optional ? PLAN_ZONE_OPTIONAL : 0,
+			.path = build_add_string(b, word->text + optional, word->place),
+			.origin = build_add_origin(b, word->place, "process", "programs"),
+		};
+		if (!build_check(b, word->place, "process", "programs", word->text))
+			return;
+	}
+}
+
 /* A zone before it is in the plan: zones go in sorted by target. */
 struct build_zone {
 	const char *source; /* NULL: tmpfs */
@@ -490,6 +513,7 @@ static void (*const build_steps[])(struct build *b) = {
 	build_set_model,	/* before what may hold {model} */
 	build_set_program,
 	build_add_environment,
+	build_add_programs,
 	build_add_zones,
 	build_add_endpoints,
 	build_add_devices,

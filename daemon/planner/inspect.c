@@ -255,8 +255,6 @@ static int inspect_parse(int argc, char **argv, struct inspect *ret)
 
 int inspect_profile(int argc, char **argv)
 {
-	/* Given now: stdio would ask a terminal for one later, by an ioctl that seccomp forbids. */
-	static char buffer[BUFSIZ];
 	__attribute__((cleanup(inspect_close_directories))) struct source source = { 0 };
 	cleanup_fd int file = -1;
 	struct inspect inspect;
@@ -267,8 +265,6 @@ int inspect_profile(int argc, char **argv)
 		(void)fputs(inspect_usage, stderr);
 		return CUSTODY_EXIT_USAGE;
 	}
-	if (setvbuf(stdout, buffer, _IOFBF, sizeof(buffer)) != 0)
-		return CUSTODY_EXIT_INTERNAL;
 	if (inspect_is_file(inspect.what)) {
 		file = open(inspect.what, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 		if (file < 0)

@@ -156,7 +156,7 @@ static int serve_confine(int channel, __u64 id, const struct source *source)
 
 int serve_request(int channel)
 {
-	static union message_buffer buffer;
+	union message_buffer buffer;
 	cleanup_message_fds struct message_fds fds = MESSAGE_FDS_EMPTY;
 	const struct plan_request *message = (const struct plan_request *)&buffer;
 	struct source source = { .n = 2 };

@@ -28,6 +28,7 @@
 	SETTING("process", "environment", ENVIRONMENT, environment, "none", "NAME=VALUE") \
 	SETTING("process", "workdir", PATH, workdir, "/", "directory the program starts in") \
 	SETTING("process", "memfd", YES, memfd, "no", "memfd_create allowed") \
+	SETTING("process", "programs", OPTIONAL_PATHS, programs, "none", "run besides the command") \
 	SETTING("files", "read", OPTIONAL_PATHS, read, "none", "programs: read and run") \
 	SETTING("files", "data", OPTIONAL_PATHS, data, "none", "read only, never run") \
 	SETTING("files", "write", PATHS, write, "none", "outputs that outlive the jail") \

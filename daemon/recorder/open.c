@@ -80,8 +80,8 @@ static int open_publish_key(struct recorder *recorder, int dirfd, bool made, cha
 	r = open_read_text(dirfd, LEDGER_PUB, text, sizeof(text));
 	if (r >= 0 && strcmp(text, pem) != 0) {
 		(void)snprintf(problem, size,
-			       "the signing key is not the one that signed this ledger (%s): %s; put "
-			       "the old key back, or begin a new ledger directory",
+			       "the signing key is not the one that signed this ledger (%s): %s; "
+			       "put the old key back, or begin a new ledger directory",
 			       LEDGER_PUB,
 			       made ? "the key file was empty, and a new key was made" :
 				      "the key file was replaced");

@@ -189,7 +189,9 @@ static int recorder_answer_failure(struct recorder *recorder, const struct messa
 {
 	if (error != -EINVAL) {
 		recorder_note_failure(recorder, error);
-		return head->id ? recorder_refuse_write(recorder, head->id, "the ledger", error) : 0;
+		if (head->id == 0)
+			return 0;
+		return recorder_refuse_write(recorder, head->id, "the ledger", error);
 	}
 	log_error("custodyd sent a %s that is no valid record", message_type_name(head->type));
 	if (head->id == 0)

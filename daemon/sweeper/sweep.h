@@ -39,7 +39,7 @@ struct sweep {
 	struct evidence_fact facts[_FACT_MAX];	/* by enum evidence_fact_id */
 	unsigned int patience;		/* waits left for what the kernel is still taking down */
 
-	/* What the kernel did not answer with "gone" (facts_kernel.c): the pass over /proc is for it */
+	/* The pass over /proc is for what the kernel did not call gone (facts_kernel.c). */
 	__u64 scratch[SCRATCH_DEVICES_MAX];	/* devices of scratch file systems */
 	unsigned int n_scratch;
 	__u64 scratch_alive;		/* one that does live, as the kernel says; 0: none known */

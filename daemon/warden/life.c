@@ -123,10 +123,11 @@ static int life_step_release(struct jail *jail)
 	int r = life_release(jail);
 
 	if (r < 0)
-		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
-					"%s was told to stop, but something of it could not be removed "
-					"(%s); see custodyd's log and %s.", jail->name, strerror(-r),
-					jail->cgroup);
+		return sequence_explain(
+			jail, CUSTODY_EXIT_INTERNAL, r,
+			"%s was told to stop, but something of it could not be removed "
+			"(%s); see custodyd's log and %s.",
+			jail->name, strerror(-r), jail->cgroup);
 	return 0;
 }
 
@@ -139,7 +140,8 @@ static int life_step_record(struct jail *jail)
 }
 
 static const struct sequence_step life_steps[] = {
-	{ "asking it to end", "SIGTERM first: a server finishes its requests", life_step_term, NULL, 0 },
+	{ "asking it to end", "SIGTERM first: a server finishes its requests", life_step_term, NULL,
+	  0 },
 	{ "keeping the counters", "they go with the map entries", life_step_count, NULL, 0 },
 	{ "removing processes, policy and cgroup", "kill before policy: nothing runs unpoliced",
 	  life_step_release, NULL, 0 },
@@ -181,8 +183,8 @@ static void life_begin_stop(struct jail *jail, bool ask)
 	uint64_t drain = jail->plan ? (uint64_t)jail->plan->drain_timeout_s * 1000000 : 0;
 	unsigned int skip = ask ? 0 : 1;
 
-	if (ask && sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC, drain,
-					      1000, life_on_drain_over, jail) < 0)
+	if (ask && sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC,
+					      drain, 1000, life_on_drain_over, jail) < 0)
 		skip = 1;
 	sequence_start(jail, life_steps + skip, ARRAY_SIZE(life_steps) - skip, life_stopped);
 }

@@ -98,8 +98,9 @@ int privileges_bound(void)
 	r = confine_read_status(proc, "self/status", &status);
 	if (r < 0)
 		return r;
-	if (status.cap_permitted != keep || status.cap_effective != keep || status.cap_inheritable != 0 ||
-	    (status.cap_bounding & ~keep) != 0 || status.no_new_privs != 1)
+	if (status.cap_permitted != keep || status.cap_effective != keep ||
+	    status.cap_inheritable != 0 || (status.cap_bounding & ~keep) != 0 ||
+	    status.no_new_privs != 1)
 		return -EPERM;
 	return 0;
 }

@@ -127,9 +127,11 @@ static int retire_step_kill(struct jail *jail)
 	int r = cgroup_kill(jail->cgroup, RETIRE_KILL_MS);
 
 	if (r < 0 && r != -ENOENT)
-		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
-					"The processes of %s could not all be killed (%s); nothing was "
-					"erased and no evidence was made.", jail->name, strerror(-r));
+		return sequence_explain(
+			jail, CUSTODY_EXIT_INTERNAL, r,
+			"The processes of %s could not all be killed (%s); nothing was "
+			"erased and no evidence was made.",
+			jail->name, strerror(-r));
 	life_reap(jail);
 	spawn_kill(&jail->broker);
 	return 0;
@@ -242,7 +244,8 @@ static int retire_step_erase(struct jail *jail)
 	int r = life_release(jail);
 
 	if (r < 0)
-		log_error("Erasing what %s left: %s. The facts will show it.", jail->name, strerror(-r));
+		log_error("Erasing what %s left: %s. The facts will show it.", jail->name,
+			  strerror(-r));
 	return 0;
 }
 
@@ -302,7 +305,8 @@ static int retire_record_own_facts(struct jail *jail)
 	r2 |= retire_record_fact(jail, FACT_PLANES_MISSING, true,
 				 (__u64)__builtin_popcount(missing), "");
 	r2 |= retire_record_fact(jail, FACT_DRAINED, jail->connections_known, jail->connections_cut,
-				 jail->connections_known ? "" : "Connections could not be counted.");
+				 jail->connections_known ? ""
+							 : "Connections could not be counted.");
 	return r2 == 0 ? 0 : -EIO;
 }
 
@@ -313,9 +317,11 @@ static int retire_step_judge(struct jail *jail)
 	if (r == 0)
 		r = recording_put_retire(jail);
 	if (r < 0)
-		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
-					"The facts of %s's retirement could not be recorded (%s); no "
-					"evidence was made.", jail->name, strerror(-r));
+		return sequence_explain(
+			jail, CUSTODY_EXIT_INTERNAL, r,
+			"The facts of %s's retirement could not be recorded (%s); no "
+			"evidence was made.",
+			jail->name, strerror(-r));
 	return -EINPROGRESS;
 }
 
@@ -338,17 +344,20 @@ static int retire_step_forget(struct jail *jail)
 static const struct sequence_step retire_steps[] = {
 	{ "Draining: no new connection gets in, those that are there may end",
 	  "first: a request that was taken is answered", retire_step_drain, NULL, 0 },
-	{ "Freezing every process", "what is looked at next cannot change", retire_step_freeze, NULL, 0 },
+	{ "Freezing every process", "what is looked at next cannot change", retire_step_freeze,
+	  NULL, 0 },
 	{ "Recording the counters", "they go with the map entries", retire_step_count, NULL, 0 },
 	{ "Killing every process", "frozen processes die without running again", retire_step_kill,
 	  NULL, 0 },
 	{ "Waiting for the kernel to take the namespaces down",
-	  "it does so by RCU and work queues, after the last process", retire_step_settle, NULL, 0 },
+	  "it does so by RCU and work queues, after the last process", retire_step_settle, NULL,
+	  0 },
 	{ "Looking at what is left", "before erasing: the record shows what there was",
 	  retire_step_look, NULL, 120000 },
 	{ "Erasing scratch, policy, cgroups and sockets", "only after the facts are on record",
 	  retire_step_erase, NULL, 0 },
-	{ "Looking again", "the evidence is about this look", retire_step_look_again, NULL, 120000 },
+	{ "Looking again", "the evidence is about this look", retire_step_look_again, NULL,
+	  120000 },
 	{ "Judging and signing", "the recorder computes the verdict from the ledger alone",
 	  retire_step_judge, NULL, 30000 },
 	{ "Forgetting the jail", "last: until now a restarted custodyd would go on from here",
@@ -379,9 +388,9 @@ static void retire_finished(struct jail *jail, enum custody_exit exit_code, cons
 		jail->ticket.id = 0;
 		return;
 	}
-	(void)snprintf(line, sizeof(line), "%s is retired. Verdict: %s.%s%.600s Evidence: %s", jail->name,
-		       words[jail->verdict], jail->verdict_text[0] ? " " : "", jail->verdict_text,
-		       jail->evidence);
+	(void)snprintf(line, sizeof(line), "%s is retired. Verdict: %s.%s%.600s Evidence: %s",
+		       jail->name, words[jail->verdict], jail->verdict_text[0] ? " " : "",
+		       jail->verdict_text, jail->evidence);
 	log_info("%s", line);
 	control_reply(warden, id, exits[jail->verdict], 0, line);
 	jails_forget(jail);
@@ -391,6 +400,7 @@ void retire_begin(struct jail *jail, const struct ticket *ticket)
 {
 	jail->ticket = *ticket;
 	jail->narrate = true;
-	(void)recording_put_state(jail, JAIL_STATE_RETIRING, "retirement asked for", ticket->peer.uid, 0);
+	(void)recording_put_state(jail, JAIL_STATE_RETIRING, "retirement asked for",
+				  ticket->peer.uid, 0);
 	sequence_start(jail, retire_steps, ARRAY_SIZE(retire_steps), retire_finished);
 }

@@ -128,7 +128,8 @@ static void state_name_file(const struct jail *jail, const char *suffix, char *r
 
 int state_save(struct jail *jail)
 {
-	struct state_file *file __attribute__((cleanup(cleanup_free_ptr))) = calloc(1, sizeof(*file));
+	struct state_file *file __attribute__((cleanup(cleanup_free_ptr))) =
+		calloc(1, sizeof(*file));
 	char path[CUSTODY_PATH_SIZE + 64];
 	int r;
 
@@ -225,7 +226,8 @@ static bool state_check(const struct state_file *file)
 /* The plan goes back into a sealed memfd, so that it is checked and mapped as at launch. */
 static int state_load_plan(struct jail *jail)
 {
-	struct custody_plan *plan __attribute__((cleanup(cleanup_free_ptr))) = malloc(sizeof(*plan));
+	struct custody_plan *plan __attribute__((cleanup(cleanup_free_ptr))) =
+		malloc(sizeof(*plan));
 	char path[CUSTODY_PATH_SIZE + 64];
 	cleanup_fd int fd = -1;
 	const char *why = "";
@@ -286,7 +288,8 @@ static int state_find_init(struct jail *jail, const struct state_file *file)
 	if (file->init == 0)
 		return 0;
 	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)file->init, 0);
-	if (pidfd < 0 || state_read_start((pid_t)file->init, &start) < 0 || start != file->init_start)
+	if (pidfd < 0 || state_read_start((pid_t)file->init, &start) < 0 ||
+	    start != file->init_start)
 		return 0;
 	jail->init = (pid_t)file->init;
 	return jails_watch_init(jail, TAKE_FD(pidfd));
@@ -346,8 +349,10 @@ int state_adopt_all(struct warden *warden)
 		(void)snprintf(path, sizeof(path), "%s/%s", warden->jails_dir, entry->d_name);
 		r = state_adopt_one(warden, path);
 		if (r < 0) {
-			log_error("%s cannot be used (%s). custodyd does not start over it: stop that "
-				  "jail by hand and remove the file, or restore it.", path, strerror(-r));
+			log_error("%s cannot be used (%s). custodyd does not start over it: stop "
+				  "that "
+				  "jail by hand and remove the file, or restore it.",
+				  path, strerror(-r));
 			return r;
 		}
 	}

@@ -72,7 +72,7 @@ struct jail {
 	__u64 ns_inode[_JAIL_NS_MAX];
 	struct nshandle ns_handle[_JAIL_NS_MAX];
 	__u64 scratch_dev[SCRATCH_DEVICES_MAX];
-	__u32 scratch_gone;		/* bit per scratch_dev: the kernel has said that it is gone */
+	__u32 scratch_gone;		/* bit per scratch_dev: has been seen gone */
 	__u32 scratch_noswap;
 	__u64 started_ns;		/* CLOCK_REALTIME */
 	__u64 drained_ns;
@@ -96,7 +96,7 @@ struct jail {
 	enum custody_exit fail_exit;
 	char fail_text[CUSTODY_TEXT_SIZE];
 
-	/* `run`: the caller's stdio until the jail has it, and the command in place of the profile's */
+	/* `run`: the caller's stdio until the jail has it, and the command it asked for */
 	struct request_run *run;
 	int stdio[3];
 	bool foreground;
@@ -161,8 +161,9 @@ int jails_send_counters(struct jail *jail, __u64 id);
 int setup_warden(struct warden *warden);
 int setup_open_policy(struct warden *warden);
 int setup_listen(struct warden *warden);
-void setup_clean(struct warden *warden);	/* a clean stop: nothing of ours stays when no jail is */
-int setup_open_directory(struct warden *warden, const char *path);	/* under the root; fd or -errno */
+void setup_clean(struct warden *warden); /* a clean stop: nothing of ours stays when no jail is */
+int setup_open_directory(struct warden *warden,
+			 const char *path); /* under the root; fd or -errno */
 
 /* ---- spawn.c: role processes ---- */
 #define SPAWN_NO_CGROUP (-1)

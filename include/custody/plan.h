@@ -20,6 +20,7 @@
 #define PLAN_POOL_SIZE	65536
 #define PLAN_ARGS_MAX	256
 #define PLAN_ENV_MAX	64
+#define PLAN_PROGRAMS_MAX	16
 
 /* Planes of enforcement: plan.planes_required, doctor, ps, ledger and evidence use these bits. */
 enum custody_plane {
@@ -109,10 +110,18 @@ struct plan_device {
 	struct plan_string origin;
 };
 
+/* A program, or a directory of programs, that may be run besides args[0]. */
+struct plan_program {
+	__u32 flags;			/* PLAN_ZONE_OPTIONAL: skip it when it is absent */
+	__u32 pad;
+	struct plan_string path;	/* inside the jail */
+	struct plan_string origin;
+};
+
 enum plan_flag {
-	PLAN_FLAG_JIT = 1U << 0,	/* files.jit: anonymous executable memory allowed */
-	PLAN_FLAG_LOOPBACK = 1U << 1,	/* network.loopback: private loopback may be bound and used */
-	PLAN_FLAG_MEMFD = 1U << 2,	/* process.memfd: memfd_create allowed */
+	PLAN_FLAG_JIT = 1U << 0, /* files.jit: anonymous executable memory allowed */
+	PLAN_FLAG_LOOPBACK = 1U << 1, /* network.loopback: private loopback may be bound and used */
+	PLAN_FLAG_MEMFD = 1U << 2, /* process.memfd: memfd_create allowed */
 };
 
 enum plan_syscall_set {
@@ -152,12 +161,15 @@ struct custody_plan {
 	__u32 n_zones;
 	__u32 n_endpoints;
 	__u32 n_devices;
+	__u32 n_programs;
+	__u32 pad;
 	__u32 pool_used;		/* bytes; pool[pool_used - 1] is NUL */
 	struct plan_string args[PLAN_ARGS_MAX];
 	struct plan_string env[PLAN_ENV_MAX];
 	struct plan_zone zones[CUSTODY_ZONES_MAX];
 	struct plan_endpoint endpoints[CUSTODY_ENDPOINTS_MAX];
 	struct plan_device devices[CUSTODY_DEVICES_MAX];
+	struct plan_program programs[PLAN_PROGRAMS_MAX];
 	char pool[PLAN_POOL_SIZE];
 };
 
@@ -165,6 +177,7 @@ _Static_assert(sizeof(struct plan_string) == 8, "plan_string is two words");
 _Static_assert(sizeof(struct plan_zone) == 48, "plan_zone has no hidden padding");
 _Static_assert(sizeof(struct plan_endpoint) == 48, "plan_endpoint has no hidden padding");
 _Static_assert(sizeof(struct plan_device) == 32, "plan_device has no hidden padding");
+_Static_assert(sizeof(struct plan_program) == 24, "plan_program has no hidden padding");
 _Static_assert(offsetof(struct custody_plan, limit_memory) == 192, "plan header is fixed");
 _Static_assert(sizeof(struct custody_plan) % 8 == 0, "plan has no tail padding");
 

@@ -88,6 +88,35 @@ else
 	for t in "a planned device" "not planned" "other numbers" "a missing node"; do skip "$t" "no test node can be made"; done
 fi
 
+# what may be run
+cat >"$dir/bin/run.py" <<'EOF'
+import os, sys
+try:
+    os.execv(sys.argv[1], sys.argv[1:])
+except OSError as e:
+    print("errno", e.errno)
+EOF
+try="/usr/bin/python3 /data/run.py"
+# shellcheck disable=SC2086
+jail data "$dir/bin:/data" program none -- $try /bin/sh -c 'echo ran'
+[ $rc = 0 ] && printed "errno 13"; ok $? "a shell in a runtime zone cannot be run: EACCES"
+# shellcheck disable=SC2086
+jail data "$dir/bin:/data" program none -- $try /usr/bin/true
+printed "errno 13"; ok $? "nor any other program that the profile does not name"
+# shellcheck disable=SC2086
+jail data "$dir/bin:/data" program none -- $try /usr/bin/python3 -c 'print("ran")'
+[ $rc = 0 ] && printed ran; ok $? "the command itself can be run again"
+# shellcheck disable=SC2086
+jail data "$dir/bin:/data" program /usr/bin/dash -- $try /bin/sh -c 'echo ran'
+[ $rc = 0 ] && printed ran; ok $? "a named program can be run, by any of its names"
+# shellcheck disable=SC2086
+jail data "$dir/bin:/data" program /usr/bin -- $try /bin/sh -c 'echo ran'
+[ $rc = 0 ] && printed ran; ok $? "a named directory of programs likewise"
+jail program /usr/bin/nonexistent -- /usr/bin/true
+refused ENOENT "test.conf:4 \[process\] programs: program /usr/bin/nonexistent is not in the jail" "a named program that is absent: refused"
+jail program -/usr/bin/nonexistent -- /usr/bin/true
+ok $rc "unless it may be absent"
+
 # what the model is
 jail -- /bin/sh -c 'exit 7'
 [ $rc = 7 ] && left; ok $? "the model's exit status is the jail's"

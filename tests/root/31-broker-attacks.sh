@@ -10,6 +10,7 @@ chmod 755 "$dir"
 job=
 # The server goes with the driver, and the broker with the server
 cleanup() {
+	# shellcheck disable=SC2046
 	[ -n "$job" ] && kill $(cat "/proc/$job/task/$job/children" 2>/dev/null) "$job" 2>/dev/null
 	wait 2>/dev/null
 	mountpoint -q "$dir/full" && umount "$dir/full"

@@ -7,6 +7,7 @@
  * jail_driver JAIL SLOT [WORD VALUE]... -- PROGRAM [ARG]...
  *   runtime|data|weights|write|optional SOURCE:TARGET   a zone
  *   scratch|tmp|shm BYTES         a private zone
+ *   program [-]PATH|none
  *   device PATH:MAJOR:MINOR       listen PORT            flag jit|loopback|memfd
  *   env NAME=VALUE                workdir DIR            files N      processes N    memory BYTES
  *   bind continue|refuse          what the broker answers (continue)
@@ -49,6 +50,7 @@ struct driver {
 	int listener;
 	pid_t outer;
 	pid_t init;
+	bool programs;
 };
 
 static void driver_die(const char *what)
@@ -183,6 +185,21 @@ static bool driver_take_device(struct custody_plan *plan, const char *word, char
 	return true;
 }
 
+/* "none", a path, or a path after '-'. Without the word all of /usr/bin may be run. */
+static void driver_add_program(struct driver *d, const char *value)
+{
+	struct plan_program *program = &d->plan.programs[d->plan.n_programs];
+	bool optional = value[0] == '-';
+
+	d->programs = true;
+	if (strcmp(value, "none") == 0)
+		return;
+	program->flags = optional ? PLAN_ZONE_OPTIONAL : 0;
+	program->path = driver_add_string(&d->plan, value + optional);
+	program->origin = driver_add_string(&d->plan, "test.conf:4 [process] programs");
+	d->plan.n_programs++;
+}
+
 static bool driver_take_text(struct driver *d, const char *word, const char *value)
 {
 	struct custody_plan *plan = &d->plan;
@@ -197,6 +214,8 @@ static bool driver_take_text(struct driver *d, const char *word, const char *val
 		plan->flags |= PLAN_FLAG_LOOPBACK;
 	else if (strcmp(word, "flag") == 0 && strcmp(value, "memfd") == 0)
 		plan->flags |= PLAN_FLAG_MEMFD;
+	else if (strcmp(word, "program") == 0)
+		driver_add_program(d, value);
 	else if (strcmp(word, "bind") == 0)
 		d->refuse_bind = strcmp(value, "refuse") == 0;
 	else if (strcmp(word, "after-go") == 0)
@@ -227,6 +246,8 @@ static void driver_parse(struct driver *d, int argc, char **argv)
 			exit(DRIVER_FAILED);
 		}
 	}
+	if (!d->programs)
+		driver_add_program(d, "-/usr/bin");
 	for (i++; i < argc; i++)
 		plan->args[plan->n_args++] = driver_add_string(plan, argv[i]);
 }

@@ -92,6 +92,9 @@ static inline void plan_fixture_add_rest(struct custody_plan *plan)
 		plan->devices[i].origin = plan->endpoints[0].origin;
 	}
 	plan->n_devices = 4;
+	plan->programs[0].path = plan_fixture_add(plan, "/usr/bin/env");
+	plan->programs[0].origin = plan->endpoints[0].origin;
+	plan->n_programs = 1;
 }
 
 static inline void plan_fixture_make(struct custody_plan *plan)

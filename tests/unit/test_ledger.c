@@ -142,6 +142,11 @@ static void test_one_writer(void **state)
 	ledger_close(&second);
 }
 
+static int append(struct ledger *ledger, __u32 type, __u32 jail_id, const void *payload, size_t n)
+{
+	return ledger_append(ledger, type, jail_id, payload, n, NULL);
+}
+
 static void test_bad_records_are_refused(void **state)
 {
 	struct place *place = *state;
@@ -152,16 +157,16 @@ static void test_bad_records_are_refused(void **state)
 
 	assert_int_equal(open_at(place->dirfd, &ledger, &problem), 0);
 	event.verdict = 9;
-	assert_int_equal(ledger_append(ledger, LEDGER_EVENT, 1, &event, sizeof(event), NULL), -EINVAL);
+	assert_int_equal(append(ledger, LEDGER_EVENT, 1, &event, sizeof(event)), -EINVAL);
 	event = fixture_event(1);
-	assert_int_equal(ledger_append(ledger, LEDGER_EVENT, 2, &event, sizeof(event), NULL), -EINVAL);
-	assert_int_equal(ledger_append(ledger, LEDGER_EVENT, 1, &event, 8, NULL), -EINVAL);
-	assert_int_equal(ledger_append(ledger, _LEDGER_TYPE_MAX, 1, &event, sizeof(event), NULL), -EINVAL);
+	assert_int_equal(append(ledger, LEDGER_EVENT, 2, &event, sizeof(event)), -EINVAL);
+	assert_int_equal(append(ledger, LEDGER_EVENT, 1, &event, 8), -EINVAL);
+	assert_int_equal(append(ledger, _LEDGER_TYPE_MAX, 1, &event, sizeof(event)), -EINVAL);
 	memcpy(launch.name, "../evil", 8);
-	assert_int_equal(ledger_append(ledger, LEDGER_LAUNCH, 1, &launch, sizeof(launch), NULL), -EINVAL);
+	assert_int_equal(append(ledger, LEDGER_LAUNCH, 1, &launch, sizeof(launch)), -EINVAL);
 	launch = fixture_launch(1);
 	memset(launch.profile, 'a', sizeof(launch.profile));
-	assert_int_equal(ledger_append(ledger, LEDGER_LAUNCH, 1, &launch, sizeof(launch), NULL), -EINVAL);
+	assert_int_equal(append(ledger, LEDGER_LAUNCH, 1, &launch, sizeof(launch)), -EINVAL);
 	assert_int_equal(ledger_size(ledger), 0);
 	ledger_close(&ledger);
 }

@@ -110,7 +110,8 @@ static void test_vkey(void **state)
 /* The example key of golang.org/x/mod/sumdb/note: the hash is over name, LF, type and key. */
 static void test_vkey_of_the_standard(void **state)
 {
-	static const char vkey[] = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+	static const char vkey[] =
+		"PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
 	struct key *key = NULL;
 	__u8 hash[4];
 

@@ -76,6 +76,14 @@ struct mutation {
 	M(zones_unused, "not counted", plan.zones[7].pad = 1)                                    \
 	M(endpoints_unused, "not counted", plan.endpoints[3].port = 1)                           \
 	M(devices_unused, "not counted", plan.devices[4].minor = 1)                              \
+	M(n_programs_big, "count", plan.n_programs = PLAN_PROGRAMS_MAX + 1)                      \
+	M(programs_unused, "not counted", plan.programs[1].flags = 1)                            \
+	M(count_pad, "not counted", plan.pad = 1)                                                \
+	M(programs_flags, "flags", plan.programs[0].flags = 2)                                   \
+	M(programs_pad, "flags", plan.programs[0].pad = 1)                                       \
+	M(programs_path, "program to run", plan.programs[0].path = ADD("sh"))                    \
+	M(programs_root, "program to run", plan.programs[0].path = ADD("/"))                     \
+	M(programs_origin, "origin", plan.programs[0].origin.off++)                              \
 	M(program_empty, "program", plan.args[0] = (struct plan_string){ 0 })                    \
 	M(program_relative, "program", plan.args[0] = ADD("python3"))                            \
 	M(program_root, "program", plan.args[0] = ADD("/"))                                      \

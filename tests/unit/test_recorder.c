@@ -2,7 +2,9 @@
 /*
  * Tests of the recorder and of custody-verify's check, against each other: a retirement through
  * real messages, its evidence accepted, and refused with any byte of it changed or cut.
- * link: daemon/recorder/recorder.c daemon/recorder/open.c daemon/recorder/retire.c daemon/recorder/event.c daemon/recorder/bundle.c tools/custody-verify/check.c tools/custody-verify/difference.c
+ * link: daemon/recorder/recorder.c daemon/recorder/open.c daemon/recorder/retire.c
+ * link: daemon/recorder/event.c daemon/recorder/bundle.c
+ * link: tools/custody-verify/check.c tools/custody-verify/difference.c
  */
 #include <errno.h>
 #include <openssl/sha.h>
@@ -81,7 +83,8 @@ static __u32 tell(struct house *house, __u32 type, __u64 id, void *body, size_t 
 {
 	union message_buffer *in = malloc(sizeof(*in));
 
-	assert_int_equal(message_send(house->warden, ROLE_WARDEN, type, id, body, size, NULL, 0), 0);
+	assert_int_equal(message_send(house->warden, ROLE_WARDEN, type, id, body, size, NULL, 0),
+			 0);
 	assert_int_equal(message_recv(house->channel, ROLE_RECORDER, ROLE_WARDEN, RECORDER_PERMIT,
 				      in, NULL), 0);
 	assert_int_equal(recorder_handle(&house->recorder, in), 0);
@@ -99,7 +102,8 @@ static void launch(struct house *house, __u32 jail_id)
 {
 	struct record_launch message = { .launch = fixture_launch(jail_id) };
 
-	assert_int_equal(tell(house, MSG_RECORD_LAUNCH, 11, &message, sizeof(message)), MSG_RECORDED);
+	assert_int_equal(tell(house, MSG_RECORD_LAUNCH, 11, &message, sizeof(message)),
+			 MSG_RECORDED);
 }
 
 static void sample(struct house *house, __u32 jail_id)
@@ -111,9 +115,12 @@ static void sample(struct house *house, __u32 jail_id)
 
 static void change_state(struct house *house, __u32 jail_id, __u32 to)
 {
-	struct record_state message = { .state = { .jail_id = jail_id, .state = to, .why = "test" } };
+	struct record_state message = {
+		.state = { .jail_id = jail_id, .state = to, .why = "test" },
+	};
 
-	assert_int_equal(tell(house, MSG_RECORD_STATE, 12, &message, sizeof(message)), MSG_RECORDED);
+	assert_int_equal(tell(house, MSG_RECORD_STATE, 12, &message, sizeof(message)),
+			 MSG_RECORDED);
 }
 
 static void facts(struct house *house, __u32 jail_id, __u32 left)
@@ -135,7 +142,8 @@ static const struct retired *retire(struct house *house, __u32 jail_id)
 {
 	struct record_retire message = { .retire = fixture_retire(jail_id) };
 
-	assert_int_equal(tell(house, MSG_RECORD_RETIRE, 13, &message, sizeof(message)), MSG_RETIRED);
+	assert_int_equal(tell(house, MSG_RECORD_RETIRE, 13, &message, sizeof(message)),
+			 MSG_RETIRED);
 	return (const struct retired *)&house->answer;
 }
 
@@ -212,7 +220,8 @@ static void test_clean_retirement(void **state)
 	assert_string_equal(retired->text, "");
 	files = load(house, "digits-7");
 	if (!verify(house, &files))
-		fail_msg("%s %llu: %s", house->failure.file, house->failure.offset, house->failure.why);
+		fail_msg("%s %llu: %s", house->failure.file, house->failure.offset,
+			 house->failure.why);
 	assert_int_equal(house->result.verdict.verdict, VERDICT_CLEAN);
 	assert_int_equal(house->result.retirement.events, 1);
 	assert_int_equal(house->result.retirement.denied, 1);
@@ -290,8 +299,8 @@ static void test_lying_recorder(void **state)
 
 	live_and_retire(house, FIXTURE_JAIL, FACT_SOCKETS_INET);
 	files = load(house, "digits-7");
-	assert_int_equal(dsse_open(files.bytes[0], files.n[0], DSSE_TYPE_INTOTO, house->recorder.key,
-				   &payload, &n, &why, &offset), 0);
+	assert_int_equal(dsse_open(files.bytes[0], files.n[0], DSSE_TYPE_INTOTO,
+				   house->recorder.key, &payload, &n, &why, &offset), 0);
 	at = strstr(payload, "\"verdict\":\"residue\"");
 	assert_non_null(at);
 	memcpy(at, "\"verdict\":\"cleaned\"", 19);
@@ -455,7 +464,6 @@ static void test_malformed_events(void **state)
 {
 	struct custody_event out;
 	const char *why;
-	/* clang-format off */
 	const struct {
 		size_t off, size;
 		__u32 value;
@@ -467,7 +475,6 @@ static void test_malformed_events(void **state)
 		BAD(error, (__u32)-5000), BAD(path_len, 300),
 #undef BAD
 	};
-	/* clang-format on */
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {

@@ -40,6 +40,7 @@ static const struct sample samples[] = {
 	{ "process.environment", "A=1 \"B=x y\"", "A=1\n  \"B=x y\"", "A", NULL },
 	{ "process.workdir", "/srv", "/srv", "/srv/", NULL },
 	{ "process.memfd", "no", "no", "No", NULL },
+	{ "process.programs", "/usr/bin/env -/opt/bin", "/usr/bin/env\n  -/opt/bin", "env", NULL },
 	{ "files.read", "/usr -/opt", "/usr\n  -/opt", "--/usr", NULL },
 	{ "files.data", "/etc/ssl", "/etc/ssl", "/etc/../ssl", NULL },
 	{ "files.write", "/srv/out", "/srv/out", "-/srv/out", NULL },

@@ -74,7 +74,8 @@ static void test_every_fact(void **state)
 			continue;
 		after(&facts, id)->value = 1;
 		result = decide(&facts);
-		assert_int_equal(result.verdict, is_loss(id) ? VERDICT_INCOMPLETE : VERDICT_RESIDUE);
+		assert_int_equal(result.verdict,
+				 is_loss(id) ? VERDICT_INCOMPLETE : VERDICT_RESIDUE);
 		assert_int_equal(result.n_reasons, 1);
 		assert_int_equal(result.reasons[0].fact, id);
 		after(&facts, id)->looked = 0;	/* then its value says nothing */

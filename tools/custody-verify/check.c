@@ -151,7 +151,8 @@ static bool check_end(const struct check_bundle *bundle, const struct check_resu
 	if (!result->retirement.judged || last->head.type != LEDGER_VERDICT ||
 	    last->head.jail_id != result->retirement.jail_id)
 		return check_fail(failure, RETIREMENT_FILE_RECORDS, bundle->records.n - last->size,
-				  last->head.seq, "records: the last one is not the jail's verdict");
+				  last->head.seq,
+				  "records: the last one is not the jail's verdict");
 	if (head->size != last->head.seq + 1)
 		return check_fail(failure, RETIREMENT_FILE_HEAD, strlen(head->origin) + 1,
 				  last->head.seq,

@@ -145,7 +145,8 @@ static int main_report(const struct check_result *result, const struct main_opti
 	}
 	return main_dump(
 		json_pack("{s:b, s:s, s:o, s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I}",
-			  "verified", 1, "verdict", verdict_name(result->verdict.verdict), "reasons",
+			  "verified", 1, "verdict",
+			  verdict_name(result->verdict.verdict), "reasons",
 			  main_pack_reasons(&result->verdict), "model", r->retire.name, "profile",
 			  r->retire.profile, "jail", (json_int_t)r->jail_id, "retired",
 			  retirement_print_time(r->retired_ns, time), "key", key_id(key), "origin",

@@ -101,8 +101,7 @@ static bool read_refuse_strangers(int dirfd, char *problem, size_t size)
 		    strcmp(e->d_name, RETIREMENT_FILE_HEAD) == 0)
 			continue;
 		(void)escape_text(e->d_name, sizeof(e->d_name), false, name, sizeof(name));
-		(void)snprintf(problem, size, "%.255s: this file is not part of any evidence bundle",
-			       name);
+		(void)snprintf(problem, size, "%.255s: this file is no part of any evidence", name);
 		return false;
 	}
 	return true;

@@ -86,8 +86,8 @@ static int ledger_walk(struct ledger_check *check)
 	if (r != -ENODATA && r != -EAGAIN)
 		return ledger_file_complain(&check->reader, r, why);
 	if (check->next.size != 0) {
-		client_complain("The ledger was cut: a signed head covers %llu records, and the log "
-				"ends after %llu.", (unsigned long long)check->next.size,
+		client_complain("The ledger was cut: a signed head covers %llu records, and the "
+				"log ends after %llu.", (unsigned long long)check->next.size,
 				(unsigned long long)check->reader.seq);
 		return CUSTODY_EXIT_FALSE;
 	}
@@ -217,7 +217,7 @@ int command_ledger(int argc, char **argv, const struct command_options *options)
 	if (n >= 1 && strcmp(argv[1], "prove") == 0)
 		client_complain("This version keeps the ledger as a hash chain, which has no short "
 				"proofs: ledger prove comes with the Merkle log. The evidence of a "
-				"retirement holds the whole stretch of the chain that it is about.");
+				"retirement holds the whole stretch of chain that it is about.");
 	else
 		client_complain("ledger takes verify [--key FILE] or checkpoint.");
 	return CUSTODY_EXIT_USAGE;

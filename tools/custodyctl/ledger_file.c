@@ -14,11 +14,11 @@
 static int ledger_file_complain_open(const char *path, int error)
 {
 	if (error == -ENOENT)
-		client_complain("There is no %s: custodyd has recorded nothing under this root yet.",
-				client_quote(path).text);
+		client_complain("There is no %s: custodyd has recorded nothing under this root "
+				"yet.", client_quote(path).text);
 	else if (error == -EACCES)
-		client_complain("%s may not be read by you: the ledger is root's; run this as root.",
-				client_quote(path).text);
+		client_complain("%s may not be read by you: the ledger is root's; run this as "
+				"root.", client_quote(path).text);
 	else
 		client_complain("%s cannot be read: %s.", client_quote(path).text,
 				strerror(-error));

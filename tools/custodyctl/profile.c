@@ -122,21 +122,17 @@ static json_t *profile_make_string(const char *text)
 {
 	json_t *json = json_string(text);
 	cleanup_ptr char *escaped = NULL;
-	char *to;
+	size_t size, n = 0;
 
 	if (json)
 		return json;
-	escaped = malloc(4 * strlen(text) + 1);
+	size = 4 * strlen(text) + 1;
+	escaped = malloc(size);
 	if (!escaped)
 		return NULL;
-	to = escaped;
-	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-		if (*c < 0x80)
-			*to++ = (char)*c;
-		else
-			to += sprintf(to, "\\x%02x", *c);
-	}
-	*to = '\0';
+	escaped[0] = '\0';
+	for (const unsigned char *c = (const unsigned char *)text; *c; c++)
+		n += (size_t)snprintf(escaped + n, size - n, *c < 0x80 ? "%c" : "\\x%02x", *c);
 	return json_string(escaped);
 }
 
