@@ -274,7 +274,9 @@ if mount -t overlay overlay -o "lowerdir=$dir/model,upperdir=$dir/upper,workdir=
 	py "f = open('$dir/over/renamed', 'rb'); m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)
 f.close(); os.closerange(3, 100); up()"
 	sweep -c "$jail" -m "$dir/over"
-	has "weights-open value=[01] looked=1 unseen=$hidden" "overlayfs is not asked: the file behind it is another one"
+	# Before Linux 6.8 the mapping shows the inode of the layer below.
+	found=$([ "$(printf '6.8\n%s\n' "$(uname -r)" | sort -V | head -n 1)" = 6.8 ] && echo 1 || echo 0)
+	has "weights-open value=$found looked=1 unseen=$hidden" "overlayfs is not asked: the file behind it is another one"
 	stop
 	sweep -c "$jail" -m "$dir/over"
 	has "weights-open value=0 looked=1 unseen=$hidden" "overlayfs: /proc alone decides"
