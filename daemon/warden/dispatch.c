@@ -94,15 +94,15 @@ void dispatch_gone(struct role *role, bool broken)
 		(void)kill(role->pid, SIGKILL);
 	if (broken && (role->role == ROLE_JAIL || role->role == ROLE_PLANNER))
 		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EPROTO,
-				       "A process of the launch sent what it may not send; nothing was "
-				       "started. This is a defect of custody.");
+				       "A process of the launch sent what it may not send; nothing "
+				       "was started. This is a defect of custody.");
 	if (broken && role->role == ROLE_JAIL) {
 		spawn_close(role);
 		launch_cancel(jail, "its builder broke the protocol");
 		return;
 	}
 	if (role->role == ROLE_JAIL) {
-		/* Closed by exec on success: the process goes on, it is only no longer ours to ask. */
+		/* Closed by exec on success: the process goes on, no longer ours to ask. */
 		spawn_close(role);
 		launch_role_gone(jail, role);
 		return;

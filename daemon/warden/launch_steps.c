@@ -98,11 +98,12 @@ int launch_step_check(struct jail *jail)
 	for (__u32 plane = 1; plane <= CUSTODY_PLANE_OBSERVE; plane <<= 1) {
 		if (!(missing & plane))
 			continue;
-		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, -ENOTSUP,
-					"Profile %s requires the plane \"%s\" ([require] planes), which "
-					"this host does not offer. \"custodyctl doctor\" says why and "
-					"what to change.", jail->plan->profile,
-					launch_name_plane(plane));
+		return sequence_explain(
+			jail, CUSTODY_EXIT_REFUSED, -ENOTSUP,
+			"Profile %s requires the plane \"%s\" ([require] planes), which "
+			"this host does not offer. \"custodyctl doctor\" says why and "
+			"what to change.",
+			jail->plan->profile, launch_name_plane(plane));
 	}
 	jail->planes_active = jail->warden->planes;
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", jail->plan->profile);
@@ -132,8 +133,8 @@ int launch_step_cgroup(struct jail *jail)
 	r = state_next_id(warden, &jail->id);
 	if (r < 0)
 		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, r,
-					"The number of the next jail cannot be taken from %s%s (%s); "
-					"make room there, or restore the file.", warden->root,
+					"The number of the next jail cannot be taken from %s%s "
+					"(%s); make room there, or restore the file.", warden->root,
 					PATHS_NEXT_JAIL, strerror(-r));
 	n = snprintf(jail->cgroup, sizeof(jail->cgroup), "%s/%s-%u", warden->cgroup, jail->name,
 		     jail->id);
@@ -282,15 +283,17 @@ int launch_step_record(struct jail *jail)
 	r = recording_put_launch(jail, jail->id);
 	if (r < 0)
 		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, r,
-					"The launch of %s could not be recorded (%s), so it was not "
-					"started; see custodyd's log for what became of the recorder.",
+					"The launch of %s could not be recorded (%s), so it was "
+					"not started; see custodyd's log for the recorder's "
+					"reason.",
 					jail->name, strerror(-r));
 	return -EINPROGRESS;
 }
 
 void launch_undo_record(struct jail *jail)
 {
-	(void)recording_put_state(jail, JAIL_STATE_STOPPED, "launch failed", jail->ticket.peer.uid, 0);
+	(void)recording_put_state(jail, JAIL_STATE_STOPPED, "launch failed", jail->ticket.peer.uid,
+				  0);
 }
 
 int launch_step_save(struct jail *jail)

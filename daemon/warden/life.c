@@ -19,6 +19,7 @@
 #include "plan.h"
 #include "retire.h"
 #include "sequence.h"
+#include "superblock.h"
 #include "warden.h"
 
 #define LIFE_FREEZE_MS 2000
@@ -40,6 +41,22 @@ void life_reap(struct jail *jail)
 							       : (info.si_status & 0x7f);
 	cleanup_close_fd(&jail->init_fd);
 	jail->init = 0;
+}
+
+void life_note_scratch(struct jail *jail)
+{
+	const __u32 before = jail->scratch_gone;
+
+	for (unsigned int i = 0; i < SCRATCH_DEVICES_MAX; i++) {
+		bool alive = true;
+
+		if (jail->scratch_dev[i] == 0 || (before & (1U << i)))
+			continue;
+		if (superblock_is_alive(jail->scratch_dev[i], &alive) == 0 && !alive)
+			jail->scratch_gone |= 1U << i;
+	}
+	if (jail->scratch_gone != before)
+		(void)state_save(jail);
 }
 
 /* UNIX endpoints leave a name in the file system: the one thing of a jail outside the kernel. */
@@ -121,10 +138,11 @@ static int life_step_release(struct jail *jail)
 	int r = life_release(jail);
 
 	if (r < 0)
-		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
-					"%s was told to stop, but something of it could not be removed "
-					"(%s); see custodyd's log and %s.", jail->name, strerror(-r),
-					jail->cgroup);
+		return sequence_explain(
+			jail, CUSTODY_EXIT_INTERNAL, r,
+			"%s was told to stop, but something of it could not be removed "
+			"(%s); see custodyd's log and %s.",
+			jail->name, strerror(-r), jail->cgroup);
 	return 0;
 }
 
@@ -136,13 +154,16 @@ static int life_step_record(struct jail *jail)
 	if (r < 0)
 		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
 					"%s has ended, but that could not be recorded (%s); it is "
-					"tried again when the recorder runs.", jail->name, strerror(-r));
+					"tried again when the recorder runs.", jail->name,
+					strerror(-r));
 	jail->state = JAIL_STATE_STOPPED;
+	life_note_scratch(jail);
 	return state_save(jail);
 }
 
 static const struct sequence_step life_steps[] = {
-	{ "asking it to end", "SIGTERM first: a server finishes its requests", life_step_term, NULL, 0 },
+	{ "asking it to end", "SIGTERM first: a server finishes its requests", life_step_term, NULL,
+	  0 },
 	{ "keeping the counters", "they go with the map entries", life_step_count, NULL, 0 },
 	{ "removing processes, policy and cgroup", "kill before policy: nothing runs unpoliced",
 	  life_step_release, NULL, 0 },
@@ -187,8 +208,8 @@ static void life_begin_stop(struct jail *jail, bool ask)
 	/* Saved, so that a restarted custodyd goes on with it (life_resume()). */
 	jail->state = JAIL_STATE_STOPPING;
 	(void)state_save(jail);
-	if (ask && sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC, drain,
-					      1000, life_on_drain_over, jail) < 0)
+	if (ask && sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC,
+					      drain, 1000, life_on_drain_over, jail) < 0)
 		skip = 1;
 	sequence_start(jail, life_steps + skip, ARRAY_SIZE(life_steps) - skip, life_stopped);
 }
@@ -222,7 +243,7 @@ void life_ended(struct jail *jail)
 	if (jail->state == JAIL_STATE_RUNNING && !jail->why)
 		jail->why = "ended by itself";
 	log_info("%s: %s.", jail->name, jail->why ? jail->why : "ended");
-	/* Its last counters belong in the ledger: life_resume() goes on when there is a recorder. */
+	/* Its last counters belong in the ledger: without a recorder, life_resume() goes on. */
 	if (jail->warden->recorder_running)
 		life_begin_stop(jail, false);
 }
@@ -317,7 +338,8 @@ static void life_kill_model(struct jail *jail)
 	(void)snprintf(path, sizeof(path), "%s/model", jail->cgroup);
 	r = cgroup_kill(path, LIFE_KILL_MS);
 	if (r < 0)
-		log_error("The processes of %s cannot all be killed: %s.", jail->name, strerror(-r));
+		log_error("The processes of %s cannot all be killed: %s.", jail->name,
+			  strerror(-r));
 }
 
 void life_lost_events(struct jail *jail)

@@ -60,7 +60,8 @@ static int main_parse(int argc, char **argv, struct warden *warden)
 				log_error("--cgroup takes one name, not a path.");
 				return CUSTODY_EXIT_USAGE;
 			}
-			(void)snprintf(warden->cgroup_name, sizeof(warden->cgroup_name), "%s", optarg);
+			(void)snprintf(warden->cgroup_name, sizeof(warden->cgroup_name), "%s",
+				       optarg);
 			break;
 		case 'd':
 			log_setup("custodyd", LOG_LEVEL_DEBUG);
@@ -76,7 +77,8 @@ static int main_parse(int argc, char **argv, struct warden *warden)
 		}
 	}
 	if (optind < argc) {
-		log_error("custodyd takes no argument; \"%s\" is one. See custodyd --help.", argv[optind]);
+		log_error("custodyd takes no argument; \"%s\" is one. See custodyd --help.",
+			  argv[optind]);
 		return CUSTODY_EXIT_USAGE;
 	}
 	return CUSTODY_EXIT_DONE;
@@ -108,7 +110,7 @@ static int main_on_noise(sd_event_source *source, const struct signalfd_siginfo 
 {
 	(void)source;
 	(void)data;
-	log_info("Signal %u, ignoring. There is nothing to reload: profiles are read at every start.",
+	log_info("Signal %u, ignoring. Nothing is to be reloaded: profiles are read at each start.",
 		 info->ssi_signo);
 	return 0;
 }
@@ -195,8 +197,9 @@ int main(int argc, char **argv)
 	}
 	r = main_start(&warden);
 	if (r < 0)
-		return r == -EPERM || r == -EBUSY || r == -EUCLEAN || r == -ENOTSUP ? CUSTODY_EXIT_REFUSED
-										   : CUSTODY_EXIT_INTERNAL;
+		return r == -EPERM || r == -EBUSY || r == -EUCLEAN || r == -ENOTSUP
+			       ? CUSTODY_EXIT_REFUSED
+			       : CUSTODY_EXIT_INTERNAL;
 	r = sd_event_loop(warden.event);
 	main_stop_roles(&warden);
 	setup_clean(&warden);

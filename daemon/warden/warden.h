@@ -15,6 +15,7 @@
 #include "custody/plan.h"
 #include "log.h"
 #include "message.h"
+#include "nshandle.h"
 #include "policy.h"
 
 struct warden;
@@ -71,11 +72,13 @@ struct jail {
 	pid_t init;			/* the jail's pid 1, our pid namespace; 0 when gone */
 	int init_fd;			/* pidfd */
 	sd_event_source *init_event;
-	int broker_fd;			/* pidfd of an adopted jail's broker, which has no channel */
+	int broker_fd;			/* pidfd of an adopted jail's broker: it has no channel */
 	sd_event_source *broker_event;
 	sd_event_source *broker_grace;	/* is the jail still there when its broker has ended? */
 	__u64 ns_inode[_JAIL_NS_MAX];
-	__u64 scratch_dev;
+	struct nshandle ns_handle[_JAIL_NS_MAX];
+	__u64 scratch_dev[SCRATCH_DEVICES_MAX];
+	__u32 scratch_gone;		/* bit per scratch_dev: has been seen gone */
 	__u32 scratch_noswap;
 	__u64 started_ns;		/* CLOCK_REALTIME */
 	__u64 drained_ns;
@@ -99,7 +102,7 @@ struct jail {
 	enum custody_exit fail_exit;
 	char fail_text[CUSTODY_TEXT_SIZE];
 
-	/* `run`: the caller's stdio until the jail has it, and the command in place of the profile's */
+	/* `run`: the caller's stdio until the jail has it, and the command it asked for */
 	struct request_run *run;
 	int stdio[3];
 	bool foreground;
@@ -121,7 +124,7 @@ struct jail {
 	char verdict_text[CUSTODY_TEXT_SIZE];
 	enum evidence_verdict verdict;
 	char evidence[CUSTODY_NAME_SIZE * 2];
-	__u64 drain_until;		/* CLOCK_MONOTONIC, microseconds */
+	__u64 wait_until;		/* of the drain, of the kernel; CLOCK_MONOTONIC, us */
 };
 
 #define LEDGER_STATUS_UNKNOWN 0x7fffffff
@@ -144,7 +147,7 @@ struct warden {
 	struct role front;
 	struct role recorder;
 	bool recorder_running;		/* may be told things */
-	bool recorder_served;		/* this one has been running: its end is no refusal to start */
+	bool recorder_served;		/* this one has been running: it did not refuse to start */
 	unsigned int recorder_falls;	/* ends in short succession */
 	__u64 recorder_fell;		/* CLOCK_MONOTONIC, microseconds */
 	__u64 front_started;		/* likewise */
@@ -171,8 +174,9 @@ int jails_send_counters(struct jail *jail, __u64 id);
 int setup_warden(struct warden *warden);
 int setup_open_policy(struct warden *warden);
 int setup_listen(struct warden *warden);
-void setup_clean(struct warden *warden);	/* a clean stop: nothing of ours stays when no jail is */
-int setup_open_directory(struct warden *warden, const char *path);	/* under the root; fd or -errno */
+void setup_clean(struct warden *warden); /* a clean stop: nothing of ours stays when no jail is */
+int setup_open_directory(struct warden *warden,
+			 const char *path); /* under the root; fd or -errno */
 
 /* ---- spawn.c: role processes ---- */
 #define SPAWN_NO_CGROUP (-1)
@@ -180,7 +184,7 @@ int spawn_role(struct warden *warden, struct jail *jail, struct role *ret, enum 
 	       const char *cgroup);
 void spawn_close(struct role *role);		/* forgets it: closes the channel, stops watching */
 void spawn_kill(struct role *role);		/* SIGKILL, reap, close */
-void spawn_wait(pid_t pid, int ms);		/* reaps a child that is to end by itself; then kills it */
+void spawn_wait(pid_t pid, int ms);		/* for its own end, then kills it; reaps */
 
 /* ---- dispatch.c: what roles say ---- */
 int dispatch_message(struct role *role, union message_buffer *buf, struct message_fds *fds);
@@ -226,6 +230,7 @@ void life_recorder_gone(struct jail *jail);	/* likewise, and the gap is owed to 
 void life_resume(struct warden *warden);	/* the recorder runs: what had to wait for it */
 int life_watch_broker(struct jail *jail, int pidfd);	/* takes pidfd; for an adopted jail */
 void life_reap(struct jail *jail);		/* waits for the killed init and forgets it */
+void life_note_scratch(struct jail *jail);	/* before the device number is another's */
 int life_release(struct jail *jail);		/* processes, policy, cgroup: all but the record */
 
 #endif

@@ -83,7 +83,7 @@ for how in retire front recorder; do
 	retire) ctl retire "under-$how" >/dev/null 2>&1 ;;
 	*) kill -KILL "$(pgrep -P "$DAEMON" -x "custody-${how:0:7}")"; wait_for 10 ctl ps ;;
 	esac
-	[ $how != recorder ] || ctl stop "under-$how" >/dev/null 2>&1
+	[ $how != recorder ] || wait_for 10 ctl stop "under-$how"
 	ended() { ! kill -0 "$CLIENT"; }
 	check "$how under a waiting run: the client does not wait for ever" wait_for 10 ended
 	{ kill -KILL "$CLIENT"; wait "$CLIENT"; } 2>/dev/null

@@ -87,7 +87,7 @@ held() {
 held_still() { held "$1" && sleep 0.1 && held "$1"; }
 
 CUSTODYD="chown dac_override dac_read_search fowner kill setgid setuid setpcap net_bind_service
-	net_admin sys_chroot sys_ptrace sys_admin sys_resource perfmon bpf"
+	net_admin sys_chroot sys_ptrace sys_admin sys_resource lease perfmon bpf"
 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
 check "start" ctl start web
 check "it serves" wait_for 10 fetch "$PORT" hello.txt
@@ -122,7 +122,7 @@ hold sweeper sendmsg 1
 CLIENT=$!
 for phase in before after; do
 	check "the sweeper is held as it reports ($phase erasing)" wait_for 20 held_still sweeper
-	confined sweeper "$(cat "$ROOT/held")" 60614 "dac_read_search sys_ptrace" 2
+	confined sweeper "$(cat "$ROOT/held")" 60614 "dac_read_search sys_ptrace lease" 2
 	kill -CONT "$(cat "$ROOT/held")"
 	sleep 0.3
 done
