@@ -71,7 +71,8 @@ static void launch_tell_ended(struct jail *jail)
 	if (jail->foreground)
 		return;
 	(void)snprintf(text, sizeof(text), "%s was started and has ended already; what it "
-		       "printed is in %s%s/%s.log.", jail->name, jail->warden->root, PATHS_LOGS, jail->name);
+		       "printed is in %s%s/%s.log.", jail->name, jail->warden->root, PATHS_LOGS,
+		       jail->name);
 	control_reply(jail->warden, jail->ticket.id, CUSTODY_EXIT_FALSE, 0, text);
 	jail->ticket.id = 0;
 }
