@@ -111,12 +111,18 @@ static int device_add_links(struct jail *jail)
 	return 0;
 }
 
-/* Without one in the plan: half of the memory limit, as the kernel gives half of the memory. */
+/* Half of the memory limit, as the kernel gives half of the memory. */
+__u64 device_shm_size(const struct custody_plan *plan)
+{
+	return plan->limit_memory > 0 ? plan->limit_memory / 2 : DEVICE_SHM_DEFAULT;
+}
+
+/* Only without one in the plan. */
 static int device_add_shm(struct jail *jail)
 {
 	const __u32 rights = CUSTODY_RIGHT_READ | CUSTODY_RIGHT_WRITE | CUSTODY_RIGHT_CREATE;
 	struct mount_tmpfs options = {
-		.size = DEVICE_SHM_DEFAULT,
+		.size = device_shm_size(jail->plan),
 		.inodes = DEVICE_SHM_INODES,
 		.mode = 01777,
 		.owner = jail->uid_model,
@@ -125,8 +131,6 @@ static int device_add_shm(struct jail *jail)
 	int fd = -1;
 	int r;
 
-	if (jail->plan->limit_memory > 0)
-		options.size = jail->plan->limit_memory / 2;
 	for (__u32 i = 0; i < jail->plan->n_zones; i++) {
 		if (jail->plan->zones[i].label == CUSTODY_LABEL_SHM)
 			return 0;
