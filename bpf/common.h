@@ -4,8 +4,8 @@
  *
  * Order in every program: the verdict first, then the counter, then the event. Nothing below
  * can change a verdict: a helper that fails is counted by site in `errors`, a full ring or a spent
- * budget in the counter's `lost`. Counters are added to atomically although they are per CPU, because a
- * packet's program may interrupt a task's program on the same CPU.
+ * budget in the counter's `lost`. Counters are added to atomically although they are per CPU,
+ * because a packet's program may interrupt a task's program on the same CPU.
  */
 #ifndef CUSTODY_BPF_COMMON_H
 #define CUSTODY_BPF_COMMON_H

@@ -40,7 +40,7 @@ static const struct jail_step jail_init[] = {
 	{ root_mount_tmpfs, "mount the root", "everything else is mounted into it" },
 	{ root_make_etc, "make /etc", "before the zones, so that a zone below /etc wins" },
 	{ device_make_tree, "make /dev", "before the zones: one may be /dev/shm" },
-	{ procfs_make_tree, "make /proc", "in the pid namespace; keeps /proc/sys for three writes" },
+	{ procfs_make_tree, "make /proc", "in the pid namespace; keeps /proc/sys for a while" },
 	{ root_mount_zones, "mount the zones", "in the plan's order, which is by depth" },
 	{ root_make_links, "make /bin and its like", "after the zones: only where /usr is one" },
 	{ procfs_forbid_memfd_exec, "forbid executable memfds", "needs real root" },

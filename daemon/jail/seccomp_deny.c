@@ -106,13 +106,14 @@ const struct seccomp_rule seccomp_deny_rules[] = {
 	/* Pushing input into a terminal, and its kin; also when a plan's devices open ioctl(). */
 	DENY_IOCTL(TIOCSTI), DENY_IOCTL(TIOCLINUX), DENY_IOCTL(TIOCSETD), DENY_IOCTL(TIOCCONS),
 	DENY_IOCTL(TIOCSCTTY),
-	/* 0x8910 to 0x89ff, interfaces, routes and ARP: a published socket is of the host's network. */
+	/* 0x8910 to 0x89ff, interfaces and routes: a published socket is of the host's network. */
 	DENY_IOCTL_BITS(0xfff0U, 0x8910U), DENY_IOCTL_BITS(0xffe0U, 0x8920U),
 	DENY_IOCTL_BITS(0xffc0U, 0x8940U), DENY_IOCTL_BITS(0xff80U, 0x8980U),
 
 	/* seccomp_set.c says why; the rest of what is not listed there is ENOSYS. */
 	DENY_OPTION(IPPROTO_IP, IP_OPTIONS), DENY_OPTION(IPPROTO_IP, IP_TRANSPARENT),
-	DENY_OPTION(IPPROTO_IP, IP_ADD_MEMBERSHIP), DENY_OPTION(IPPROTO_IP, IP_ADD_SOURCE_MEMBERSHIP),
+	DENY_OPTION(IPPROTO_IP, IP_ADD_MEMBERSHIP),
+	DENY_OPTION(IPPROTO_IP, IP_ADD_SOURCE_MEMBERSHIP),
 	DENY_OPTION(IPPROTO_IP, MCAST_JOIN_GROUP), DENY_OPTION(IPPROTO_IP, MCAST_JOIN_SOURCE_GROUP),
 	DENY_OPTION(IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP), DENY_OPTION(IPPROTO_IPV6, IPV6_RTHDR),
 	DENY_OPTION(IPPROTO_IPV6, MCAST_JOIN_GROUP),
