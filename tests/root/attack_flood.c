@@ -129,7 +129,8 @@ static int flood_names(const char *dir)
 
 	(void)prctl(PR_SET_NAME, "\033[2J\a\n\033]0;x\a", 0, 0, 0);
 	(void)!chroot(".");
-	(void)snprintf(path, sizeof(path), "%s/evil\033[31m\n{\"verdict\":\"allowed\"}\r\x9b\x7f", dir);
+	(void)snprintf(path, sizeof(path),
+		       "%s/evil\033[31m\n{\"verdict\":\"allowed\"}\r\x9b\x7f", dir);
 	return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) < 0;
 }
 
