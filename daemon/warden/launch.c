@@ -192,6 +192,7 @@ static void launch_take_plan(struct jail *jail, struct message_fds *fds)
 static void launch_take_built(struct jail *jail, const struct jail_built *built)
 {
 	int pidfd;
+	int r;
 
 	if (!sequence_waits_in(jail, launch_step_jail))
 		return;
@@ -204,10 +205,19 @@ static void launch_take_built(struct jail *jail, const struct jail_built *built)
 	}
 	jail->init = (pid_t)built->pid;
 	memcpy(jail->ns_inode, built->ns_inode, sizeof(jail->ns_inode));
-	jail->scratch_dev = built->scratch_dev;
+	memcpy(jail->scratch_dev, built->scratch_dev, sizeof(jail->scratch_dev));
 	jail->scratch_noswap = built->scratch_noswap;
 	jail->n_zones = built->n_zones;
 	memcpy(jail->zones, built->zones, sizeof(jail->zones));
+	r = nshandle_take(jail->init, jail->ns_inode, jail->ns_handle);
+	if (r < 0) {
+		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
+				       "The jail's namespaces are not what it reported (%s); the "
+				       "model was not started. This is a defect of custody or of "
+				       "the kernel.", strerror(-r));
+		sequence_fail(jail);
+		return;
+	}
 	jail->builder.permit = MSG_BIT(MSG_JAIL_READY) | MSG_BIT(MSG_REFUSED);
 	sequence_continue(jail);
 }

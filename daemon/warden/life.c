@@ -17,6 +17,7 @@
 #include "plan.h"
 #include "retire.h"
 #include "sequence.h"
+#include "superblock.h"
 #include "warden.h"
 
 #define LIFE_FREEZE_MS 2000
@@ -33,6 +34,22 @@ void life_reap(struct jail *jail)
 							       : (info.si_status & 0x7f);
 	cleanup_close_fd(&jail->init_fd);
 	jail->init = 0;
+}
+
+void life_note_scratch(struct jail *jail)
+{
+	const __u32 before = jail->scratch_gone;
+
+	for (unsigned int i = 0; i < SCRATCH_DEVICES_MAX; i++) {
+		bool alive = true;
+
+		if (jail->scratch_dev[i] == 0 || (before & (1U << i)))
+			continue;
+		if (superblock_is_alive(jail->scratch_dev[i], &alive) == 0 && !alive)
+			jail->scratch_gone |= 1U << i;
+	}
+	if (jail->scratch_gone != before)
+		(void)state_save(jail);
 }
 
 /* UNIX endpoints leave a name in the file system: the one thing of a jail outside the kernel. */
@@ -117,6 +134,7 @@ static int life_step_release(struct jail *jail)
 static int life_step_record(struct jail *jail)
 {
 	jail->state = JAIL_STATE_STOPPED;
+	life_note_scratch(jail);
 	(void)state_save(jail);
 	return recording_put_state(jail, JAIL_STATE_STOPPED, "stopped", jail->ticket.peer.uid, 0);
 }

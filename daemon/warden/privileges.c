@@ -40,6 +40,7 @@ static const struct privilege privilege_table[] = {
 	{ CAP_SETPCAP, "emptying bounding sets" },
 	{ CAP_SYS_CHROOT, "the broker's root, pivot_root of the jail" },
 	{ CAP_SYS_PTRACE, "the sweeper's look at other processes' fds and namespaces" },
+	{ CAP_LEASE, "the sweeper asks the kernel for a lease on each file of the model" },
 	{ CAP_SYS_RESOURCE, "limits above our own" },
 };
 

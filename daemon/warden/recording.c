@@ -224,7 +224,7 @@ int recording_put_retire(struct jail *jail)
 	retire->started_ns = jail->started_ns;
 	retire->drained_ns = jail->drained_ns;
 	retire->erase = EVIDENCE_ERASE_NOTHING;
-	if (jail->scratch_dev)
+	if (jail->scratch_dev[0])
 		retire->erase = !jail->scratch_noswap && recording_swap_is_on()
 					? EVIDENCE_ERASE_SWAPPABLE
 					: EVIDENCE_ERASE_MEMORY;
@@ -356,6 +356,10 @@ static int recording_on_timer(sd_event_source *source, uint64_t usec, void *data
 	if (warden->recorder_running)
 		recording_check_losses(warden);
 	recording_reap_orphans(warden);
+	for (struct jail *j = warden->jails; j; j = j->next) {
+		if (j->state == JAIL_STATE_STOPPED)
+			life_note_scratch(j);
+	}
 	(void)sd_event_source_set_time(source, usec + RECORDING_TIMER_US);
 	return sd_event_source_set_enabled(source, SD_EVENT_ON);
 }

@@ -22,6 +22,7 @@
 #define RETIRE_FREEZE_MS 2000
 #define RETIRE_KILL_MS 5000
 #define RETIRE_POLL_US 50000
+#define RETIRE_SETTLE_US 2000000
 
 /* Facts that the sweeper gathers, once in each phase. */
 static const enum evidence_fact_id retire_swept[] = {
@@ -50,13 +51,11 @@ static int retire_record_fact(struct jail *jail, enum evidence_fact_id id, bool 
 
 /* ---- drain ---- */
 
-static int retire_on_drain_tick(sd_event_source *source, uint64_t usec, void *data);
-
-static int retire_arm_tick(struct jail *jail)
+static int retire_arm_tick(struct jail *jail, sd_event_time_handler_t on_tick)
 {
 	jail->tick = sd_event_source_disable_unref(jail->tick);
 	return sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC,
-					  RETIRE_POLL_US, 1000, retire_on_drain_tick, jail);
+					  RETIRE_POLL_US, 1000, on_tick, jail);
 }
 
 /* True when draining is over: nothing is connected, or the profile's time is up. */
@@ -69,7 +68,7 @@ static bool retire_is_drained(struct jail *jail)
 	jail->connections_cut = connections;
 	if (r == 0 && connections == 0)
 		return true;
-	return retire_now_ns(CLOCK_MONOTONIC) / 1000 >= jail->drain_until;
+	return retire_now_ns(CLOCK_MONOTONIC) / 1000 >= jail->wait_until;
 }
 
 static int retire_on_drain_tick(sd_event_source *source, uint64_t usec, void *data)
@@ -78,7 +77,7 @@ static int retire_on_drain_tick(sd_event_source *source, uint64_t usec, void *da
 
 	(void)source;
 	(void)usec;
-	if (!retire_is_drained(jail) && retire_arm_tick(jail) >= 0)
+	if (!retire_is_drained(jail) && retire_arm_tick(jail, retire_on_drain_tick) >= 0)
 		return 0;
 	jail->tick = sd_event_source_disable_unref(jail->tick);
 	sequence_continue(jail);
@@ -99,11 +98,11 @@ static int retire_step_drain(struct jail *jail)
 	r = policy_drain_jail(jail->warden->policy, jail->cgroup_broker);
 	if (r < 0)
 		return r;
-	jail->drain_until = retire_now_ns(CLOCK_MONOTONIC) / 1000 +
+	jail->wait_until = retire_now_ns(CLOCK_MONOTONIC) / 1000 +
 			    (jail->plan ? (__u64)jail->plan->drain_timeout_s * 1000000 : 0);
 	if (retire_is_drained(jail))
 		return 0;
-	return retire_arm_tick(jail) < 0 ? -EIO : -EINPROGRESS;
+	return retire_arm_tick(jail, retire_on_drain_tick) < 0 ? -EIO : -EINPROGRESS;
 }
 
 static int retire_step_freeze(struct jail *jail)
@@ -138,6 +137,40 @@ static int retire_step_kill(struct jail *jail)
 	return 0;
 }
 
+/* ---- the kernel's own taking down, which goes on after the last process is gone ---- */
+
+static bool retire_is_settled(struct jail *jail)
+{
+	__u32 gone = 0;
+	__u32 alive = 0;
+
+	life_note_scratch(jail);
+	nshandle_ask(jail->ns_handle, &gone, &alive);
+	return alive == 0 || retire_now_ns(CLOCK_MONOTONIC) / 1000 >= jail->wait_until;
+}
+
+static int retire_on_settle_tick(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct jail *jail = data;
+
+	(void)source;
+	(void)usec;
+	if (!retire_is_settled(jail) && retire_arm_tick(jail, retire_on_settle_tick) >= 0)
+		return 0;
+	jail->tick = sd_event_source_disable_unref(jail->tick);
+	sequence_continue(jail);
+	return 0;
+}
+
+/* What is held for longer than this is a fact, and the sweep says so. */
+static int retire_step_settle(struct jail *jail)
+{
+	jail->wait_until = retire_now_ns(CLOCK_MONOTONIC) / 1000 + RETIRE_SETTLE_US;
+	if (retire_is_settled(jail))
+		return 0;
+	return retire_arm_tick(jail, retire_on_settle_tick) < 0 ? 0 : -EINPROGRESS;
+}
+
 /* ---- facts ---- */
 
 static void retire_fill_endpoint(const struct custody_plan *plan, const struct plan_endpoint *e,
@@ -170,11 +203,16 @@ static int retire_start_sweep(struct jail *jail)
 		.phase = jail->sweep_phase,
 		.cgroup_model = jail->cgroup_model,
 		.cgroup_broker = jail->cgroup_broker,
-		.scratch_dev = jail->scratch_dev,
 	};
 	int r;
 
 	memcpy(request.ns_inode, jail->ns_inode, sizeof(request.ns_inode));
+	life_note_scratch(jail);
+	for (unsigned int i = 0; i < SCRATCH_DEVICES_MAX; i++) {
+		if (!(jail->scratch_gone & (1U << i)))
+			request.scratch_dev[i] = jail->scratch_dev[i];
+	}
+	nshandle_ask(jail->ns_handle, &request.ns_gone, &request.ns_alive);
 	(void)snprintf(request.cgroup, sizeof(request.cgroup), "%s", jail->cgroup);
 	(void)snprintf(request.model, sizeof(request.model), "%s",
 		       plan_string(jail->plan, jail->plan->model_path));
@@ -311,6 +349,9 @@ static const struct sequence_step retire_steps[] = {
 	{ "Recording the counters", "they go with the map entries", retire_step_count, NULL, 0 },
 	{ "Killing every process", "frozen processes die without running again", retire_step_kill,
 	  NULL, 0 },
+	{ "Waiting for the kernel to take the namespaces down",
+	  "it does so by RCU and work queues, after the last process", retire_step_settle, NULL,
+	  0 },
 	{ "Looking at what is left", "before erasing: the record shows what there was",
 	  retire_step_look, NULL, 120000 },
 	{ "Erasing scratch, policy, cgroups and sockets", "only after the facts are on record",

@@ -106,6 +106,8 @@ enum evidence_phase {
 
 /*
  * Facts. `value` is a count of what is left, 0 = nothing, except where said otherwise.
+ * NAMESPACE_PIDS, SCRATCH_MOUNTS and WEIGHTS_OPEN are 1 as well when the kernel says that the
+ * namespace or file system exists, or that the file is open, and /proc does not show by whom.
  * F(NAME, "json-name", what value counts)
  */
 #define EVIDENCE_FACTS(F)                                                                          \
@@ -116,7 +118,7 @@ enum evidence_phase {
 	F(ENDPOINTS_BOUND, "endpoints-bound", "published endpoints that something still serves")   \
 	F(SOCKETS_UNIX, "sockets-unix", "UNIX sockets bound to a published path")                  \
 	F(SCRATCH_MOUNTS, "scratch-mounts",                                                        \
-	  "mounts of the scratch file system, and its open files")                                 \
+	  "mounts of the scratch file systems, and their open files")                              \
 	F(WEIGHTS_OPEN, "weights-open", "processes that hold or map a file of the model")          \
 	F(POLICY_ENTRIES, "policy-entries", "map entries of the jail")                             \
 	F(BROKER_ALIVE, "broker-alive", "broker processes of the jail")                            \

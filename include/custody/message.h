@@ -268,13 +268,15 @@ struct jail_zone {
 	char target[CUSTODY_NAME_SIZE * 2];	/* path inside, cut if longer */
 };
 
+#define SCRATCH_DEVICES_MAX 4	/* writable tmpfs of one jail: /scratch, /tmp, /dev/shm */
+
 /* After the mounts are made and before the model's process has any untrusted byte. */
 struct jail_built {
 	struct message_head head;
 	__u32 pid;		/* the jail's init, host pid namespace */
 	__u32 n_zones;
-	__u64 scratch_dev;	/* st_dev of the first scratch tmpfs, 0 when none */
-	__u32 scratch_noswap;	/* 1: the kernel took noswap for every scratch tmpfs */
+	__u64 scratch_dev[SCRATCH_DEVICES_MAX];	/* st_dev of each writable tmpfs, then zeros */
+	__u32 scratch_noswap;	/* 1: the kernel took noswap for every one of them */
 	__u32 pad;
 	__u64 ns_inode[8];	/* enum jail_namespace order */
 	struct jail_zone zones[CUSTODY_ZONES_MAX];
@@ -400,9 +402,11 @@ struct sweep_request {
 	__u32 phase;		/* enum evidence_phase */
 	__u64 cgroup_model;	/* cgroup ids; 0 = never existed */
 	__u64 cgroup_broker;
-	__u64 scratch_dev;
+	__u64 scratch_dev[SCRATCH_DEVICES_MAX];	/* not yet seen gone; 0 = none */
 	__u64 ns_inode[8];
 	__u32 n_endpoints;
+	__u32 ns_gone;		/* bit per enum jail_namespace: the kernel says it exists no more */
+	__u32 ns_alive;		/* likewise: the kernel was asked, and it does exist */
 	__u32 pad;
 	struct reply_endpoint endpoints[CUSTODY_ENDPOINTS_MAX];
 	char cgroup[CUSTODY_PATH_SIZE];	/* absolute path of the jail's cgroup directory */
