@@ -78,6 +78,7 @@ rm -f "$ROOT"/run/custody/jails/*.state "$ROOT"/run/custody/jails/*.plan
 [ -z "$(leaks | grep -v 'mount .*/ledger')" ] && ok "nothing left after a full disk" ||
 	not_ok "nothing left after a full disk" "$(leaks)"
 rm -f "$ROOT"/var/lib/custody/ledger/filler
+mount -o remount,size=1m "$ROOT/var/lib/custody/ledger"
 check "with room again it starts" ctl start good
 check "and the ledger verifies, gap and all" ctl ledger verify
 refused "what could not be recorded makes the retirement incomplete or clean, never silent" 0 "." ctl retire good
