@@ -334,7 +334,7 @@ static const struct no_plan no_plans[] = {
 	{ "[files]\njit = no\n", RUN("/bin/a", 1), 0, "malformed" },
 	{ "[files]\njit = no\n", RUN("/bin/a\0x\0", 1), 0, "left over" },
 	{ "[files]\njit = no\n", RUN("/bin/a\0", 2), 0, "malformed" },
-	{ "[files]\njit = no\n", RUN("a\0", 1), 0, "the program is not named" },
+	{ "[files]\njit = no\n", RUN("a\0", 1), 0, "the program needs an absolute path" },
 	{ "[files]\njit = no\n", { "n", "p", "/a/../b", "/a\0", 3, 1, false }, 0, "absolute path" },
 };
 
