@@ -321,7 +321,8 @@ struct no_plan {
 
 static const struct no_plan no_plans[] = {
 	{ "[files]\njit = no\n", PLAIN, 0, "command is not set" },
-	{ "[process]\ncommand = python3\n", PLAIN, 2, "python3: the program needs an absolute path" },
+	{ "[process]\ncommand = python3\n", PLAIN, 2,
+	  "python3: the program needs an absolute path" },
 	{ "[process]\ncommand = /a {model}\n", PLAIN, 2, "[model] path is not set" },
 	{ "[process]\ncommand = /a\nenvironment = X={modle}\n", PLAIN, 3, "{modle} is unknown" },
 	{ "[process]\ncommand = /a\n[files]\nread = /dev\n", PLAIN, 4, "/dev" },
