@@ -34,8 +34,9 @@ static int device_add_node(struct jail *jail, const char *path, dev_t number, __
 	int r = mount_open_path(jail->host_root, path, true, &at);
 
 	if (r < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, r, "%s: device %s: %s", origin, path,
-				   strerror(-r));
+		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, r,
+				   "%s: device %s: %s; load its driver, or take it out "
+				   "of the profile", origin, path, strerror(-r));
 	if (fstat(at, &st) < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno, "cannot look at %s: %m",
 				   path);

@@ -114,9 +114,9 @@ int main(int argc, char **argv)
 	struct jail jail;
 
 	(void)argv;
-	if (argc != 1) {
-		(void)fprintf(stderr,
-			      "custody-jail: started by custodyd only, without arguments\n");
+	if (argc != 1 || !message_is_channel(CUSTODY_CHANNEL_FD)) {
+		(void)fprintf(stderr, "custody-jail: custodyd starts this program, nobody else. "
+				      "To run a command in custody: custodyctl run -- CMD\n");
 		return CUSTODY_EXIT_USAGE;
 	}
 	(void)umask(0);
