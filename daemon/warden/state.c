@@ -386,6 +386,10 @@ static int state_adopt_one(struct warden *warden, const char *path)
 		jails_forget(jail);
 		return r;
 	}
+	/* Its broker has lost its channel; without the observe plane nobody sees what bind() gets. */
+	if (jail->init > 0 && jails_need_broker(jail) &&
+	    !(jail->planes_active & CUSTODY_PLANE_OBSERVE))
+		jail->gaps_owed |= 1U << LEDGER_GAP_BROKER;
 	log_info("%s (jail %u) is in custody again: %s.", jail->name, jail->id,
 		 jail->state == JAIL_STATE_RETIRING ? "its retirement goes on"
 		 : jail->init ? "it runs" : "it has ended");
