@@ -59,7 +59,8 @@ static int main_parse(int argc, char **argv, struct warden *warden)
 				log_error("--cgroup takes one name, not a path.");
 				return CUSTODY_EXIT_USAGE;
 			}
-			(void)snprintf(warden->cgroup_name, sizeof(warden->cgroup_name), "%s", optarg);
+			(void)snprintf(warden->cgroup_name, sizeof(warden->cgroup_name), "%s",
+				       optarg);
 			break;
 		case 'd':
 			log_setup("custodyd", LOG_LEVEL_DEBUG);
@@ -75,7 +76,8 @@ static int main_parse(int argc, char **argv, struct warden *warden)
 		}
 	}
 	if (optind < argc) {
-		log_error("custodyd takes no argument; \"%s\" is one. See custodyd --help.", argv[optind]);
+		log_error("custodyd takes no argument; \"%s\" is one. See custodyd --help.",
+			  argv[optind]);
 		return CUSTODY_EXIT_USAGE;
 	}
 	return CUSTODY_EXIT_DONE;
@@ -185,8 +187,9 @@ int main(int argc, char **argv)
 	}
 	r = main_start(&warden);
 	if (r < 0)
-		return r == -EPERM || r == -EBUSY || r == -EUCLEAN || r == -ENOTSUP ? CUSTODY_EXIT_REFUSED
-										   : CUSTODY_EXIT_INTERNAL;
+		return r == -EPERM || r == -EBUSY || r == -EUCLEAN || r == -ENOTSUP
+			       ? CUSTODY_EXIT_REFUSED
+			       : CUSTODY_EXIT_INTERNAL;
 	r = sd_event_loop(warden.event);
 	main_stop_roles(&warden);
 	setup_clean(&warden);

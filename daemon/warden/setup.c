@@ -64,8 +64,8 @@ static int setup_make_directory(struct warden *warden, const struct setup_direct
 	    (chown(path, directory->owner, directory->owner) < 0 || lstat(path, &st) < 0))
 		return -errno;
 	if (!S_ISDIR(st.st_mode) || st.st_uid != directory->owner || (st.st_mode & 0022)) {
-		log_error("%s must be a directory owned by uid %u that nobody else may write.", path,
-			  directory->owner);
+		log_error("%s must be a directory owned by uid %u that nobody else may write.",
+			  path, directory->owner);
 		return -EPERM;
 	}
 	return 0;
@@ -107,14 +107,16 @@ static int setup_name_cgroup(struct warden *warden)
 	int r = cgroup_find_mount(mount, sizeof(mount));
 
 	if (r < 0) {
-		log_error("No cgroup2 file system is mounted; custody binds its policy to cgroups. Mount "
+		log_error("No cgroup2 file system is mounted; custody binds its policy to cgroups. "
+			  "Mount "
 			  "one: mount -t cgroup2 none /sys/fs/cgroup/unified");
 		return r;
 	}
 	for (const char *c = warden->root; *c; c++)
 		hash = hash * 33 + (unsigned char)*c;
 	if (!warden->cgroup_name[0] && warden->root[0])
-		(void)snprintf(warden->cgroup_name, sizeof(warden->cgroup_name), "custody-%08x", hash);
+		(void)snprintf(warden->cgroup_name, sizeof(warden->cgroup_name), "custody-%08x",
+			       hash);
 	(void)snprintf(warden->cgroup, sizeof(warden->cgroup), "%s/%s", mount,
 		       warden->cgroup_name[0] ? warden->cgroup_name : "custody");
 	r = cgroup_make(warden->cgroup);
@@ -127,7 +129,8 @@ static int setup_name_cgroup(struct warden *warden)
 	r = cgroup_enable_controllers(warden->cgroup, CGROUP_MEMORY | CGROUP_PIDS | CGROUP_CPU,
 				      &warden->controllers);
 	if (r < 0) {
-		log_error("The controllers of %s cannot be read: %s.", warden->cgroup, strerror(-r));
+		log_error("The controllers of %s cannot be read: %s.", warden->cgroup,
+			  strerror(-r));
 		return r;
 	}
 	return 0;
@@ -154,7 +157,8 @@ int setup_warden(struct warden *warden)
 	int r = 0;
 
 	if (geteuid() != 0) {
-		log_error("custodyd needs root: it makes cgroups, loads BPF programs and builds jails.");
+		log_error("custodyd needs root: it makes cgroups, loads BPF programs and builds "
+			  "jails.");
 		return -EPERM;
 	}
 	/* What a jail leaves behind when its builder ends is ours to watch and to reap. */
@@ -165,7 +169,8 @@ int setup_warden(struct warden *warden)
 		r = setup_make_directory(warden, &setup_directories[i]);
 	(void)umask(077);
 	if (r == 0)
-		r = paths_join(warden->root, PATHS_JAILS, warden->jails_dir, sizeof(warden->jails_dir));
+		r = paths_join(warden->root, PATHS_JAILS, warden->jails_dir,
+			       sizeof(warden->jails_dir));
 	if (r == 0)
 		r = setup_lock(warden);
 	if (r == 0)
@@ -204,8 +209,8 @@ static int setup_remove_strays(struct warden *warden)
 			continue;
 		(void)snprintf(path, sizeof(path), "%s/%s", warden->cgroup, entry->d_name);
 		log_warning("%s was left by a launch that did not finish; it is removed.", path);
-		if (cgroup_kill(path, SETUP_KILL_MS) < 0 || policy_remove_jail(warden->policy, id) < 0 ||
-		    cgroup_remove(path) < 0) {
+		if (cgroup_kill(path, SETUP_KILL_MS) < 0 ||
+		    policy_remove_jail(warden->policy, id) < 0 || cgroup_remove(path) < 0) {
 			log_error("%s cannot be removed.", path);
 			return -EBUSY;
 		}
@@ -224,8 +229,8 @@ int setup_open_policy(struct warden *warden)
 		log_warning("%s No jail depends on it, so it is replaced.", error);
 		r = policy_unpin(warden->pin_dir);
 		if (r == 0)
-			r = policy_open(warden->pin_dir, warden->cgroup, &warden->policy, &adopted, error,
-					sizeof(error));
+			r = policy_open(warden->pin_dir, warden->cgroup, &warden->policy, &adopted,
+					error, sizeof(error));
 	}
 	if (r < 0) {
 		log_error("The kernel side of the policy cannot be set up: %s (%s). "
@@ -234,9 +239,11 @@ int setup_open_policy(struct warden *warden)
 	}
 	warden->planes = CUSTODY_PLANE_STRUCTURE | policy_read_planes(warden->policy);
 	if (!adopted && setup_any_alive(warden)) {
-		log_error("Jails are alive, but their policy is no longer pinned in %s. They ran without "
-			  "it; custodyd does not pretend otherwise. Stop them (%s) and start again.",
-			  warden->pin_dir, warden->cgroup);
+		log_error(
+			"Jails are alive, but their policy is no longer pinned in %s. They ran "
+			"without "
+			"it; custodyd does not pretend otherwise. Stop them (%s) and start again.",
+			warden->pin_dir, warden->cgroup);
 		return -EUCLEAN;
 	}
 	(void)policy_read_errors(warden->policy, warden->helper_errors);
@@ -274,7 +281,8 @@ void setup_clean(struct warden *warden)
 {
 	char path[CUSTODY_PATH_SIZE * 2];
 
-	if (warden->listen_fd >= 0 && paths_join(warden->root, PATHS_SOCKET, path, sizeof(path)) == 0)
+	if (warden->listen_fd >= 0 &&
+	    paths_join(warden->root, PATHS_SOCKET, path, sizeof(path)) == 0)
 		(void)unlink(path);
 	if (setup_any_alive(warden)) {
 		log_info("Models are running; they go on, and the policy in the kernel with them.");
