@@ -143,6 +143,10 @@ int main(void)
 	int r;
 
 	log_setup("custody-sweeper", LOG_LEVEL_INFO);
+	if (!message_is_channel(CUSTODY_CHANNEL_FD)) {
+		log_error("custodyd starts this program, nobody else.");
+		return CUSTODY_EXIT_USAGE;
+	}
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* Sent when somebody opens a file in the instant that we have a lease on it. */
 	(void)signal(SIGIO, SIG_IGN);

@@ -83,8 +83,13 @@ static void control_freeze(struct jail *jail, const struct ticket *ticket, bool 
 	int r;
 
 	if (jail->state != from) {
-		(void)snprintf(text, sizeof(text), "%s is not %s.", jail->name,
-			       freeze ? "running" : "frozen");
+		if (jail->state == JAIL_STATE_FROZEN)
+			(void)snprintf(text, sizeof(text), "%s is frozen already; \"custodyctl "
+				       "thaw %s\" lets it go on.", jail->name, jail->name);
+		else
+			(void)snprintf(text, sizeof(text), "%s is not %s; \"custodyctl status "
+				       "%s\" says what it is.", jail->name,
+				       freeze ? "running" : "frozen", jail->name);
 		control_reply(jail->warden, ticket->id, CUSTODY_EXIT_REFUSED, 0, text);
 		return;
 	}

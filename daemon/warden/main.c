@@ -43,6 +43,7 @@ static int main_parse(int argc, char **argv, struct warden *warden)
 	};
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (c) {
 		case 'r':
@@ -72,12 +73,19 @@ static int main_parse(int argc, char **argv, struct warden *warden)
 			(void)puts("custodyd " CUSTODY_VERSION);
 			exit(CUSTODY_EXIT_DONE);
 		default:
+			log_error("There is no option %s, or its value is missing. See custodyd "
+				  "--help.", argv[optind - 1]);
 			return CUSTODY_EXIT_USAGE;
 		}
 	}
 	if (optind < argc) {
 		log_error("custodyd takes no argument; \"%s\" is one. See custodyd --help.",
 			  argv[optind]);
+		return CUSTODY_EXIT_USAGE;
+	}
+	if (warden->root[0] && access(warden->root, F_OK) < 0) {
+		log_error("The root %s cannot be used: %s. Make the directory first.",
+			  warden->root, strerror(errno));
 		return CUSTODY_EXIT_USAGE;
 	}
 	return CUSTODY_EXIT_DONE;

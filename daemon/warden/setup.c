@@ -26,6 +26,7 @@
 #include "warden.h"
 
 #define SETUP_KILL_MS 5000
+#define SETUP_BPFFS "/sys/fs/bpf"
 
 struct setup_directory {
 	const char *path;
@@ -43,7 +44,7 @@ static const struct setup_directory setup_directories[] = {
 	{ PATHS_LOGS, 0750, 0 },
 	{ PATHS_RUN, 0755, 0 },
 	{ PATHS_JAILS, 0700, 0 },
-	{ "/sys/fs/bpf", 0755, 0 },
+	{ SETUP_BPFFS, 0755, 0 },
 };
 
 static int setup_make_directory(struct warden *warden, const struct setup_directory *directory)
@@ -63,9 +64,13 @@ static int setup_make_directory(struct warden *warden, const struct setup_direct
 	if (directory->owner && st.st_uid != directory->owner &&
 	    (chown(path, directory->owner, directory->owner) < 0 || lstat(path, &st) < 0))
 		return -errno;
-	if (!S_ISDIR(st.st_mode) || st.st_uid != directory->owner || (st.st_mode & 0022)) {
-		log_error("%s must be a directory owned by uid %u that nobody else may write.",
-			  path, directory->owner);
+	/* A bpf file system is mounted 1777 where nobody says otherwise: see setup_check_pins(). */
+	if (!S_ISDIR(st.st_mode) || st.st_uid != directory->owner ||
+	    ((st.st_mode & 0022) &&
+	     !(strcmp(directory->path, SETUP_BPFFS) == 0 && (st.st_mode & S_ISVTX)))) {
+		log_error("%s must be a directory owned by uid %u that nobody else may write: "
+			  "chown %u %s; chmod go-w %s", path, directory->owner,
+			  directory->owner, path, path);
 		return -EPERM;
 	}
 	return 0;
@@ -136,11 +141,25 @@ static int setup_name_cgroup(struct warden *warden)
 	return 0;
 }
 
+/* In a bpf file system that is everybody's, custody's name may be taken: nothing of it is used. */
+static int setup_check_pins(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (S_ISDIR(st.st_mode) && st.st_uid == 0 && (st.st_mode & 0022) == 0)
+		return 0;
+	log_error("%s belongs to uid %u, or others may write it: it is not custody's. Remove it.",
+		  path, st.st_uid);
+	return -EPERM;
+}
+
 static int setup_mount_bpf(struct warden *warden)
 {
 	char path[CUSTODY_PATH_SIZE * 2];
 	struct statfs fs;
-	int r = paths_join(warden->root, "/sys/fs/bpf", path, sizeof(path));
+	int r = paths_join(warden->root, SETUP_BPFFS, path, sizeof(path));
 
 	if (r < 0 || statfs(path, &fs) < 0)
 		return r < 0 ? r : -errno;
@@ -149,7 +168,8 @@ static int setup_mount_bpf(struct warden *warden)
 		log_error("No bpf file system can be mounted on %s: %s.", path, strerror(errno));
 		return -errno;
 	}
-	return paths_join(warden->root, PATHS_BPF, warden->pin_dir, sizeof(warden->pin_dir));
+	r = paths_join(warden->root, PATHS_BPF, warden->pin_dir, sizeof(warden->pin_dir));
+	return r < 0 ? r : setup_check_pins(warden->pin_dir);
 }
 
 int setup_warden(struct warden *warden)
