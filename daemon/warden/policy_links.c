@@ -60,6 +60,23 @@ const struct policy_link_row policy_links[_POLICY_LINK_MAX] = {
 	[POLICY_LINK_EXEC] = OBSERVE_LINK("exec", "sched_process_exec"),
 	[POLICY_LINK_EXIT] = OBSERVE_LINK("exit", "sched_process_exit"),
 	[POLICY_LINK_FILE_OPEN] = LSM_LINK("file_open"),
+	[POLICY_LINK_PATH_MKNOD] = LSM_LINK("path_mknod"),
+	[POLICY_LINK_PATH_MKDIR] = LSM_LINK("path_mkdir"),
+	[POLICY_LINK_PATH_SYMLINK] = LSM_LINK("path_symlink"),
+	[POLICY_LINK_PATH_LINK] = LSM_LINK("path_link"),
+	[POLICY_LINK_PATH_UNLINK] = LSM_LINK("path_unlink"),
+	[POLICY_LINK_PATH_RMDIR] = LSM_LINK("path_rmdir"),
+	[POLICY_LINK_PATH_RENAME] = LSM_LINK("path_rename"),
+	[POLICY_LINK_PATH_TRUNCATE] = LSM_LINK("path_truncate"),
+	[POLICY_LINK_PATH_CHMOD] = LSM_LINK("path_chmod"),
+	[POLICY_LINK_PATH_CHOWN] = LSM_LINK("path_chown"),
+	[POLICY_LINK_INODE_SETXATTR] = LSM_LINK("inode_setxattr"),
+	[POLICY_LINK_INODE_REMOVEXATTR] = LSM_LINK("inode_removexattr"),
+	[POLICY_LINK_INODE_SET_ACL] = LSM_LINK_NEWER("inode_set_acl"),
+	[POLICY_LINK_INODE_REMOVE_ACL] = LSM_LINK_NEWER("inode_remove_acl"),
+	[POLICY_LINK_BPRM_CHECK_SECURITY] = LSM_LINK("bprm_check_security"),
+	[POLICY_LINK_MMAP_FILE] = LSM_LINK("mmap_file"),
+	[POLICY_LINK_FILE_MPROTECT] = LSM_LINK("file_mprotect"),
 };
 
 static void policy_free_btf(struct btf **btf)
