@@ -24,7 +24,16 @@ struct qstr {
 	const unsigned char *name;
 };
 
+struct list_head {
+	struct list_head *next, *prev;
+};
+
+struct iattr {
+	unsigned int ia_valid;
+};
+
 struct super_block {
+	struct list_head s_mounts;	/* of struct mount, by mnt_instance: newest last; to 6.16 */
 	__u32 s_dev;
 	unsigned long s_magic;
 };
@@ -50,6 +59,7 @@ struct vfsmount {
 
 struct mount {
 	struct vfsmount mnt;
+	struct list_head mnt_instance;
 	int mnt_id;
 };
 
@@ -82,6 +92,8 @@ struct signal_struct {
 
 struct task_struct {
 	unsigned int flags;
+	const struct cred *cred;
+	const struct cred *real_cred;
 	int exit_code;
 	__u64 start_time;
 	struct task_struct *group_leader;

@@ -17,7 +17,7 @@
  *     has no mount. No model server needs them; they are refused (EPERM, as the system call
  *     filter does), whatever the file.
  *   times alone: vfs_utimes() -> notify_change() -> security_inode_setattr(): no mount either;
- *     see lsm_times_find_zone().
+ *     see lsm_inode.bpf.c.
  * link() and rename() never leave one mount (EXDEV comes first), so one side's zone is both's;
  * both are asked all the same.
  */

@@ -70,6 +70,7 @@ const struct policy_link_row policy_links[_POLICY_LINK_MAX] = {
 	[POLICY_LINK_PATH_TRUNCATE] = LSM_LINK("path_truncate"),
 	[POLICY_LINK_PATH_CHMOD] = LSM_LINK("path_chmod"),
 	[POLICY_LINK_PATH_CHOWN] = LSM_LINK("path_chown"),
+	[POLICY_LINK_INODE_SETATTR] = LSM_LINK("inode_setattr"),
 	[POLICY_LINK_INODE_SETXATTR] = LSM_LINK("inode_setxattr"),
 	[POLICY_LINK_INODE_REMOVEXATTR] = LSM_LINK("inode_removexattr"),
 	[POLICY_LINK_INODE_SET_ACL] = LSM_LINK_NEWER("inode_set_acl"),

@@ -132,7 +132,15 @@ change "truncate" 0x9 truncate @/a
 change "chmod" 0xa chmod @/a
 change "fchmod of an fd from outside" 0xa fchmod @/a
 change "chown" 0xb chown @/a
-change "utimes" 0xc utimes @/a
+
+# The hook of times has no mount: by file system.
+fill
+is "$(lsm - utimes "$O/a")" 0 "utimes: allowed outside"
+is "$(lsm "$MODEL" utimes "$S/a")" 0 "utimes: allowed on a file system that is written"
+is "$(lsm "$MODEL" utimes "$W/a")" EACCES "utimes: denied on one that is only read"
+is "$(lsm "$MODEL" utimes "$O/a")" EACCES "utimes: denied on one without a zone"
+events
+seen "class=12 object=65535 verdict=2 plane=4 error=-13 syscall=280 device=$(device "$W/a") inode=$(stat -c %i "$W/a") .*access=0xc " "utimes: event"
 
 fill
 setfattr() { lsm "$1" setxattr "$2" user.x; }

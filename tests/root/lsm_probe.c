@@ -99,10 +99,12 @@ static int probe_handle(char **argv)
 		struct file_handle handle;
 		char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
 	} u = { .handle = { .handle_bytes = MAX_HANDLE_SZ } };
-	cleanup_fd int mount = open(argv[0], O_PATH | O_CLOEXEC);
+	/* Says which mount, and may not be O_PATH: opened outside. */
+	cleanup_fd int mount = open(argv[0], O_RDONLY | O_CLOEXEC);
 	int id;
 
-	if (mount < 0 || name_to_handle_at(AT_FDCWD, argv[0], &u.handle, &id, 0) < 0)
+	if (mount < 0 || name_to_handle_at(AT_FDCWD, argv[0], &u.handle, &id, 0) < 0 ||
+	    probe_enter(PROBE_CGROUP(argv)) < 0)
 		return PROBE_BROKEN;
 	return open_by_handle_at(mount, &u.handle, probe_flags(argv[1]));
 }
@@ -427,7 +429,7 @@ static const struct {
 } probe_actions[] = {
 	{ "open", 2, probe_open, false }, { "openat2", 2, probe_openat2, false },
 	{ "opath", 2, probe_opath, false }, { "relative", 3, probe_relative, false },
-	{ "handle", 2, probe_handle, false }, { "uring", 2, probe_uring, false },
+	{ "handle", 2, probe_handle, true }, { "uring", 2, probe_uring, false },
 	{ "mkdir", 1, probe_mkdir, false }, { "rmdir", 1, probe_rmdir, false },
 	{ "unlink", 1, probe_unlink, false }, { "mkfifo", 1, probe_mkfifo, false },
 	{ "mkfile", 1, probe_mkfile, false }, { "symlink", 1, probe_symlink, false },
