@@ -151,11 +151,19 @@ static __always_inline int lsm_times_decide(struct dentry *dentry)
 SEC("lsm/inode_setattr")
 int lsm_inode_setattr(__u64 *ctx) /* [idmap,] struct dentry *, struct iattr *, ret */
 {
-	bool three = bpf_get_func_arg_cnt(ctx) > 2;
-	const struct iattr *attr = three ? (const void *)ctx[2] : (const void *)ctx[1];
-	struct dentry *dentry = three ? (void *)ctx[1] : (void *)ctx[0];
+	__u64 first = ctx[0], second = ctx[1], third = ctx[2];
+	const struct iattr *attr;
+	struct dentry *dentry;
 	__u32 valid = 0;
 
+	/* Read from fixed places: the verifier allows no index that depends on the kernel. */
+	asm volatile("" : "+r"(first), "+r"(second), "+r"(third));
+	attr = (const void *)second;
+	dentry = (void *)first;
+	if (bpf_get_func_arg_cnt(ctx) > 2) {
+		attr = (const void *)third;
+		dentry = (void *)second;
+	}
 	if (bpf_core_read(&valid, sizeof(valid), &attr->ia_valid))
 		return lsm_is_inside() ? -EACCES : 0;
 	if (!(valid & (ATTR_ATIME | ATTR_MTIME)) ||

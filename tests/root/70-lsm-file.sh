@@ -7,8 +7,7 @@
 . "$(dirname "$0")/policy_lib.sh"
 
 export DRIVER_PLANES=14
-grep -qs bpf /sys/kernel/security/lsm || skip_all "bpf is not among the active LSMs"
-[ "$(drive open)" = "fresh planes=14" ] || skip_all "LSM programs do not load here"
+need_lsm
 
 for z in weights scratch other; do
 	mkdir "$TMP/$z" && mount -t tmpfs -o mode=777 none "$TMP/$z" || exit 1
