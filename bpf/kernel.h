@@ -24,12 +24,23 @@ struct qstr {
 	const unsigned char *name;
 };
 
+struct list_head {
+	struct list_head *next, *prev;
+};
+
+struct iattr {
+	unsigned int ia_valid;
+};
+
 struct super_block {
+	struct list_head s_mounts;	/* of struct mount, by mnt_instance: newest last; to 6.16 */
 	__u32 s_dev;
 	unsigned long s_magic;
 };
 
 struct inode {
+	unsigned short i_mode;
+	unsigned int i_nlink;
 	unsigned long i_ino;
 	struct super_block *i_sb;
 };
@@ -37,14 +48,18 @@ struct inode {
 struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
+	struct inode *d_inode;
 };
 
 struct vfsmount {
 	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
+	int mnt_flags;
 };
 
 struct mount {
 	struct vfsmount mnt;
+	struct list_head mnt_instance;
 	int mnt_id;
 };
 
@@ -54,6 +69,7 @@ struct path {
 };
 
 struct file {
+	unsigned int f_mode;
 	struct inode *f_inode;
 	struct path f_path;
 	unsigned int f_flags;
@@ -75,6 +91,9 @@ struct signal_struct {
 };
 
 struct task_struct {
+	unsigned int flags;
+	const struct cred *cred;
+	const struct cred *real_cred;
 	int exit_code;
 	__u64 start_time;
 	struct task_struct *group_leader;
@@ -84,6 +103,12 @@ struct task_struct {
 
 struct linux_binprm {
 	struct file *file;
+};
+
+struct vm_area_struct {
+	unsigned long vm_flags;
+	struct file *vm_file;
+	struct anon_vma *anon_vma;	/* set once a page of the mapping was written privately */
 };
 
 #pragma clang attribute pop
