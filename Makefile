@@ -7,6 +7,7 @@
 # make lint       style, documents and link rules only
 # make check-root the privileged tests only (root)
 # make fuzz-run   every fuzz target, RUNS=20000 inputs each
+# make vm         a shell in a virtual machine with custody installed; KERNEL=6.1 chooses (root)
 # make check-gpu  what only a real GPU can show
 # make bench      launch latency against bubblewrap and a plain exec (root)
 # make install    into $(DESTDIR)$(PREFIX)
@@ -72,7 +73,7 @@ SKEL := $(if $(BPF_SRC),$(B)/gen/custody.skel.h)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all unit fuzz root deps demo-deps demo check lint check-root fuzz-run check-gpu bench \
+.PHONY: all unit fuzz root deps demo-deps demo check lint check-root fuzz-run check-gpu bench vm \
 	install clean
 all: $(BINS)
 
@@ -202,6 +203,11 @@ check-root: all root
 
 fuzz-run: fuzz
 	$(Q)tests/run --fuzz-runs $(RUNS) $(sort $(FUZZ))
+
+# tests/vm/run says more; `tests/vm/run 6.1 -- COMMAND` runs one command there.
+KERNEL ?= 6.12
+vm: deps
+	$(Q)tests/vm/run --shell $(KERNEL)
 
 check-gpu:
 	@if [ -e /proc/driver/nvidia/version ]; then \
