@@ -67,9 +67,10 @@ static __always_inline bool file_read(const struct file *file, struct open_file 
  * verifier wants a constant size, so the room is taken in steps: at most PATH_STEP - 1 bytes at
  * the end stay unused. Returns 0 when this was the last one: no room, or an unreadable name.
  *
- * A global function, because those are verified once and not again in each round of the loop.
+ * A global function, because those are verified once and not again in each round of the loop;
+ * weak, so that the linker keeps one of several families'.
  */
-__attribute__((noinline)) int file_append_name(struct custody_event *event, __u64 dentry_address)
+__attribute__((noinline, weak)) int file_append_name(struct custody_event *event, __u64 dentry_address)
 {
 	const struct dentry *dentry = (const struct dentry *)dentry_address;
 	const unsigned char *name = NULL;

@@ -17,17 +17,14 @@
 #define MNT_INTERNAL 0x4000	/* include/linux/mount.h: mounts of the kernel's own */
 #define PIDFS_MAGIC 0x50494446	/* 6.9: fs/pidfs.c */
 
-#define WORD8(a, b, c, d, e, f, g, h)                                                             \
-	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 |  \
-	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
-
 /* Anonymous inodes that open nothing, by the first eight characters of their kind. */
 static __always_inline bool fd_is_harmless(const struct open_file *file)
 {
+	const struct dentry *dentry = file->dentry;
 	const unsigned char *name = NULL;
 	__u64 word = 0;
 
-	if (bpf_core_read(&name, sizeof(name), &file->dentry->d_name.name) ||
+	if (bpf_core_read(&name, sizeof(name), &dentry->d_name.name) ||
 	    bpf_probe_read_kernel(&word, sizeof(word), name)) {
 		error_count(POLICY_ERROR_FILE_READ);
 		return false;
@@ -74,7 +71,7 @@ static __always_inline bool fd_is_plumbing(const struct file *file, const struct
 }
 
 SEC("lsm/file_receive")
-int custody_receive(__u64 *ctx) /* struct file * */
+int lsm_file_receive(__u64 *ctx) /* struct file * */
 {
 	const struct file *file = (const struct file *)ctx[0];
 	struct subject s = { .class = POLICY_CLASS_RECEIVE, .object = POLICY_OBJECT_NONE };

@@ -49,7 +49,7 @@ static __always_inline __u64 gpu_pack(const struct policy_device_key *key)
 
 /* What is allowed is counted by the cgroup plane, which has judged the same open. */
 SEC("lsm/file_open")
-int custody_device_open(__u64 *ctx) /* struct file * */
+int lsm_device_open(__u64 *ctx) /* struct file * */
 {
 	struct subject s = { .class = POLICY_CLASS_DEVICE, .object = POLICY_OBJECT_NONE };
 	const struct file *file = (const struct file *)ctx[0];
@@ -63,7 +63,7 @@ int custody_device_open(__u64 *ctx) /* struct file * */
 }
 
 SEC("lsm/mmap_file")
-int custody_device_mmap(__u64 *ctx) /* struct file * or NULL, reqprot, prot, flags */
+int lsm_device_mmap(__u64 *ctx) /* struct file * or NULL, reqprot, prot, flags */
 {
 	struct subject s = { .class = POLICY_CLASS_MMAP, .object = POLICY_OBJECT_NONE };
 	struct policy_device_key key = {};
@@ -129,14 +129,14 @@ static __always_inline int ioctl_judge(const struct file *file, __u32 cmd)
 }
 
 SEC("lsm/file_ioctl")
-int custody_ioctl(__u64 *ctx) /* struct file *, unsigned int cmd, unsigned long arg */
+int lsm_file_ioctl(__u64 *ctx) /* struct file *, unsigned int cmd, unsigned long arg */
 {
 	return ioctl_judge((const struct file *)ctx[0], (__u32)ctx[1]);
 }
 
 /* 32-bit callers; where the kernel lacks this hook (before 6.8), it asks the one above. */
 SEC("lsm/file_ioctl_compat")
-int custody_ioctl_compat(__u64 *ctx)
+int lsm_file_ioctl_compat(__u64 *ctx)
 {
 	return ioctl_judge((const struct file *)ctx[0], (__u32)ctx[1]);
 }

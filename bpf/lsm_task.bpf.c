@@ -20,11 +20,6 @@
 /* include/linux/kernel_read_file.h: firmware is what a driver loads for itself, by its own name */
 #define READING_FIRMWARE 1
 
-/* Eight characters as one word, so that a name is compared without a table. */
-#define WORD8(a, b, c, d, e, f, g, h)                                                             \
-	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 |  \
-	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
-
 /* Denies it when the current task is a model; other tasks are none of our business. */
 static __always_inline int task_judge(__u16 action, __u32 access, __u64 target)
 {
@@ -52,20 +47,20 @@ static __always_inline int task_judge_other(const struct task_struct *task, __u1
 
 /* Also asked for reading another's memory, descriptors and much of its /proc directory. */
 SEC("lsm/ptrace_access_check")
-int custody_ptrace(__u64 *ctx) /* struct task_struct *child, unsigned int mode */
+int lsm_ptrace_access_check(__u64 *ctx) /* struct task_struct *child, unsigned int mode */
 {
 	return task_judge_other((struct task_struct *)ctx[0], POLICY_TASK_PTRACE, (__u32)ctx[1]);
 }
 
 SEC("lsm/ptrace_traceme")
-int custody_traceme(__u64 *ctx) /* struct task_struct *parent */
+int lsm_ptrace_traceme(__u64 *ctx) /* struct task_struct *parent */
 {
 	return task_judge_other((struct task_struct *)ctx[0], POLICY_TASK_PTRACE, 0);
 }
 
 /* With a cred it is the kernel's signal on behalf of that cred, in whatever task runs just now. */
 SEC("lsm/task_kill")
-int custody_kill(__u64 *ctx) /* struct task_struct *, struct kernel_siginfo *, int sig, cred */
+int lsm_task_kill(__u64 *ctx) /* struct task_struct *, struct kernel_siginfo *, int sig, cred */
 {
 	if (ctx[3])
 		return 0;
@@ -85,7 +80,7 @@ int custody_kill(__u64 *ctx) /* struct task_struct *, struct kernel_siginfo *, i
  * the OOM killer asks about tasks that are not current.
  */
 SEC("lsm/capable")
-int custody_capable(__u64 *ctx) /* const struct cred *, user_namespace *, int cap, unsigned opts */
+int lsm_capable(__u64 *ctx) /* const struct cred *, user_namespace *, int cap, unsigned opts */
 {
 	struct subject s = { .class = POLICY_CLASS_TASK, .object = POLICY_TASK_CAPABLE };
 	__u32 cap = (__u32)ctx[2];
@@ -104,7 +99,7 @@ int custody_capable(__u64 *ctx) /* const struct cred *, user_namespace *, int ca
 }
 
 SEC("lsm/userns_create")
-int custody_userns(__u64 *ctx) /* const struct cred * */
+int lsm_userns_create(__u64 *ctx) /* const struct cred * */
 {
 	(void)ctx;
 	return task_judge(POLICY_TASK_USERNS, 0, 0);
@@ -113,26 +108,26 @@ int custody_userns(__u64 *ctx) /* const struct cred * */
 /* ---- mounts ---- */
 
 SEC("lsm/sb_mount")
-int custody_mount(__u64 *ctx) /* dev_name, path, type, unsigned long flags, data */
+int lsm_sb_mount(__u64 *ctx) /* dev_name, path, type, unsigned long flags, data */
 {
 	return task_judge(POLICY_TASK_MOUNT, (__u32)ctx[3], 0);
 }
 
 SEC("lsm/move_mount")
-int custody_move_mount(__u64 *ctx) /* from, to */
+int lsm_move_mount(__u64 *ctx) /* from, to */
 {
 	(void)ctx;
 	return task_judge(POLICY_TASK_MOUNT, 0, 0);
 }
 
 SEC("lsm/sb_umount")
-int custody_umount(__u64 *ctx) /* struct vfsmount *, int flags */
+int lsm_sb_umount(__u64 *ctx) /* struct vfsmount *, int flags */
 {
 	return task_judge(POLICY_TASK_MOUNT, (__u32)ctx[1], 0);
 }
 
 SEC("lsm/sb_pivotroot")
-int custody_pivot_root(__u64 *ctx) /* old, new */
+int lsm_sb_pivotroot(__u64 *ctx) /* old, new */
 {
 	(void)ctx;
 	return task_judge(POLICY_TASK_MOUNT, 0, 0);
@@ -141,28 +136,28 @@ int custody_pivot_root(__u64 *ctx) /* old, new */
 /* ---- the kernel itself ---- */
 
 SEC("lsm/bpf")
-int custody_bpf_call(__u64 *ctx) /* int cmd, union bpf_attr *, unsigned int size */
+int lsm_bpf(__u64 *ctx) /* int cmd, union bpf_attr *, unsigned int size */
 {
 	return task_judge(POLICY_TASK_BPF, (__u32)ctx[0], 0);
 }
 
 /* A descriptor of a map or program is made: by whatever way there is, or will be. */
 SEC("lsm/bpf_map")
-int custody_bpf_map_fd(__u64 *ctx) /* struct bpf_map *, fmode_t */
+int lsm_bpf_map(__u64 *ctx) /* struct bpf_map *, fmode_t */
 {
 	(void)ctx;
 	return task_judge(POLICY_TASK_BPF, 0, 0);
 }
 
 SEC("lsm/bpf_prog")
-int custody_bpf_prog_fd(__u64 *ctx) /* struct bpf_prog * */
+int lsm_bpf_prog(__u64 *ctx) /* struct bpf_prog * */
 {
 	(void)ctx;
 	return task_judge(POLICY_TASK_BPF, 0, 0);
 }
 
 SEC("lsm/perf_event_open")
-int custody_perf(__u64 *ctx) /* before 6.16: struct perf_event_attr *; int type */
+int lsm_perf_event_open(__u64 *ctx) /* before 6.16: struct perf_event_attr *; int type */
 {
 	(void)ctx;
 	return task_judge(POLICY_TASK_PERF, 0, 0);
@@ -170,7 +165,7 @@ int custody_perf(__u64 *ctx) /* before 6.16: struct perf_event_attr *; int type 
 
 /* The kernel would load a module because of what the model asked for (a socket family, say). */
 SEC("lsm/kernel_module_request")
-int custody_module_request(__u64 *ctx) /* char *kmod_name */
+int lsm_kernel_module_request(__u64 *ctx) /* char *kmod_name */
 {
 	(void)ctx;
 	return task_judge(POLICY_TASK_MODULE, 0, 0);
@@ -178,7 +173,7 @@ int custody_module_request(__u64 *ctx) /* char *kmod_name */
 
 /* finit_module, kexec_file_load: anything but a driver's own firmware. */
 SEC("lsm/kernel_read_file")
-int custody_read_file(__u64 *ctx) /* struct file *, enum kernel_read_file_id, bool */
+int lsm_kernel_read_file(__u64 *ctx) /* struct file *, enum kernel_read_file_id, bool */
 {
 	if ((__u32)ctx[1] == READING_FIRMWARE)
 		return 0;
@@ -187,7 +182,7 @@ int custody_read_file(__u64 *ctx) /* struct file *, enum kernel_read_file_id, bo
 
 /* init_module, kexec_load; the numbers are those of kernel_read_file. */
 SEC("lsm/kernel_load_data")
-int custody_load_data(__u64 *ctx) /* enum kernel_load_data_id, bool */
+int lsm_kernel_load_data(__u64 *ctx) /* enum kernel_load_data_id, bool */
 {
 	if ((__u32)ctx[0] == READING_FIRMWARE)
 		return 0;
@@ -197,7 +192,7 @@ int custody_load_data(__u64 *ctx) /* enum kernel_load_data_id, bool */
 /* ---- io_uring and userfaultfd ---- */
 
 SEC("lsm/inode_init_security_anon")
-int custody_anon_inode(__u64 *ctx) /* struct inode *, const struct qstr *name, context inode */
+int lsm_inode_init_security_anon(__u64 *ctx) /* struct inode *, const struct qstr *name, context inode */
 {
 	const struct qstr *name = (const struct qstr *)ctx[1];
 	const unsigned char *text = name->name;
@@ -208,10 +203,10 @@ int custody_anon_inode(__u64 *ctx) /* struct inode *, const struct qstr *name, c
 		return 0;
 	if (bpf_probe_read_kernel(&word, sizeof(word), text)) {
 		error_count(POLICY_ERROR_FILE_READ);
-		return task_judge(POLICY_TASK_URING, 0, 0);
+		return task_judge(POLICY_TASK_URING, POLICY_URING_MAKE, 0);
 	}
 	if (word == WORD8('[', 'i', 'o', '_', 'u', 'r', 'i', 'n'))
-		return task_judge(POLICY_TASK_URING, 0, 0);
+		return task_judge(POLICY_TASK_URING, POLICY_URING_MAKE, 0);
 	if (word == WORD8('[', 'u', 's', 'e', 'r', 'f', 'a', 'u'))
 		return task_judge(POLICY_TASK_USERFAULT, 0, 0);
 	return 0;
@@ -219,24 +214,24 @@ int custody_anon_inode(__u64 *ctx) /* struct inode *, const struct qstr *name, c
 
 /* What a ring could do that was made elsewhere and passed in. */
 SEC("lsm/uring_override_creds")
-int custody_uring_creds(__u64 *ctx) /* const struct cred * */
+int lsm_uring_override_creds(__u64 *ctx) /* const struct cred * */
 {
 	(void)ctx;
-	return task_judge(POLICY_TASK_URING, 1, 0);
+	return task_judge(POLICY_TASK_URING, POLICY_URING_CREDS, 0);
 }
 
 SEC("lsm/uring_sqpoll")
-int custody_uring_sqpoll(__u64 *ctx)
+int lsm_uring_sqpoll(__u64 *ctx)
 {
 	(void)ctx;
-	return task_judge(POLICY_TASK_URING, 2, 0);
+	return task_judge(POLICY_TASK_URING, POLICY_URING_SQPOLL, 0);
 }
 
 SEC("lsm/uring_cmd")
-int custody_uring_cmd(__u64 *ctx) /* struct io_uring_cmd * */
+int lsm_uring_cmd(__u64 *ctx) /* struct io_uring_cmd * */
 {
 	(void)ctx;
-	return task_judge(POLICY_TASK_URING, 3, 0);
+	return task_judge(POLICY_TASK_URING, POLICY_URING_CMD, 0);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -23,6 +23,7 @@ enum policy_map {
 	POLICY_MAP_JAILS,
 	POLICY_MAP_ENDPOINTS,
 	POLICY_MAP_DEVICES,
+	POLICY_MAP_IOCTLS,
 	POLICY_MAP_ZONES,
 	POLICY_MAP_COUNTERS,
 	POLICY_MAP_ERRORS,
@@ -51,6 +52,31 @@ enum policy_link {
 	POLICY_LINK_EXEC,
 	POLICY_LINK_EXIT,
 	POLICY_LINK_FILE_OPEN,
+	POLICY_LINK_PTRACE,
+	POLICY_LINK_TRACEME,
+	POLICY_LINK_TASK_KILL,
+	POLICY_LINK_CAPABLE,
+	POLICY_LINK_USERNS,
+	POLICY_LINK_MOUNT,
+	POLICY_LINK_MOVE_MOUNT,
+	POLICY_LINK_UMOUNT,
+	POLICY_LINK_PIVOT_ROOT,
+	POLICY_LINK_BPF,
+	POLICY_LINK_BPF_MAP,
+	POLICY_LINK_BPF_PROG,
+	POLICY_LINK_PERF,
+	POLICY_LINK_MODULE_REQUEST,
+	POLICY_LINK_READ_FILE,
+	POLICY_LINK_LOAD_DATA,
+	POLICY_LINK_ANON_INODE,
+	POLICY_LINK_URING_CREDS,
+	POLICY_LINK_URING_SQPOLL,
+	POLICY_LINK_URING_CMD,
+	POLICY_LINK_RECEIVE,
+	POLICY_LINK_IOCTL,
+	POLICY_LINK_IOCTL_COMPAT,
+	POLICY_LINK_DEVICE_OPEN,
+	POLICY_LINK_DEVICE_MMAP,
 	_POLICY_LINK_MAX,
 };
 
@@ -124,12 +150,19 @@ struct policy_device_entry {
 	struct policy_device value;
 };
 
+struct policy_ioctl_entry {
+	struct policy_ioctl_key key;
+	struct policy_ioctl value;
+};
+
 struct policy_entries {
 	__u32 n_endpoints;
 	__u32 n_devices;
+	__u32 n_ioctls;
 	__u32 n_counters;
 	struct policy_endpoint_entry endpoints[CUSTODY_ENDPOINTS_MAX];
 	struct policy_device_entry devices[CUSTODY_DEVICES_MAX + POLICY_DEVICES_STANDARD];
+	struct policy_ioctl_entry ioctls[POLICY_IOCTL_NUMBERS_MAX];
 	struct policy_counter_key counters[POLICY_COUNTERS_MAX];
 };
 

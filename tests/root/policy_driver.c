@@ -8,7 +8,8 @@
  *
  *   policy_driver VERB PIN CGROUP [ARGUMENT...]
  *     open                          adopts or loads; prints "adopted" or "fresh" and the planes
- *     install ID MODEL BROKER [loopback] [listen=F:P:PORT:ADDRESS] [egress=...] [device=T:MAJ:MIN]
+ *     install ID MODEL BROKER [loopback] [listen=F:P:PORT:ADDRESS] [egress=...] [device=T:MAJ:MIN[:PATH]]
+ *		[ioctls=compute]
  *     zones ID PATH...              the mounts that PATHs are on, in this mount namespace
  *     go MODEL | drain BROKER
  *     remove ID | count ID | counters ID | errors | events | unpin
@@ -65,11 +66,25 @@ static int driver_parse_endpoint(const char *text, __u32 kind, struct custody_pl
 	return 0;
 }
 
-static int driver_parse_option(const char *text, struct custody_plan *plan)
+/* device=T:MAJ:MIN or device=T:MAJ:MIN:PATH; the path tells which driver it is. */
+static int driver_parse_device(const char *text, struct custody_plan *plan)
 {
 	struct plan_device *device = &plan->devices[plan->n_devices];
-	char type;
+	char type, path[64] = "";
+	int n = sscanf(text, "%c:%u:%u:%63s", &type, &device->major, &device->minor, path);
 
+	if (n < 3 || plan->pool_used + sizeof(path) > sizeof(plan->pool))
+		return -EINVAL;
+	device->type = (__u32)type;
+	device->path = (struct plan_string){ .off = plan->pool_used, .len = (__u32)strlen(path) };
+	memcpy(plan->pool + plan->pool_used, path, strlen(path) + 1);
+	plan->pool_used += (__u32)strlen(path) + 1;
+	plan->n_devices++;
+	return 0;
+}
+
+static int driver_parse_option(const char *text, struct custody_plan *plan)
+{
 	if (strcmp(text, "loopback") == 0) {
 		plan->flags |= PLAN_FLAG_LOOPBACK;
 		return 0;
@@ -78,11 +93,13 @@ static int driver_parse_option(const char *text, struct custody_plan *plan)
 		return driver_parse_endpoint(text + 7, PLAN_ENDPOINT_LISTEN, plan);
 	if (strncmp(text, "egress=", 7) == 0)
 		return driver_parse_endpoint(text + 7, PLAN_ENDPOINT_EGRESS, plan);
-	if (sscanf(text, "device=%c:%u:%u", &type, &device->major, &device->minor) != 3)
-		return -EINVAL;
-	device->type = (__u32)type;
-	plan->n_devices++;
-	return 0;
+	if (strcmp(text, "ioctls=compute") == 0) {
+		plan->ioctl_set = PLAN_IOCTLS_COMPUTE;
+		return 0;
+	}
+	if (strncmp(text, "device=", 7) == 0)
+		return driver_parse_device(text + 7, plan);
+	return -EINVAL;
 }
 
 static int driver_install(struct policy *policy, int argc, char **argv)
@@ -93,6 +110,8 @@ static int driver_install(struct policy *policy, int argc, char **argv)
 
 	if (!plan || argc < 3)
 		return -EINVAL;
+	plan->ioctl_set = PLAN_IOCTLS_ALL;
+	plan->pool_used = 1;
 	for (int i = 3; r == 0 && i < argc; i++)
 		r = driver_parse_option(argv[i], plan);
 	if (r == 0)
