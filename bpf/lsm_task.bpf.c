@@ -62,7 +62,15 @@ int lsm_ptrace_traceme(__u64 *ctx) /* struct task_struct *parent */
 SEC("lsm/task_kill")
 int lsm_task_kill(__u64 *ctx) /* struct task_struct *, struct kernel_siginfo *, int sig, cred */
 {
-	if (ctx[3])
+	__u64 cred = 0;
+
+	/*
+	 * Read like any memory: the verifier of some kernels takes an argument for never NULL, and
+	 * this hook's is NULL for every signal that a task sends.
+	 */
+	if (bpf_probe_read_kernel(&cred, sizeof(cred), &ctx[3]))
+		error_count(POLICY_ERROR_FILE_READ);
+	if (cred)
 		return 0;
 	return task_judge_other((struct task_struct *)ctx[0], POLICY_TASK_SIGNAL, (__u32)ctx[2]);
 }

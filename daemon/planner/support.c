@@ -52,7 +52,7 @@ static const struct support_rule support_rules[] = {
 /* Only the lsm plane sees which device an ioctl is for: without it nothing would be held. */
 static void support_check_ioctls(const struct settings *settings, struct problems *problems)
 {
-	if (settings->ioctls.number == PLAN_IOCTLS_ALL ||
+	if (!settings->ioctls.set || settings->ioctls.number == PLAN_IOCTLS_ALL ||
 	    (settings->planes.number & CUSTODY_PLANE_LSM))
 		return;
 	problems_add(problems, settings->ioctls.place, CUSTODY_EXIT_REFUSED,
