@@ -14,7 +14,6 @@
 
 #include <linux/magic.h>
 
-#define MNT_INTERNAL 0x4000	/* include/linux/mount.h: mounts of the kernel's own */
 #define PIDFS_MAGIC 0x50494446	/* 6.9: fs/pidfs.c */
 
 /* Anonymous inodes that open nothing, by the first eight characters of their kind. */
@@ -39,34 +38,18 @@ static __always_inline bool fd_is_harmless(const struct open_file *file)
 	       word == WORD8('s', 'y', 'n', 'c', 'o', 'b', 'j', '_');
 }
 
-/* A memfd, or shared anonymous memory: on the tmpfs that the kernel mounted for itself. */
-static __always_inline bool fd_is_memory(const struct file *file, const struct open_file *info)
+static __always_inline bool fd_is_plumbing(const struct open_file *file)
 {
-	struct vfsmount *mnt = NULL;
-	int flags = 0;
-
-	if (info->magic != TMPFS_MAGIC)
-		return false;
-	if (bpf_core_read(&mnt, sizeof(mnt), &file->f_path.mnt) ||
-	    bpf_core_read(&flags, sizeof(flags), &mnt->mnt_flags)) {
-		error_count(POLICY_ERROR_FILE_READ);
-		return false;
-	}
-	return flags & MNT_INTERNAL;
-}
-
-static __always_inline bool fd_is_plumbing(const struct file *file, const struct open_file *info)
-{
-	switch (info->magic) {
+	switch (file->magic) {
 	case PIPEFS_MAGIC:
 	case SOCKFS_MAGIC:
 	case PIDFS_MAGIC:
 	case DMA_BUF_MAGIC: /* memory of a GPU, shared between processes */
 		return true;
 	case ANON_INODE_FS_MAGIC:
-		return fd_is_harmless(info);
+		return fd_is_harmless(file);
 	default:
-		return fd_is_memory(file, info);
+		return file_is_memory(file);
 	}
 }
 
@@ -83,7 +66,7 @@ int lsm_file_receive(__u64 *ctx) /* struct file * */
 	if (!lsm_find_model(&s, &r))
 		return r;
 	if (file_read(file, &info) &&
-	    (lsm_find_zone(&s, info.mount_id) || fd_is_plumbing(file, &info))) {
+	    (lsm_find_zone(&s, info.mount_id) || fd_is_plumbing(&info))) {
 		(void)counter_add(&s, true, 0);
 		return 0;
 	}

@@ -31,7 +31,7 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
-#include "lsm_probe.h"
+#include "lsm_try.h"
 
 /* ---- what is passed ---- */
 

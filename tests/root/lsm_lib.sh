@@ -8,13 +8,13 @@ export DRIVER_PLANES=6
 . "$(dirname "$0")/policy_lib.sh"
 
 ring() { "$BUILD/root/policy_driver" ring "$PIN" "$TOP"; }
-lsm() { "$BUILD/root/lsm_probe" "$@"; }
+lsm() { "$BUILD/root/lsm_task_probe" "$@"; }
 uring() { "$BUILD/root/lsm_uring_probe" "$@"; }
 
-# zones PATH...: the mounts that these lie on become the jail's zones
+# zones PATH...: the mounts that these lie on become the jail's zones, with every right
 zones() {
 	local mounts
-	mapfile -t mounts < <(stat -c %m "$@" | sort -u)
+	mapfile -t mounts < <(stat -c %m=rwcxi "$@" | sort -u)
 	drive zones $JAIL "${mounts[@]}"
 }
 

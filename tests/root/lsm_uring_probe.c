@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "lsm_probe.h"
+#include "lsm_try.h"
 
 #define RING_ENTRIES 4
 

@@ -8,9 +8,10 @@
  *
  *   policy_driver VERB PIN CGROUP [ARGUMENT...]
  *     open                          adopts or loads; prints "adopted" or "fresh" and the planes
- *     install ID MODEL BROKER [loopback] [listen=F:P:PORT:ADDRESS] [egress=...] [device=T:MAJ:MIN[:PATH]]
- *		[ioctls=compute]
- *     zones ID PATH...              the mounts that PATHs are on, in this mount namespace
+ *     install ID MODEL BROKER [loopback] [listen=F:P:PORT:ADDRESS] [egress=...] [device=T:MAJ:MIN]
+ *             device may have ":PATH" behind it; [ioctls=compute]
+ *     zones ID PATH[=RIGHTS]...     the mounts that PATHs are on, in this mount namespace; of
+ *                                   "rwcxi", r unless given
  *     go MODEL | drain BROKER
  *     remove ID | count ID | counters ID | errors | events | unpin
  *     ring                          events, whatever is missing among the pins
@@ -125,6 +126,23 @@ static int driver_install(struct policy *policy, int argc, char **argv)
 	return policy_install_jail(policy, (__u32)atoi(argv[0]), model, broker, plan);
 }
 
+/* Cuts "=RIGHTS" off the path. */
+static __u32 driver_parse_rights(char *path)
+{
+	static const char letters[] = "rwcxi";
+	char *text = strchr(path, '=');
+	__u32 rights = 0;
+
+	if (!text)
+		return CUSTODY_RIGHT_READ;
+	*text = '\0';
+	for (__u32 i = 0; letters[i]; i++) {
+		if (strchr(text + 1, letters[i]))
+			rights |= 1U << i;
+	}
+	return rights;
+}
+
 static int driver_zones(struct policy *policy, int argc, char **argv)
 {
 	cleanup_ptr struct jail_zone *zones = calloc(CUSTODY_ZONES_MAX, sizeof(*zones));
@@ -133,11 +151,11 @@ static int driver_zones(struct policy *policy, int argc, char **argv)
 	if (!zones || argc < 2 || argc - 1 > CUSTODY_ZONES_MAX)
 		return -EINVAL;
 	for (int i = 1; i < argc; i++) {
+		zones[i - 1].rights = driver_parse_rights(argv[i]);
 		if (statx(AT_FDCWD, argv[i], 0, STATX_MNT_ID, &st) < 0)
 			return -errno;
 		zones[i - 1].mount_id = st.stx_mnt_id;
 		zones[i - 1].label = CUSTODY_LABEL_DATA;
-		zones[i - 1].rights = CUSTODY_RIGHT_READ;
 	}
 	return policy_install_zones(policy, (__u32)atoi(argv[0]), zones, (__u32)(argc - 1));
 }

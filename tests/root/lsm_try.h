@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the probes of the LSM plane share: entering a cgroup, and saying what a call answered. */
-#ifndef CUSTODY_TESTS_LSM_PROBE_H
-#define CUSTODY_TESTS_LSM_PROBE_H
+#ifndef CUSTODY_TESTS_LSM_TRY_H
+#define CUSTODY_TESTS_LSM_TRY_H
 
 #include <errno.h>
 #include <fcntl.h>

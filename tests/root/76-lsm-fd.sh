@@ -17,7 +17,7 @@ event() { echo "jail=7 class=16 object=65535 verdict=2 plane=4 error=-13 .*${1:-
 
 drive install $JAIL "$MODEL" "$BROKER" || exit 1
 is "$(fd "$MODEL" scm "$TMP/host/file")" 0 "before the jail is committed: nothing is held"
-drive zones $JAIL "$ZONE" || exit 1
+zones "$ZONE" || exit 1
 drive go "$MODEL"
 tap $? "the jail is committed"
 ring >/dev/null

@@ -4,7 +4,7 @@
  * Run as root, with every capability and no seccomp, by tests/root/7*.sh: what is refused is
  * refused by the plane. Exits 2 when the thing could not be tried.
  *
- *   lsm_probe CGROUP ACTION ARGUMENT...     CGROUP: directory, or "-" to stay where we are
+ *   lsm_task_probe CGROUP ACTION ARGUMENT...     CGROUP: directory, or "-" to stay where we are
  *
  * What an action needs from outside (descriptors, other processes) it makes before it
  * enters the cgroup. See probe_actions.
@@ -31,7 +31,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "lsm_probe.h"
+#include "lsm_try.h"
 
 /* A child that waits to be killed; it dies with us. */
 static pid_t probe_fork_sleeper(void)
