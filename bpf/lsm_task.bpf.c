@@ -200,7 +200,7 @@ int lsm_kernel_load_data(__u64 *ctx) /* enum kernel_load_data_id, bool */
 /* ---- io_uring and userfaultfd ---- */
 
 SEC("lsm/inode_init_security_anon")
-int lsm_inode_init_security_anon(__u64 *ctx) /* struct inode *, const struct qstr *name, context inode */
+int lsm_inode_init_security_anon(__u64 *ctx) /* struct inode *, const struct qstr *, inode */
 {
 	const struct qstr *name = (const struct qstr *)ctx[1];
 	const unsigned char *text = name->name;

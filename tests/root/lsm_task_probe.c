@@ -310,7 +310,7 @@ static int probe_userfault(const char *cgroup, char **argv)
 
 /* ---- devices ---- */
 
-/* ioctl and mmap of a node; BEFORE: opened before the cgroup is entered, so that it is passed in. */
+/* A node for ioctl and mmap; "before": opened before the cgroup is entered, as if passed in. */
 static int probe_open_node(const char *cgroup, char **argv)
 {
 	bool before = strcmp(argv[0], "before") == 0;

@@ -88,7 +88,8 @@ static int uring_command(const char *cgroup, struct ring *ring)
 
 static int uring_credentials(const char *cgroup, struct ring *ring)
 {
-	int id = (int)syscall(SYS_io_uring_register, ring->fd, IORING_REGISTER_PERSONALITY, NULL, 0);
+	int id = (int)syscall(SYS_io_uring_register, ring->fd, IORING_REGISTER_PERSONALITY, NULL,
+			      0);
 
 	if (id < 0)
 		return probe_broken("personality");
