@@ -8,8 +8,8 @@
  *
  *   policy_driver VERB PIN CGROUP [ARGUMENT...]
  *     open                          adopts or loads; prints "adopted" or "fresh" and the planes
- *     install ID MODEL BROKER [loopback] [listen=F:P:PORT:ADDRESS] [egress=...] [device=T:MAJ:MIN]
- *             device may have ":PATH" behind it; [ioctls=compute]
+ *     install ID MODEL BROKER [loopback|jit|memfd] [listen=F:P:PORT:ADDRESS] [egress=...]
+ *             [device=T:MAJ:MIN[:PATH]] [ioctls=compute]
  *     zones ID PATH[=RIGHTS]...     the mounts that PATHs are on, in this mount namespace; of
  *                                   "rwcxi", r unless given
  *     go MODEL | drain BROKER
@@ -88,8 +88,16 @@ static int driver_parse_device(const char *text, struct custody_plan *plan)
 
 static int driver_parse_option(const char *text, struct custody_plan *plan)
 {
-	if (strcmp(text, "loopback") == 0) {
-		plan->flags |= PLAN_FLAG_LOOPBACK;
+	static const struct {
+		const char *name;
+		__u32 flag;
+	} flags[] = { { "loopback", PLAN_FLAG_LOOPBACK }, { "jit", PLAN_FLAG_JIT },
+		      { "memfd", PLAN_FLAG_MEMFD } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		if (strcmp(text, flags[i].name) != 0)
+			continue;
+		plan->flags |= flags[i].flag;
 		return 0;
 	}
 	if (strncmp(text, "listen=", 7) == 0)
@@ -312,7 +320,8 @@ int main(int argc, char **argv)
 		r = policy_unpin(argv[2]);
 		return r < 0 ? driver_fail("unpin", r) : 0;
 	}
-	r = policy_open(argv[2], argv[3], driver_read_planes(), &policy, &adopted, error, sizeof(error));
+	r = policy_open(argv[2], argv[3], driver_read_planes(), &policy, &adopted, error,
+			sizeof(error));
 	if (r < 0) {
 		(void)fprintf(stderr, "%s\n", error);
 		return r == -EUCLEAN ? 117 : 1;
