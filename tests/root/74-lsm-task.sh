@@ -52,7 +52,7 @@ denied "move_mount" 0 EPERM "$(task 2 'access=0x15 ')" lsm move-mount "$DIR"
 denied "pivot_root" 0 EPERM "$(task 2 'access=0x15 ')" lsm pivot-root "$DIR"
 denied "fsopen" 0 EPERM "$(task 2 'access=0x15 ')" lsm fsopen
 denied "open_tree" 0 EPERM "$(task 2 'access=0x15 ')" lsm open-tree "$DIR"
-denied "bpf" 0 EPERM "$(task 5 'access=0 ')" lsm bpf
+denied "bpf" 0 EPERM "$(task '[25]' '')" lsm bpf # Linux 6.1 asks for a capability first
 denied "perf_event_open" 0 'E(PERM|ACCES)' "$(task '[26]' '')" lsm perf
 denied "finit_module" ENOEXEC EPERM "$(task 2 'access=0x10 ')" lsm finit-module "$0"
 denied "init_module" ENOEXEC EPERM "$(task 2 'access=0x10 ')" lsm init-module
@@ -79,6 +79,7 @@ denied "init_module" ENOEXEC EPERM "$(task 7 'access=0x[23] ')" lsm init-module
 denied "kexec_load" 0 EPERM "$(task 7 'access=0x[34] ')" lsm kexec
 denied "perf_event_open" 0 EPERM "$(task 6 '')" lsm perf
 denied "userfaultfd" 0 EPERM "$(task 9 '')" lsm userfault
+denied "bpf" 0 EPERM "$(task 5 'access=0 ')" lsm bpf
 rm "$PIN/link-bpf"
 denied "a map's descriptor" 0 EPERM "$(task 5 'access=0 ')" lsm bpf
 plan_end
