@@ -4,8 +4,11 @@
  * be asked by whom is decided here again, because the front parses what anyone sends it.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "launch.h"
@@ -14,6 +17,8 @@
 #include "warden.h"
 
 #define CONTROL_NO_GROUP 0xffffffffU
+#define CONTROL_ROOM (4 << 20)		/* bytes of answers that the front has not read yet */
+#define CONTROL_REST_US 1000000		/* before a front that lived shorter is started again */
 
 void control_reply(struct warden *warden, __u64 id, enum custody_exit exit_code, int status,
 		   const char *text)
@@ -23,8 +28,12 @@ void control_reply(struct warden *warden, __u64 id, enum custody_exit exit_code,
 	if (id == 0 || warden->front.channel < 0)
 		return;
 	(void)snprintf(reply.text, sizeof(reply.text), "%s", text);
-	if (MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_DONE, id, &reply) < 0)
-		log_warning("An answer could not be given to the front, ignoring.");
+	if (MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_DONE, id, &reply) == 0)
+		return;
+	/* Somebody would wait for this answer for ever. A new front is there at once. */
+	log_error("The front takes no answers any more; it is ended.");
+	if (warden->front.pid > 0)
+		(void)kill(warden->front.pid, SIGKILL);
 }
 
 void control_step(struct warden *warden, __u64 id, __u32 step, __u32 steps, const char *text)
@@ -37,18 +46,95 @@ void control_step(struct warden *warden, __u64 id, __u32 step, __u32 steps, cons
 	(void)MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_STEP, id, &reply);
 }
 
-int control_start_front(struct warden *warden)
+/* A `run` without its client is stopped: now, or when what runs on it or the recorder allows. */
+static void control_stop_abandoned(struct jail *jail)
+{
+	if (jail->abandoned && jails_is_alive(jail) && !jail->sequence &&
+	    jail->state != JAIL_STATE_STARTING && jail->warden->recorder_running)
+		life_stop(jail, &(struct ticket){ .peer = jail->ticket.peer });
+}
+
+static __u64 control_now(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (__u64)now.tv_sec * 1000000 + (__u64)now.tv_nsec / 1000;
+}
+
+static int control_try_front(struct warden *warden)
 {
 	struct front_setup setup = { .group = CONTROL_NO_GROUP };
+	int room = CONTROL_ROOM;
 	int r = spawn_role(warden, NULL, &warden->front, ROLE_FRONT, NULL);
 
 	if (r < 0)
 		return r;
-	r = message_send(warden->front.channel, ROLE_WARDEN, MSG_FRONT_SETUP, 0, &setup, sizeof(setup),
-			 &warden->listen_fd, 1);
+	warden->front_started = control_now();
+	/* Room for the longest answer (every jail's row): nothing here waits for the front. */
+	if (setsockopt(warden->front.channel, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0)
+		r = -errno;
 	if (r == 0)
-		log_info("ready");
+		r = message_send(warden->front.channel, ROLE_WARDEN, MSG_FRONT_SETUP, 0, &setup,
+				 sizeof(setup), &warden->listen_fd, 1);
+	if (r < 0)
+		spawn_kill(&warden->front);
 	return r;
+}
+
+static int control_on_timer(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct warden *warden = data;
+
+	(void)source;
+	(void)usec;
+	warden->front_timer = sd_event_source_disable_unref(warden->front_timer);
+	control_start_front(warden);
+	return 0;
+}
+
+static void control_start_later(struct warden *warden)
+{
+	if (warden->front_timer)
+		return;
+	if (sd_event_add_time_relative(warden->event, &warden->front_timer, CLOCK_MONOTONIC,
+				       CONTROL_REST_US, 1000, control_on_timer, warden) < 0)
+		log_error("The front is not started again; the models go on.");
+}
+
+void control_start_front(struct warden *warden)
+{
+	int r;
+
+	if (warden->front.channel >= 0 || warden->front_timer || warden->stopping)
+		return;
+	r = control_try_front(warden);
+	if (r == 0) {
+		log_info("ready");
+		return;
+	}
+	log_error("The front could not be started (%s); it is tried again.", strerror(-r));
+	control_start_later(warden);
+}
+
+/* Its clients are gone with it: nobody waits any more, and a `run` has lost its terminal. */
+void control_front_gone(struct warden *warden)
+{
+	struct jail *next;
+
+	if (warden->stopping)
+		return;
+	log_error("The front ended; it is started again. The models go on.");
+	for (struct jail *j = warden->jails; j; j = next) {
+		next = j->next;
+		j->abandoned = j->abandoned || (j->foreground && jails_is_alive(j));
+		j->ticket.id = j->run_ticket.id = 0;
+		control_stop_abandoned(j);
+	}
+	if (control_now() - warden->front_started < CONTROL_REST_US)
+		control_start_later(warden);
+	else
+		control_start_front(warden);
 }
 
 static void control_refuse(struct warden *warden, __u64 id, const char *format, const char *name)
@@ -83,17 +169,22 @@ static void control_freeze(struct jail *jail, const struct ticket *ticket, bool 
 	int r;
 
 	if (jail->state != from) {
-		(void)snprintf(text, sizeof(text), "%s is not %s.", jail->name,
-			       freeze ? "running" : "frozen");
+		if (jail->state == JAIL_STATE_FROZEN)
+			(void)snprintf(text, sizeof(text), "%s is frozen already; \"custodyctl "
+				       "thaw %s\" lets it go on.", jail->name, jail->name);
+		else
+			(void)snprintf(text, sizeof(text), "%s is not %s; \"custodyctl status "
+				       "%s\" says what it is.", jail->name,
+				       freeze ? "running" : "frozen", jail->name);
 		control_reply(jail->warden, ticket->id, CUSTODY_EXIT_REFUSED, 0, text);
 		return;
 	}
 	r = life_freeze(jail, freeze, freeze ? "frozen by request" : "thawed by request",
 			ticket->peer.uid);
-	(void)snprintf(text, sizeof(text), r == 0 ? "%s is %s.%s" : "%s could not be %s: %s.", jail->name,
-		       freeze ? "frozen" : "thawed", r == 0 ? "" : strerror(-r));
-	control_reply(jail->warden, ticket->id, r == 0 ? CUSTODY_EXIT_DONE : CUSTODY_EXIT_INTERNAL, 0,
-		      text);
+	(void)snprintf(text, sizeof(text), r == 0 ? "%s is %s.%s" : "%s could not be %s: %s.",
+		       jail->name, freeze ? "frozen" : "thawed", r == 0 ? "" : strerror(-r));
+	control_reply(jail->warden, ticket->id, r == 0 ? CUSTODY_EXIT_DONE : CUSTODY_EXIT_INTERNAL,
+		      0, text);
 }
 
 /* Verbs that change a jail. The jail exists and no sequence runs on it. */
@@ -110,9 +201,6 @@ static void control_change(struct jail *jail, const struct ticket *ticket,
 	}
 	switch (request->verb) {
 	case REQUEST_STOP:
-		/* From the front when a `run` lost its client: only the jail of that very request. */
-		if (request->run && request->run != jail->ticket.id)
-			break;
 		if (!jails_is_alive(jail)) {
 			control_refuse(warden, ticket->id, "%s has already stopped.", jail->name);
 			return;
@@ -146,7 +234,8 @@ static void control_name(struct warden *warden, const struct request_name *reque
 	if (!plan_check_name(request->name) || !jail) {
 		control_refuse(warden, ticket.id,
 			       "No model called %.63s is in custody; \"custodyctl ps\" lists those "
-			       "that are.", plan_check_name(request->name) ? request->name : "that");
+			       "that are.",
+			       plan_check_name(request->name) ? request->name : "that");
 		return;
 	}
 	if (request->verb == REQUEST_STATUS) {
@@ -157,8 +246,11 @@ static void control_name(struct warden *warden, const struct request_name *reque
 		control_refuse(warden, ticket.id, "Only root may change %s.", jail->name);
 		return;
 	}
-	if (request->run && jail->sequence && request->run == jail->ticket.id) {
-		jail->abandoned = true;
+	/* From the front when a `run` lost its client: only the jail of that very request. */
+	if (request->run) {
+		jail->abandoned = jail->abandoned || request->run == jail->ticket.id ||
+				  request->run == jail->run_ticket.id;
+		control_stop_abandoned(jail);
 		return;
 	}
 	if (jail->sequence) {
@@ -171,7 +263,8 @@ static void control_name(struct warden *warden, const struct request_name *reque
 }
 
 static bool control_may_start(struct warden *warden, const struct message_head *head,
-			      const struct message_peer *peer, const char *name, const char *profile)
+			      const struct message_peer *peer, const char *name,
+			      const char *profile)
 {
 	if (peer->uid != 0) {
 		control_refuse(warden, head->id, "Only root may start %s.",
@@ -205,22 +298,25 @@ void control_request(struct warden *warden, union message_buffer *buf, struct me
 	struct ticket ticket = { .id = buf->head.id };
 
 	if (warden->stopping) {
-		control_reply(warden, buf->head.id, CUSTODY_EXIT_REFUSED, 0, "custodyd is stopping.");
+		control_reply(warden, buf->head.id, CUSTODY_EXIT_REFUSED, 0,
+			      "custodyd is stopping.");
 		return;
 	}
 	switch (buf->head.type) {
 	case MSG_REQUEST_START:
 		ticket.peer = start->peer;
-		if (control_may_start(warden, &start->head, &start->peer, start->name, start->profile))
-			launch_begin(warden, &ticket, start->name, start->profile, start->model, NULL,
-				     NULL);
+		if (control_may_start(warden, &start->head, &start->peer, start->name,
+				      start->profile))
+			launch_begin(warden, &ticket, start->name, start->profile, start->model,
+				     NULL, NULL);
 		break;
 	case MSG_REQUEST_RUN:
 		ticket.peer = run->peer;
 		if (!control_may_start(warden, &run->head, &run->peer, run->name, run->profile))
 			break;
 		if (control_check_args(run))
-			launch_begin(warden, &ticket, run->name, run->profile, run->model, run, fds);
+			launch_begin(warden, &ticket, run->name, run->profile, run->model, run,
+				     fds);
 		else
 			control_reply(warden, run->head.id, CUSTODY_EXIT_USAGE, 0,
 				      "The command to run is not well formed.");

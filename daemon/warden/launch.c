@@ -63,6 +63,20 @@ static void launch_drop_stopped(struct jail *jail)
 	}
 }
 
+/* `start` asked for a model that runs. A `run` is told how it ended when that is on record. */
+static void launch_tell_ended(struct jail *jail)
+{
+	char text[CUSTODY_TEXT_SIZE * 2];
+
+	if (jail->foreground)
+		return;
+	(void)snprintf(text, sizeof(text), "%s was started and has ended already; what it "
+		       "printed is in %s%s/%s.log.", jail->name, jail->warden->root, PATHS_LOGS,
+		       jail->name);
+	control_reply(jail->warden, jail->ticket.id, CUSTODY_EXIT_FALSE, 0, text);
+	jail->ticket.id = 0;
+}
+
 static void launch_finished(struct jail *jail, enum custody_exit exit_code, const char *text)
 {
 	struct warden *warden = jail->warden;
@@ -81,11 +95,14 @@ static void launch_finished(struct jail *jail, enum custody_exit exit_code, cons
 	if (state_save(jail) < 0)
 		log_error("%s runs, but its state could not be saved.", jail->name);
 	log_info("%s runs in custody as jail %u, pid %d.", jail->name, jail->id, jail->init);
+	if (!warden->recorder_running)
+		life_recorder_gone(jail);
 	if (jail->init == 0) {
+		launch_tell_ended(jail);
 		life_ended(jail);
 		return;
 	}
-	if (jail->abandoned) {
+	if (jail->abandoned && warden->recorder_running) {
 		life_stop(jail, &(struct ticket){ .peer = jail->ticket.peer });
 		return;
 	}
@@ -109,9 +126,11 @@ static bool launch_may_begin(struct warden *warden, const struct ticket *ticket,
 		return false;
 	}
 	if (other && (jails_is_alive(other) || other->sequence)) {
-		(void)snprintf(text, sizeof(text),
-			       "The name %s is in use: a model of that name is in custody as jail %u. "
-			       "Stop or retire it first, or choose another name.", name, other->id);
+		(void)snprintf(
+			text, sizeof(text),
+			"The name %s is in use: a model of that name is in custody as jail %u. "
+			"Stop or retire it first, or choose another name.",
+			name, other->id);
 		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0, text);
 		return false;
 	}
@@ -123,14 +142,22 @@ void launch_begin(struct warden *warden, const struct ticket *ticket, const char
 		  struct message_fds *stdio)
 {
 	struct jail *jail;
+	__u32 slot = 0;
 
 	if (!launch_may_begin(warden, ticket, name))
 		return;
+	/* Before the jail is in the list: it would be found to use slot 0. */
+	if (jails_find_slot(warden, &slot) < 0) {
+		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0,
+			      "No room for another jail: 256 are alive.");
+		return;
+	}
 	jail = jails_new(warden, name);
 	if (!jail) {
 		control_reply(warden, ticket->id, CUSTODY_EXIT_INTERNAL, 0, "Out of memory.");
 		return;
 	}
+	jail->slot = slot;
 	jail->state = JAIL_STATE_STARTING;
 	jail->ticket = *ticket;
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", profile[0] ? profile : name);
@@ -143,9 +170,8 @@ void launch_begin(struct warden *warden, const struct ticket *ticket, const char
 		for (unsigned int i = 0; i < 3; i++)
 			jail->stdio[i] = TAKE_FD(stdio->fd[i]);
 	}
-	if ((run && !jail->run) || jails_find_slot(warden, &jail->slot) < 0) {
-		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0,
-			      "No room for another jail: 256 are alive, or memory is short.");
+	if (run && !jail->run) {
+		control_reply(warden, ticket->id, CUSTODY_EXIT_INTERNAL, 0, "Out of memory.");
 		jails_forget(jail);
 		return;
 	}
@@ -156,7 +182,8 @@ static int launch_digest_plan(struct jail *jail)
 {
 	unsigned int n = sizeof(jail->plan_digest);
 
-	if (EVP_Digest(jail->plan, sizeof(*jail->plan), jail->plan_digest, &n, EVP_sha256(), NULL) != 1)
+	if (EVP_Digest(jail->plan, sizeof(*jail->plan), jail->plan_digest, &n, EVP_sha256(),
+		       NULL) != 1)
 		return -EIO;
 	return 0;
 }
@@ -175,9 +202,10 @@ static void launch_take_plan(struct jail *jail, struct message_fds *fds)
 	if (r == 0)
 		r = launch_digest_plan(jail);
 	if (r < 0) {
-		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
-				       "The planner's plan was refused (%s%s%s); nothing was started.",
-				       strerror(-r), why[0] ? ": " : "", why);
+		(void)sequence_explain(
+			jail, CUSTODY_EXIT_INTERNAL, r,
+			"The planner's plan was refused (%s%s%s); nothing was started.",
+			strerror(-r), why[0] ? ": " : "", why);
 		sequence_fail(jail);
 		return;
 	}
@@ -188,11 +216,12 @@ static void launch_take_plan(struct jail *jail, struct message_fds *fds)
 static void launch_take_built(struct jail *jail, const struct jail_built *built)
 {
 	int pidfd;
+	int r;
 
 	if (!sequence_waits_in(jail, launch_step_jail))
 		return;
 	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)built->pid, 0);
-	if (pidfd < 0 || built->n_zones > CUSTODY_ZONES_MAX || jails_watch_init(jail, pidfd) < 0) {
+	if (pidfd < 0 || jails_watch_init(jail, pidfd) < 0 || built->n_zones > CUSTODY_ZONES_MAX) {
 		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EIO,
 				       "The jail's first process could not be watched.");
 		sequence_fail(jail);
@@ -200,10 +229,19 @@ static void launch_take_built(struct jail *jail, const struct jail_built *built)
 	}
 	jail->init = (pid_t)built->pid;
 	memcpy(jail->ns_inode, built->ns_inode, sizeof(jail->ns_inode));
-	jail->scratch_dev = built->scratch_dev;
+	memcpy(jail->scratch_dev, built->scratch_dev, sizeof(jail->scratch_dev));
 	jail->scratch_noswap = built->scratch_noswap;
 	jail->n_zones = built->n_zones;
 	memcpy(jail->zones, built->zones, sizeof(jail->zones));
+	r = nshandle_take(jail->init, jail->ns_inode, jail->ns_handle);
+	if (r < 0) {
+		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
+				       "The jail's namespaces are not what it reported (%s); the "
+				       "model was not started. This is a defect of custody or of "
+				       "the kernel.", strerror(-r));
+		sequence_fail(jail);
+		return;
+	}
 	jail->builder.permit = MSG_BIT(MSG_JAIL_READY) | MSG_BIT(MSG_REFUSED);
 	sequence_continue(jail);
 }
@@ -236,7 +274,8 @@ static void launch_take_ready(struct jail *jail, const struct jail_ready *ready)
 	if (wrong) {
 		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EPERM,
 				       "The jail is not what was asked for (%s); the model was not "
-				       "started. This is a defect of custody or of the kernel.", wrong);
+				       "started. This is a defect of custody or of the kernel.",
+				       wrong);
 		sequence_fail(jail);
 		return;
 	}
@@ -269,15 +308,19 @@ void launch_message(struct jail *jail, struct role *role, union message_buffer *
 void launch_role_gone(struct jail *jail, struct role *role)
 {
 	const char *who = role->role == ROLE_PLANNER ? "custody-planner"
-			  : role->role == ROLE_BROKER ? "custody-broker" : "custody-jail";
+			  : role->role == ROLE_JAIL ? "custody-jail"
+			  /* it ends when the jail's end of their socket closes */
+			  : jail->builder.channel >= 0 ? "custody-broker or custody-jail"
+						       : "custody-broker";
 
 	if (!jail->sequence || !jail->waiting)
 		return;
 	if (role->role == ROLE_JAIL && sequence_waits_in(jail, launch_step_go)) {
-		sequence_continue(jail);	/* the channel is close-on-exec: exec has happened */
+		sequence_continue(jail); /* the channel is close-on-exec: exec has happened */
 		return;
 	}
-	if (jail->sequence != launch_steps || (role->role == ROLE_BROKER && !jails_need_broker(jail)))
+	if (jail->sequence != launch_steps ||
+	    (role->role == ROLE_BROKER && !jails_need_broker(jail)))
 		return;
 	if (role->role == ROLE_PLANNER && !sequence_waits_in(jail, launch_step_plan))
 		return;
@@ -285,6 +328,21 @@ void launch_role_gone(struct jail *jail, struct role *role)
 			       "%s ended in the middle of the launch and gave no reason; see "
 			       "custodyd's log.", who);
 	sequence_fail(jail);
+}
+
+void launch_cancel(struct jail *jail, const char *why)
+{
+	if (jail->sequence != launch_steps || !jail->waiting)
+		return;
+	(void)sequence_explain(jail, CUSTODY_EXIT_REFUSED, -ECANCELED, "%s was not started: %s.",
+			       jail->name, why);
+	sequence_fail(jail);
+}
+
+void launch_recorder_gone(struct jail *jail)
+{
+	if (sequence_waits_in(jail, launch_step_record))
+		launch_cancel(jail, "the recorder ended before the launch was on record");
 }
 
 void launch_recorded(struct jail *jail)

@@ -7,14 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdint.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "cleanup.h"
 #include "confine.h"
@@ -40,6 +34,7 @@ static const struct privilege privilege_table[] = {
 	{ CAP_SETPCAP, "emptying bounding sets" },
 	{ CAP_SYS_CHROOT, "the broker's root, pivot_root of the jail" },
 	{ CAP_SYS_PTRACE, "the sweeper's look at other processes' fds and namespaces" },
+	{ CAP_LEASE, "the sweeper asks the kernel for a lease on each file of the model" },
 	{ CAP_SYS_RESOURCE, "limits above our own" },
 };
 
@@ -97,18 +92,9 @@ int privileges_bound(void)
 	r = confine_read_status(proc, "self/status", &status);
 	if (r < 0)
 		return r;
-	if (status.cap_permitted != keep || status.cap_effective != keep || status.cap_inheritable != 0 ||
-	    (status.cap_bounding & ~keep) != 0 || status.no_new_privs != 1)
+	if (status.cap_permitted != keep || status.cap_effective != keep ||
+	    status.cap_inheritable != 0 || (status.cap_bounding & ~keep) != 0 ||
+	    status.no_new_privs != 1)
 		return -EPERM;
 	return 0;
-}
-
-void privileges_wait(pid_t pid, int ms)
-{
-	cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd p = { .fd = pidfd, .events = POLLIN };
-
-	if (pidfd < 0 || poll(&p, 1, ms) <= 0)
-		(void)kill(pid, SIGKILL);
-	(void)waitpid(pid, NULL, 0);
 }

@@ -24,7 +24,14 @@
 #include "warden.h"
 
 #define STATE_MAGIC	0x54534a43U	/* "CJST" */
-#define STATE_VERSION	1
+#define STATE_VERSION	3
+
+#define STATE_FREEZE_MS	2000
+
+enum state_flag {
+	STATE_FOREGROUND = 1U << 0,	/* of a `run`, whose client ends with custodyd */
+	STATE_FROZEN_BY_LOSS = 1U << 1,
+};
 
 struct state_file {
 	__u32 magic;
@@ -38,14 +45,19 @@ struct state_file {
 	__u64 init_start;	/* start time of init in clock ticks: tells a reused pid */
 	__u64 cgroup_model;
 	__u64 cgroup_broker;
-	__u64 scratch_dev;
+	__u64 scratch_dev[SCRATCH_DEVICES_MAX];
 	__u64 started_ns;
 	__u64 lost_told;
 	__u64 ns_inode[_JAIL_NS_MAX];
+	struct nshandle ns_handle[_JAIL_NS_MAX];
 	__u32 gaps;
 	__s32 wait_status;
+	__u32 scratch_gone;
+	__u32 pad;
 	__u32 n_zones;
 	__u32 scratch_noswap;
+	__u32 flags;		/* enum state_flag */
+	__u32 gaps_owed;
 	char name[CUSTODY_NAME_SIZE];
 	char profile[CUSTODY_NAME_SIZE];
 	char cgroup[CUSTODY_PATH_SIZE];
@@ -125,7 +137,8 @@ static void state_name_file(const struct jail *jail, const char *suffix, char *r
 
 int state_save(struct jail *jail)
 {
-	struct state_file *file __attribute__((cleanup(cleanup_free_ptr))) = calloc(1, sizeof(*file));
+	struct state_file *file __attribute__((cleanup(cleanup_free_ptr))) =
+		calloc(1, sizeof(*file));
 	char path[CUSTODY_PATH_SIZE + 64];
 	int r;
 
@@ -143,14 +156,19 @@ int state_save(struct jail *jail)
 		(void)state_read_start(jail->init, &file->init_start);
 	file->cgroup_model = jail->cgroup_model;
 	file->cgroup_broker = jail->cgroup_broker;
-	file->scratch_dev = jail->scratch_dev;
+	memcpy(file->scratch_dev, jail->scratch_dev, sizeof(file->scratch_dev));
 	file->started_ns = jail->started_ns;
 	file->lost_told = jail->lost_told;
 	memcpy(file->ns_inode, jail->ns_inode, sizeof(file->ns_inode));
+	memcpy(file->ns_handle, jail->ns_handle, sizeof(file->ns_handle));
 	file->gaps = jail->gaps;
 	file->wait_status = jail->wait_status;
+	file->scratch_gone = jail->scratch_gone;
 	file->scratch_noswap = jail->scratch_noswap;
 	file->n_zones = jail->n_zones;
+	file->flags = (jail->foreground ? STATE_FOREGROUND : 0) |
+		      (jail->frozen_by_loss ? STATE_FROZEN_BY_LOSS : 0);
+	file->gaps_owed = jail->gaps_owed;
 	(void)snprintf(file->name, sizeof(file->name), "%s", jail->name);
 	(void)snprintf(file->profile, sizeof(file->profile), "%s", jail->profile);
 	(void)snprintf(file->cgroup, sizeof(file->cgroup), "%s", jail->cgroup);
@@ -186,7 +204,7 @@ int state_next_id(struct warden *warden, __u32 *ret)
 {
 	char path[CUSTODY_PATH_SIZE * 2];
 	__u32 next = 1;
-	int r = paths_join(warden->root, PATHS_STATE "/next-jail", path, sizeof(path));
+	int r = paths_join(warden->root, PATHS_NEXT_JAIL, path, sizeof(path));
 
 	if (r == 0)
 		r = state_read_file(path, &next, sizeof(next));
@@ -209,6 +227,10 @@ static bool state_check(const struct state_file *file)
 	    !memchr(file->profile, '\0', sizeof(file->profile)) ||
 	    !memchr(file->cgroup, '\0', sizeof(file->cgroup)) || !plan_check_name(file->name))
 		return false;
+	for (unsigned int i = 0; i < _JAIL_NS_MAX; i++) {
+		if (file->ns_handle[i].size > NSHANDLE_SIZE)
+			return false;
+	}
 	return state_digest(file, offsetof(struct state_file, digest), digest) == 0 &&
 	       memcmp(digest, file->digest, sizeof(digest)) == 0;
 }
@@ -216,7 +238,8 @@ static bool state_check(const struct state_file *file)
 /* The plan goes back into a sealed memfd, so that it is checked and mapped as at launch. */
 static int state_load_plan(struct jail *jail)
 {
-	struct custody_plan *plan __attribute__((cleanup(cleanup_free_ptr))) = malloc(sizeof(*plan));
+	struct custody_plan *plan __attribute__((cleanup(cleanup_free_ptr))) =
+		malloc(sizeof(*plan));
 	char path[CUSTODY_PATH_SIZE + 64];
 	cleanup_fd int fd = -1;
 	const char *why = "";
@@ -252,14 +275,19 @@ static void state_fill_jail(struct jail *jail, const struct state_file *file)
 	jail->planes_active = file->planes_active;
 	jail->cgroup_model = file->cgroup_model;
 	jail->cgroup_broker = file->cgroup_broker;
-	jail->scratch_dev = file->scratch_dev;
+	memcpy(jail->scratch_dev, file->scratch_dev, sizeof(jail->scratch_dev));
 	jail->started_ns = file->started_ns;
 	jail->lost_told = file->lost_told;
 	memcpy(jail->ns_inode, file->ns_inode, sizeof(jail->ns_inode));
+	memcpy(jail->ns_handle, file->ns_handle, sizeof(jail->ns_handle));
 	jail->gaps = file->gaps;
 	jail->wait_status = file->wait_status;
+	jail->scratch_gone = file->scratch_gone;
 	jail->scratch_noswap = file->scratch_noswap;
 	jail->n_zones = file->n_zones;
+	jail->foreground = jail->abandoned = file->flags & STATE_FOREGROUND;
+	jail->frozen_by_loss = file->flags & STATE_FROZEN_BY_LOSS;
+	jail->gaps_owed = file->gaps_owed;
 	memcpy(jail->zones, file->zones, sizeof(jail->zones));
 	memcpy(jail->plan_digest, file->plan_digest, sizeof(jail->plan_digest));
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", file->profile);
@@ -275,17 +303,71 @@ static int state_find_init(struct jail *jail, const struct state_file *file)
 	if (file->init == 0)
 		return 0;
 	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)file->init, 0);
-	if (pidfd < 0 || state_read_start((pid_t)file->init, &start) < 0 || start != file->init_start)
+	if (pidfd < 0 || state_read_start((pid_t)file->init, &start) < 0 ||
+	    start != file->init_start)
 		return 0;
 	jail->init = (pid_t)file->init;
 	return jails_watch_init(jail, TAKE_FD(pidfd));
+}
+
+/* The one process in the jail's broker cgroup; only custodyd puts any there. 0: none. */
+static pid_t state_read_broker(const struct jail *jail)
+{
+	char path[CUSTODY_PATH_SIZE + 32], line[32] = "";
+	cleanup_file FILE *file = NULL;
+
+	(void)snprintf(path, sizeof(path), "%s/broker/cgroup.procs", jail->cgroup);
+	file = fopen(path, "re");
+	if (!file || !fgets(line, sizeof(line), file))
+		return 0;
+	return (pid_t)strtol(line, NULL, 10);
+}
+
+/* It has no channel any more, but its end is still to be noticed. Asked twice: pids are reused. */
+static int state_find_broker(struct jail *jail)
+{
+	pid_t pid = state_read_broker(jail);
+	cleanup_fd int pidfd = -1;
+
+	if (pid > 0)
+		pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd >= 0 && state_read_broker(jail) == pid)
+		return life_watch_broker(jail, TAKE_FD(pidfd));
+	life_broker_gone(jail);
+	return 0;
+}
+
+/* What the kernel shows against what the file says, after a crash at any point. */
+static int state_reconcile(struct jail *jail, const struct state_file *file)
+{
+	char model[CUSTODY_PATH_SIZE + 8];
+	__u64 id = 0;
+	int r;
+
+	if (!jails_is_alive(jail) || cgroup_read_id(jail->cgroup, &id) < 0)
+		return 0;
+	(void)snprintf(model, sizeof(model), "%s/model", jail->cgroup);
+	r = cgroup_read_id(model, &id);
+	if (r == -ENOENT)
+		return 0;	/* its removal was cut off half way: nothing runs in it */
+	if (r < 0 || id != jail->cgroup_model)
+		return -ESTALE;
+	r = state_find_init(jail, file);
+	if (r >= 0)
+		r = state_find_broker(jail);
+	if (r < 0 || jail->init == 0)
+		return r < 0 ? r : 0;
+	/* A freeze that was cut off before it was recorded has not happened. */
+	if (jail->state == JAIL_STATE_RUNNING || jail->state == JAIL_STATE_FROZEN)
+		return cgroup_freeze(jail->cgroup, jail->state == JAIL_STATE_FROZEN,
+				     STATE_FREEZE_MS);
+	return 0;
 }
 
 static int state_adopt_one(struct warden *warden, const char *path)
 {
 	struct state_file *file __attribute__((cleanup(cleanup_free_ptr))) = malloc(sizeof(*file));
 	struct jail *jail;
-	__u64 id = 0;
 	int r;
 
 	if (!file)
@@ -298,24 +380,46 @@ static int state_adopt_one(struct warden *warden, const char *path)
 		return -ENOMEM;
 	state_fill_jail(jail, file);
 	r = state_load_plan(jail);
-	if (r == 0 && jails_is_alive(jail) && cgroup_read_id(jail->cgroup, &id) == 0) {
-		char model[CUSTODY_PATH_SIZE + 8];
-
-		(void)snprintf(model, sizeof(model), "%s/model", jail->cgroup);
-		if (cgroup_read_id(model, &id) < 0 || id != jail->cgroup_model)
-			r = -ESTALE;
-		else
-			r = state_find_init(jail, file);
-	}
+	if (r == 0)
+		r = state_reconcile(jail, file);
 	if (r < 0) {
 		jails_forget(jail);
 		return r;
 	}
-	if (jail->state == JAIL_STATE_RETIRING || jail->state == JAIL_STATE_STOPPING)
-		jail->state = JAIL_STATE_RUNNING;	/* to be asked again; nothing was lost */
+	/* Its broker has lost its channel; without the observe plane nobody sees what bind() gets. */
+	if (jail->init > 0 && jails_need_broker(jail) &&
+	    !(jail->planes_active & CUSTODY_PLANE_OBSERVE))
+		jail->gaps_owed |= 1U << LEDGER_GAP_BROKER;
 	log_info("%s (jail %u) is in custody again: %s.", jail->name, jail->id,
-		 jail->init ? "it runs" : "it has ended");
+		 jail->state == JAIL_STATE_RETIRING ? "its retirement goes on"
+		 : jail->init ? "it runs" : "it has ended");
 	return 0;
+}
+
+static bool state_has_suffix(const char *name, const char *suffix)
+{
+	size_t n = strlen(name), m = strlen(suffix);
+
+	return n > m && strcmp(name + n - m, suffix) == 0;
+}
+
+/* Halves of a save or of a removal that a crash cut off: a plan without its state, and "*.new". */
+static void state_sweep_halves(struct warden *warden, DIR *dir)
+{
+	struct dirent *entry;
+
+	rewinddir(dir);
+	while ((entry = readdir(dir))) {
+		bool plan = state_has_suffix(entry->d_name, ".plan");
+		__u32 id = (__u32)strtoul(entry->d_name, NULL, 10);
+
+		if (!state_has_suffix(entry->d_name, ".new") &&
+		    !(plan && !jails_find_id(warden, id)))
+			continue;
+		if (unlinkat(dirfd(dir), entry->d_name, 0) < 0)
+			log_warning("%s/%s could not be removed, ignoring.", warden->jails_dir,
+				    entry->d_name);
+	}
 }
 
 int state_adopt_all(struct warden *warden)
@@ -328,17 +432,18 @@ int state_adopt_all(struct warden *warden)
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir))) {
-		size_t n = strlen(entry->d_name);
-
-		if (n < 7 || strcmp(entry->d_name + n - 6, ".state") != 0)
+		if (!state_has_suffix(entry->d_name, ".state"))
 			continue;
 		(void)snprintf(path, sizeof(path), "%s/%s", warden->jails_dir, entry->d_name);
 		r = state_adopt_one(warden, path);
 		if (r < 0) {
-			log_error("%s cannot be used (%s). custodyd does not start over it: stop that "
-				  "jail by hand and remove the file, or restore it.", path, strerror(-r));
+			log_error("%s cannot be used (%s). custodyd does not start over it: stop "
+				  "that "
+				  "jail by hand and remove the file, or restore it.",
+				  path, strerror(-r));
 			return r;
 		}
 	}
+	state_sweep_halves(warden, dir);
 	return 0;
 }

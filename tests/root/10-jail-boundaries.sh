@@ -79,7 +79,6 @@ getpid allowed a plain syscall
 open_null allowed /dev/null
 open_urandom allowed /dev/urandom
 list_root allowed listing /
-write_comm allowed writing /proc/self/comm
 fionread allowed ioctl(FIONCLEX)
 personality_ask allowed asking for the personality
 clone_plain allowed fork
@@ -90,6 +89,7 @@ socket_inet6_udp allowed an IPv6 UDP socket
 socket_unix allowed a UNIX socket
 open_shadow ENOENT /etc/shadow
 open_sysctl EACCES writing a sysctl
+write_comm EACCES writing below /proc/self
 open_kmsg EACCES /proc/kmsg
 open_sysrq EACCES /proc/sysrq-trigger
 open_init_root ENOENT /proc/1/root
@@ -182,7 +182,7 @@ jail jit flag jit
 jail memfd flag memfd
 jail cgroup planes 3
 jail notify listen "$port" bind refuse
-for row in "jit map_write_exec allowed" "jit protect_exec allowed" "jit memfd EPERM" \
+for row in "jit map_write_exec allowed" "jit protect_exec allowed" "jit write_comm allowed" "jit memfd EPERM" \
 	"memfd memfd allowed" "memfd map_exec EPERM" "memfd execveat EPERM" \
 	"cgroup connect_host ECONNREFUSED" "notify bind_any EACCES" "notify mount EPERM"; do
 	read -r run name want <<<"$row"
