@@ -3,8 +3,8 @@
  * Every map, declared once; maps.bpf.c defines them, and the static linker joins the two by name
  * and definition. Keys and values are in custody/policy.h.
  *
- * Who writes: custodyd all of config, jails, endpoints, devices, ioctls, zones and the keys of counters;
- * the programs only counters' values, errors, seen, sockets, marks and events (invariant P2).
+ * Who writes: custodyd all of config, jails, endpoints, devices, ioctls, zones and the keys of
+ * counters; the programs only counters' values, errors, seen, sockets, marks and events (P2).
  */
 #ifndef CUSTODY_BPF_MAPS_H
 #define CUSTODY_BPF_MAPS_H
