@@ -40,6 +40,7 @@ struct super_block {
 
 struct inode {
 	unsigned short i_mode;
+	unsigned int i_rdev;
 	unsigned int i_nlink;
 	unsigned long i_ino;
 	struct super_block *i_sb;
@@ -90,6 +91,18 @@ struct signal_struct {
 	} live;			/* threads that have not reached exit */
 };
 
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;	/* of cgroup v2 */
+};
+
 struct task_struct {
 	unsigned int flags;
 	const struct cred *cred;
@@ -97,6 +110,9 @@ struct task_struct {
 	int exit_code;
 	__u64 start_time;
 	struct task_struct *group_leader;
+	int tgid;
+	const struct cred *real_cred;
+	struct css_set *cgroups;
 	struct files_struct *files;
 	struct signal_struct *signal;
 };
