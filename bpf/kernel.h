@@ -111,7 +111,6 @@ struct task_struct {
 	__u64 start_time;
 	struct task_struct *group_leader;
 	int tgid;
-	const struct cred *real_cred;
 	struct css_set *cgroups;
 	struct files_struct *files;
 	struct signal_struct *signal;
