@@ -290,7 +290,8 @@ static int driver_take_events(const struct driver *driver, int channel, pid_t co
 {
 	cleanup_fd int file = driver_open_file(driver, "events");
 	cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, command, 0);
-	struct pollfd p[] = { { .fd = channel, .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };
+	struct pollfd p[] = { { .fd = channel, .events = POLLIN },
+			      { .fd = pidfd, .events = POLLIN } };
 	union message_buffer message;
 	int status = 0;
 

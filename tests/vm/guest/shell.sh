@@ -6,6 +6,7 @@ export TERM=xterm-256color
 dmesg -n 4
 /custody/tests/vm/guest/install.sh
 cd /custody || exit 1
+# shellcheck disable=SC2046
 [ ! -s lab-size ] || stty $(cat lab-size)
 echo
 echo "$(uname -r): custody is installed, the tree is here; custodyd: systemctl start custodyd;"
