@@ -275,7 +275,7 @@ def tree_image(work, command):
     with contextlib.suppress(OSError):
         size = os.get_terminal_size()
         with open(os.path.join(stage, "lab-size"), "w", encoding="ascii") as file:
-            file.write("rows %d cols %d\n" % (size.lines, size.columns))
+            file.write("%d %d\n" % (size.lines, size.columns))
     image = os.path.join(work, "tree.ext4")
     make_ext4(stage, image, 64, "lab-tree")
     shutil.rmtree(stage)
