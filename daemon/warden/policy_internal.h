@@ -142,8 +142,7 @@ int policy_pin_open_maps(const char *dir, struct bpf_object *object, struct poli
 /*
  * Checks the pinned links of policy->planes: present, attached to this cgroup (or tracepoint, or
  * hook) with the right type, running the very program that `object` (loaded, sharing the pinned
- * maps) has, on
- * the pinned maps and no others.
+ * maps) has, on the pinned maps and no others.
  */
 int policy_pin_check_links(const char *dir, struct bpf_object *object, const char *cgroup,
 			   const struct policy *policy, char *error, size_t size);
