@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What policy.c, policy_pin.c, policy_links.c, policy_map.c and policy_entries.c share. Nobody else includes it.
+ * What policy.c, policy_pin.c, policy_links.c, policy_map.c and policy_entries.c share. Nobody else
+ * includes it.
  */
 #ifndef CUSTODY_WARDEN_POLICY_INTERNAL_H
 #define CUSTODY_WARDEN_POLICY_INTERNAL_H
@@ -140,8 +141,8 @@ int policy_pin_open_maps(const char *dir, struct bpf_object *object, struct poli
 
 /*
  * Checks the pinned links of policy->planes: present, attached to this cgroup (or tracepoint, or
- * hook) with the right type, running the very program that `object` (loaded, sharing the pinned maps) has, on
- * the pinned maps and no others.
+ * hook) with the right type, running the very program that `object` (loaded, sharing the pinned
+ * maps) has, on the pinned maps and no others.
  */
 int policy_pin_check_links(const char *dir, struct bpf_object *object, const char *cgroup,
 			   const struct policy *policy, char *error, size_t size);
