@@ -106,6 +106,7 @@ struct css_set {
 struct task_struct {
 	unsigned int flags;
 	const struct cred *cred;
+	const struct cred *real_cred;
 	int exit_code;
 	__u64 start_time;
 	struct task_struct *group_leader;
