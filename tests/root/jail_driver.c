@@ -262,6 +262,7 @@ static void driver_begin_plan(struct custody_plan *plan)
 	(void)snprintf(plan->profile, sizeof(plan->profile), "jail-test");
 	plan->planes_required = CUSTODY_PLANE_STRUCTURE;
 	plan->syscall_set = PLAN_SYSCALLS_MODEL_SERVER;
+	plan->ioctl_set = PLAN_IOCTLS_ALL;
 	plan->on_loss = PLAN_ON_LOSS_RECORD;
 	plan->limit_processes = 64;
 	plan->limit_open_files = 64;
