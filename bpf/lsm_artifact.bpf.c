@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The guard, second half: inodes. Weights of models in custody, custody's own ledger, keys,
+ * state, pins, executables and cgroups, and device nodes that only jails may open.
+ *
+ * One hook, inode_permission with MAY_WRITE, stands before every open for writing, truncate(2),
+ * every change of a directory, CLONE_INTO_CGROUP (cgroup_may_write()) and BPF_OBJ_GET of a link.
+ * The others are for what it is not asked about: the entry that is removed, renamed, linked or
+ * mounted over, attributes, and descriptors that somebody else opened.
+ */
+#include "guard.h"
+
+#define MAY_WRITE 0x2		/* include/linux/fs.h, the same from 2.6 to 6.18 */
+#define S_IFMT 00170000
+#define S_IFCHR 0020000
+#define MINOR_BITS 20
+
+enum guard_change {		/* `access` where no open asks */
+	GUARD_CHANGE_UNLINK = 0x100,
+	GUARD_CHANGE_RENAME,
+	GUARD_CHANGE_LINK,
+	GUARD_CHANGE_MOUNT,
+	GUARD_CHANGE_UMOUNT,
+	GUARD_CHANGE_ATTRIBUTE,
+	GUARD_CHANGE_RECEIVE,
+};
+
+SEC("lsm/inode_permission")
+int BPF_PROG(guard_permission, struct inode *inode, int mask, int ret)
+{
+	struct guard_inode *found;
+	struct guard_key key;
+
+	if (!(mask & MAY_WRITE) || ret)
+		return ret;
+	found = guard_find_inode(inode, &key);
+	if (!found || !(found->flags & GUARD_FLAG_WRITE) ||
+	    guard_may_use(found, &key, GUARD_RIGHT_FILES))
+		return 0;
+	return guard_deny_inode(found, &key, NULL, (__u32)mask);
+}
+
+/* ---- learning (G3) ---- */
+
+static __always_inline bool guard_add_owner(const struct guard_key *key, __u32 jail_id)
+{
+	struct guard_owner_key owner = {
+		.jail_id = jail_id,
+		.device = key->device,
+		.inode = key->inode,
+	};
+	__u32 one = 1;
+
+	return bpf_map_update_elem(&guard_owners, &owner, &one, BPF_NOEXIST) == 0;
+}
+
+static __always_inline bool guard_enter(const struct guard_learn *learn, const struct inode *inode)
+{
+	struct guard_inode entry = learn->as, *found;
+	struct guard_key key = {};
+
+	found = guard_find_inode(inode, &key);
+	if (found && found->object != entry.object)
+		return false;
+	if (entry.jail_id) {
+		struct guard_owner_key owner = {
+			.jail_id = entry.jail_id,
+			.device = key.device,
+			.inode = key.inode,
+		};
+
+		if (found && bpf_map_lookup_elem(&guard_owners, &owner))
+			return true;
+		if (!guard_add_owner(&key, entry.jail_id))
+			return false;
+	}
+	if (found) {
+		found->owners += entry.jail_id ? 1 : 0;
+		return true;
+	}
+	entry.owners = entry.jail_id ? 1 : 0;
+	entry.generation = inode->i_generation;
+	if (inode->i_writecount.counter > 0)
+		entry.flags |= GUARD_FLAG_WRITTEN;
+	return bpf_map_update_elem(&guarded, &key, &entry, BPF_ANY) == 0;
+}
+
+/* True when the open was custodyd's, to have this inode entered. */
+static __always_inline bool guard_is_learning(const struct inode *inode)
+{
+	__u32 zero = 0;
+	struct guard_learn *learn = bpf_map_lookup_elem(&guard_learn, &zero);
+
+	if (!learn || !learn->as.object || !guard_has_right(GUARD_RIGHT_WARDEN))
+		return false;
+	if (guard_enter(learn, inode))
+		learn->learnt++;
+	else
+		learn->failed++;
+	return true;
+}
+
+/* ---- opening, and being handed what somebody else has opened ---- */
+
+static __always_inline bool guard_is_reader(void)
+{
+	struct guard_reader_key by_uid = {}, by_executable = {};
+	const struct task_struct *task = bpf_get_current_task_btf();
+	const struct inode *inode;
+
+	by_uid.uid = (__u32)bpf_get_current_uid_gid() + 1;
+	if (bpf_map_lookup_elem(&guard_readers, &by_uid))
+		return true;
+	if (!task->mm)
+		return false;
+	inode = task->mm->exe_file->f_inode;
+	by_executable.executable.inode = inode->i_ino;
+	by_executable.executable.device = inode->i_sb->s_dev;
+	return bpf_map_lookup_elem(&guard_readers, &by_executable) != NULL;
+}
+
+static __always_inline __u32 guard_read_settings(void)
+{
+	__u32 zero = 0;
+	const struct guard_config *config = bpf_map_lookup_elem(&guard_config, &zero);
+
+	return config ? config->settings : 0;
+}
+
+/* Weights read from outside: refused or not, it is on record once for each process. */
+static __always_inline int guard_judge_read(const struct guard_inode *found,
+					    const struct guard_key *key, struct dentry *dentry,
+					    __u32 access)
+{
+	struct subject s = { .class = POLICY_CLASS_GUARD, .object = GUARD_READ };
+	struct guard_case what = {
+		.jail_id = found->jail_id,
+		.object = GUARD_READ,
+		.device = key->device,
+		.inode = key->inode,
+		.access = access,
+		.dentry = dentry,
+	};
+
+	if ((guard_read_settings() & GUARD_SETTING_DENY_READ) && !guard_is_reader())
+		what.error = -EPERM;
+	s.jail_id = found->jail_id;
+	if (what.error || seen_first(&s, (__u64)key->device << 32 | bpf_get_current_pid_tgid() >> 32,
+				     key->inode))
+		return guard_report(&what);
+	return 0;
+}
+
+static __always_inline int guard_judge_open(const struct guard_inode *found,
+					    const struct guard_key *key, const struct file *file,
+					    __u32 access)
+{
+	struct dentry *dentry = file->f_path.dentry;
+	__u32 wanted = file->f_mode & FMODE_WRITE ? GUARD_FLAG_WRITE | GUARD_FLAG_READ :
+						    GUARD_FLAG_READ;
+
+	if ((found->flags & wanted) && !guard_may_use(found, key, GUARD_RIGHT_FILES))
+		return guard_deny_inode(found, key, dentry, access);
+	if (!(found->flags & GUARD_FLAG_WATCH) || guard_may_use(found, key, GUARD_RIGHT_SELF))
+		return 0;
+	return guard_judge_read(found, key, dentry, access);
+}
+
+/* A file that is new in a guarded directory is not known by itself. */
+static __always_inline int guard_judge_child(const struct file *file)
+{
+	const struct inode *parent = file->f_path.dentry->d_parent->d_inode;
+	struct guard_inode *found;
+	struct guard_key key;
+
+	found = guard_find_inode(parent, &key);
+	if (!found || !(found->flags & GUARD_FLAG_CHILDREN) ||
+	    guard_may_use(found, &key, GUARD_RIGHT_FILES))
+		return 0;
+	return guard_deny_inode(found, &key, file->f_path.dentry, file->f_flags);
+}
+
+/* i_rdev is major << 20 | minor in the kernel. */
+static __always_inline int guard_judge_node(const struct file *file, const struct inode *inode)
+{
+	__u32 major = inode->i_rdev >> MINOR_BITS;
+	struct guard_case what = {
+		.object = GUARD_NODE,
+		.device = (__u64)major << 32 | (inode->i_rdev & ((1U << MINOR_BITS) - 1)),
+		.access = file->f_flags,
+		.error = -EPERM,
+		.dentry = file->f_path.dentry,
+	};
+
+	if (!bpf_map_lookup_elem(&guard_nodes, &major) || guard_read_jail() ||
+	    guard_has_right(GUARD_RIGHT_SELF))
+		return 0;
+	return guard_report(&what);
+}
+
+SEC("lsm/file_open")
+int BPF_PROG(guard_open, struct file *file, int ret)
+{
+	const struct inode *inode = file->f_inode;
+	struct guard_inode *found;
+	struct guard_key key;
+
+	if (ret)
+		return ret;
+	if (guard_is_learning(inode))
+		return 0;
+	found = guard_find_inode(inode, &key);
+	if (found)
+		return guard_judge_open(found, &key, file, file->f_flags);
+	if (file->f_mode & FMODE_WRITE)
+		ret = guard_judge_child(file);
+	if (!ret && (inode->i_mode & S_IFMT) == S_IFCHR)
+		ret = guard_judge_node(file, inode);
+	return ret;
+}
+
+/* SCM_RIGHTS and pidfd_getfd(): the receiver is the current task. */
+SEC("lsm/file_receive")
+int BPF_PROG(guard_receive, struct file *file, int ret)
+{
+	struct guard_inode *found;
+	struct guard_key key;
+
+	if (ret)
+		return ret;
+	found = guard_find_inode(file->f_inode, &key);
+	return found ? guard_judge_open(found, &key, file, GUARD_CHANGE_RECEIVE) : 0;
+}
+
+/* ---- the entry itself ---- */
+
+static __always_inline int guard_judge_entry(struct dentry *dentry, __u32 change)
+{
+	struct guard_inode *found;
+	struct guard_key key;
+
+	found = guard_find_inode(dentry->d_inode, &key);
+	if (!found || guard_may_use(found, &key, GUARD_RIGHT_FILES))
+		return 0;
+	return guard_deny_inode(found, &key, dentry, change);
+}
+
+SEC("lsm/inode_unlink")
+int BPF_PROG(guard_unlink, struct inode *dir, struct dentry *dentry, int ret)
+{
+	return ret ? ret : guard_judge_entry(dentry, GUARD_CHANGE_UNLINK);
+}
+
+SEC("lsm/inode_rmdir")
+int BPF_PROG(guard_rmdir, struct inode *dir, struct dentry *dentry, int ret)
+{
+	return ret ? ret : guard_judge_entry(dentry, GUARD_CHANGE_UNLINK);
+}
+
+/* Both ends: what is renamed, and what it replaces or is exchanged with. */
+SEC("lsm/inode_rename")
+int BPF_PROG(guard_rename, struct inode *from_dir, struct dentry *from, struct inode *to_dir,
+	     struct dentry *to, int ret)
+{
+	if (!ret)
+		ret = guard_judge_entry(from, GUARD_CHANGE_RENAME);
+	return ret ? ret : guard_judge_entry(to, GUARD_CHANGE_RENAME);
+}
+
+SEC("lsm/inode_link")
+int BPF_PROG(guard_link, struct dentry *from, struct inode *dir, struct dentry *to, int ret)
+{
+	return ret ? ret : guard_judge_entry(from, GUARD_CHANGE_LINK);
+}
+
+SEC("lsm/inode_setxattr")
+int BPF_PROG(guard_setxattr, void *idmap, struct dentry *dentry)
+{
+	return guard_judge_entry(dentry, GUARD_CHANGE_ATTRIBUTE);
+}
+
+SEC("lsm/inode_removexattr")
+int BPF_PROG(guard_removexattr, void *idmap, struct dentry *dentry, const char *name, int ret)
+{
+	return ret ? ret : guard_judge_entry(dentry, GUARD_CHANGE_ATTRIBUTE);
+}
+
+SEC("lsm/path_chmod")
+int BPF_PROG(guard_chmod, struct path *path, unsigned int mode, int ret)
+{
+	return ret ? ret : guard_judge_entry(path->dentry, GUARD_CHANGE_ATTRIBUTE);
+}
+
+SEC("lsm/path_chown")
+int BPF_PROG(guard_chown, struct path *path, __u64 uid, __u64 gid, int ret)
+{
+	return ret ? ret : guard_judge_entry(path->dentry, GUARD_CHANGE_ATTRIBUTE);
+}
+
+/* ---- mounts: what is mounted over is out of sight ---- */
+
+SEC("lsm/sb_mount")
+int BPF_PROG(guard_mount, const char *source, struct path *path, const char *type,
+	     unsigned long flags, void *data, int ret)
+{
+	return ret ? ret : guard_judge_entry(path->dentry, GUARD_CHANGE_MOUNT);
+}
+
+SEC("lsm/move_mount")
+int BPF_PROG(guard_move_mount, struct path *from, struct path *to, int ret)
+{
+	return ret ? ret : guard_judge_entry(to->dentry, GUARD_CHANGE_MOUNT);
+}
+
+SEC("lsm/sb_umount")
+int BPF_PROG(guard_umount, struct vfsmount *mnt, int flags, int ret)
+{
+	return ret ? ret : guard_judge_entry(mnt->mnt_root, GUARD_CHANGE_UMOUNT);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
