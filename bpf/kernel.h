@@ -30,6 +30,8 @@ struct super_block {
 };
 
 struct inode {
+	unsigned short i_mode;
+	unsigned int i_nlink;
 	unsigned long i_ino;
 	struct super_block *i_sb;
 };
@@ -37,10 +39,13 @@ struct inode {
 struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
+	struct inode *d_inode;
 };
 
 struct vfsmount {
 	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
+	int mnt_flags;
 };
 
 struct mount {
@@ -54,6 +59,7 @@ struct path {
 };
 
 struct file {
+	unsigned int f_mode;
 	struct inode *f_inode;
 	struct path f_path;
 	unsigned int f_flags;
@@ -75,6 +81,7 @@ struct signal_struct {
 };
 
 struct task_struct {
+	unsigned int flags;
 	int exit_code;
 	__u64 start_time;
 	struct task_struct *group_leader;
@@ -84,6 +91,12 @@ struct task_struct {
 
 struct linux_binprm {
 	struct file *file;
+};
+
+struct vm_area_struct {
+	unsigned long vm_flags;
+	struct file *vm_file;
+	struct anon_vma *anon_vma;	/* set once a page of the mapping was written privately */
 };
 
 #pragma clang attribute pop

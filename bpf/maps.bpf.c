@@ -2,6 +2,7 @@
 /* The one definition of every map. See maps.h for what they are and who writes them. */
 #include "maps.h"
 
+struct map_config config SEC(".maps");
 struct map_jails jails SEC(".maps");
 struct map_endpoints endpoints SEC(".maps");
 struct map_devices devices SEC(".maps");
@@ -10,6 +11,7 @@ struct map_counters counters SEC(".maps");
 struct map_errors errors SEC(".maps");
 struct map_seen seen SEC(".maps");
 struct map_sockets sockets SEC(".maps");
+struct map_marks marks SEC(".maps");
 struct map_events events SEC(".maps");
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

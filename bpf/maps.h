@@ -3,8 +3,8 @@
  * Every map, declared once; maps.bpf.c defines them, and the static linker joins the two by name
  * and definition. Keys and values are in custody/policy.h.
  *
- * Who writes: custodyd all of jails, endpoints, devices, zones and the keys of counters; the
- * programs only counters' values, errors, seen, sockets and events (invariant P2).
+ * Who writes: custodyd all of config, jails, endpoints, devices, zones and the keys of counters;
+ * the programs only counters' values, errors, seen, sockets, marks and events (invariant P2).
  */
 #ifndef CUSTODY_BPF_MAPS_H
 #define CUSTODY_BPF_MAPS_H
@@ -16,6 +16,14 @@
 #include "custody/event.h"
 #include "custody/limits.h"
 #include "custody/policy.h"
+
+struct map_config {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_RDONLY_PROG);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct policy_config);
+};
 
 struct map_jails {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -83,11 +91,25 @@ struct map_sockets {
 	__type(value, struct socket_origin);
 };
 
+/* What the LSM plane refused the task last; taken by the observe plane when the call ends. */
+struct task_mark {
+	__s32 error;		/* 0: nothing */
+	__u32 syscall;
+};
+
+struct map_marks {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_mark);
+};
+
 struct map_events {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, CUSTODY_RING_SIZE);
 };
 
+extern struct map_config config SEC(".maps");
 extern struct map_jails jails SEC(".maps");
 extern struct map_endpoints endpoints SEC(".maps");
 extern struct map_devices devices SEC(".maps");
@@ -96,6 +118,7 @@ extern struct map_counters counters SEC(".maps");
 extern struct map_errors errors SEC(".maps");
 extern struct map_seen seen SEC(".maps");
 extern struct map_sockets sockets SEC(".maps");
+extern struct map_marks marks SEC(".maps");
 extern struct map_events events SEC(".maps");
 
 #endif

@@ -10,12 +10,14 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -277,6 +279,39 @@ int cgroup_read_id(const char *path, __u64 *ret)
 	if (u.handle.handle_bytes != sizeof(__u64))
 		return -EPROTO;
 	memcpy(ret, u.handle.f_handle, sizeof(*ret));
+	return 0;
+}
+
+int cgroup_read_level(const char *path, __u32 *ret)
+{
+	char at[PATH_MAX];
+	struct statfs fs;
+	__u32 level = 0;
+	__u64 id = 0;
+	char *slash;
+	int r;
+
+	if (strlen(path) >= sizeof(at))
+		return -ENAMETOOLONG;
+	(void)snprintf(at, sizeof(at), "%s", path);
+	for (;;) {
+		if (statfs(at, &fs) < 0)
+			return -errno;
+		if (fs.f_type != CGROUP2_SUPER_MAGIC)
+			return -EXDEV;
+		r = cgroup_read_id(at, &id);
+		if (r < 0)
+			return r;
+		/* kernfs numbers its nodes from the root on (kernfs_create_root()). */
+		if (id == 1)
+			break;
+		slash = strrchr(at, '/');
+		if (!slash || slash == at)
+			return -EXDEV;
+		*slash = '\0';
+		level++;
+	}
+	*ret = level;
 	return 0;
 }
 

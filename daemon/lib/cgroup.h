@@ -30,6 +30,13 @@ int cgroup_make(const char *path);
 /* The kernel's cgroup id (what bpf_get_current_cgroup_id() returns). */
 int cgroup_read_id(const char *path, __u64 *ret);
 
+/*
+ * How deep the cgroup lies below the root of the hierarchy (root 0, its children 1), which is
+ * what bpf_get_current_ancestor_cgroup_id() counts in. -EXDEV when the mount does not begin at
+ * that root (a container with a cgroup namespace of its own), so that it cannot be told.
+ */
+int cgroup_read_level(const char *path, __u32 *ret);
+
 /* Limits by the controllers in `enabled`; 0 = no limit. Swap is set to 0 with memory. */
 struct cgroup_limits {
 	__u64 memory;		/* bytes */

@@ -209,27 +209,42 @@ static bool planes_list_has(const char *list, const char *word)
 	return false;
 }
 
+/* One hook for each way in which a kernel may have been built without some. */
+static int planes_load_lsm(void)
+{
+	static const char *const hooks[] = { "file_open", "path_unlink", "socket_create" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++) {
+		cleanup_fd int fd = planes_load(BPF_PROG_TYPE_LSM, BPF_LSM_MAC, hooks[i], 0);
+
+		if (fd < 0)
+			return fd;
+	}
+	return 0;
+}
+
 static bool planes_probe_lsm(struct plane_state *ret)
 {
 	char lsms[128] = "";
 	int listed = planes_read_lsms(lsms, sizeof(lsms));
-	cleanup_fd int fd = -1;
+	int r;
 
 	if (listed == 0 && !planes_list_has(lsms, "bpf")) {
 		planes_advise(ret, "boot with bpf in lsm=: lsm=%s,bpf", lsms);
 		return planes_miss(ret, "bpf is not among the active LSMs (%s)", lsms);
 	}
-	fd = planes_load(BPF_PROG_TYPE_LSM, BPF_LSM_MAC, "file_open", 0);
-	if (fd < 0) {
+	r = planes_load_lsm();
+	if (r < 0) {
 		if (geteuid() != 0)
 			planes_advise(ret, "run as root");
-		else if (fd == -EPERM || fd == -EACCES)
+		else if (r == -EPERM || r == -EACCES)
 			planes_advise(ret,
 				      "nothing custody can do: this kernel or its host refuses "
 				      "LSM programs; run on one that permits them, as root");
 		else
-			planes_advise(ret, "use a kernel with CONFIG_BPF_LSM and BTF");
-		return planes_miss(ret, "an LSM program does not load: %s", strerror(-fd));
+			planes_advise(ret, "use a kernel with CONFIG_BPF_LSM, CONFIG_SECURITY_PATH, "
+				      "CONFIG_SECURITY_NETWORK and BTF");
+		return planes_miss(ret, "an LSM program does not load: %s", strerror(-r));
 	}
 	/* It loads whether or not the BPF LSM is active: without the list that is not enough. */
 	if (listed < 0) {

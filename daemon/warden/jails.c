@@ -228,6 +228,9 @@ static void jails_label_counter(const struct jail *jail, const struct policy_cou
 	switch (key->class) {
 	case POLICY_CLASS_OPEN:
 	case POLICY_CLASS_EXEC:
+	case POLICY_CLASS_CHANGE:
+	case POLICY_CLASS_EXECMAP:
+	case POLICY_CLASS_RECEIVE:
 		if (key->object < jail->n_zones)
 			(void)snprintf(label, size, "%s", jail->zones[key->object].target);
 		break;

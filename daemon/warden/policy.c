@@ -84,8 +84,9 @@ void policy_close(struct policy **policy)
 	cleanup_free_ptr(policy);
 }
 
-/* Opens the built-in object with only the programs of `planes` to be loaded. */
-static int policy_open_object(__u32 planes, struct custody_bpf **ret, char *error, size_t size)
+/* Opens the built-in object with only the programs of policy->planes to be loaded. */
+static int policy_open_object(const struct policy *policy, struct custody_bpf **ret, char *error,
+			      size_t size)
 {
 	cleanup_object struct custody_bpf *skeleton = NULL;
 
@@ -100,25 +101,39 @@ static int policy_open_object(__u32 planes, struct custody_bpf **ret, char *erro
 		if (!program)
 			return policy_fail(-ENOENT, error, size, "BPF object lacks program %s",
 					   policy_links[i].program);
-		bpf_program__set_autoload(program, (policy_links[i].plane & planes) != 0);
+		bpf_program__set_autoload(program,
+					  policy_wants_link(policy, (enum policy_link)i));
 	}
 	*ret = TAKE_PTR(skeleton);
 	return 0;
 }
 
-/* What this host lets us load, or why it cannot be: without the cgroup plane nothing is held. */
-static int policy_find_planes(__u32 *ret, char *error, size_t size)
+/*
+ * What this host lets us load of `wanted`, or why it cannot be: without the cgroup plane nothing
+ * is held.
+ */
+static int policy_find_planes(const char *cgroup, __u32 wanted, __u32 *ret, char *error,
+			      size_t size)
 {
 	struct plane_state state;
 	__u32 planes = CUSTODY_PLANE_CGROUP;
+	__u32 level;
 
 	if (!planes_probe(CUSTODY_PLANE_CGROUP, &state)) {
 		(void)snprintf(error, size, "plane cgroup is missing: %s; %s", state.why,
 			       state.remedy);
 		return -EOPNOTSUPP;
 	}
-	if (planes_probe(CUSTODY_PLANE_OBSERVE, &state))
+	if ((wanted & CUSTODY_PLANE_OBSERVE) && planes_probe(CUSTODY_PLANE_OBSERVE, &state))
 		planes |= CUSTODY_PLANE_OBSERVE;
+	if ((wanted & CUSTODY_PLANE_LSM) && planes_probe(CUSTODY_PLANE_LSM, &state)) {
+		if (cgroup_read_level(cgroup, &level) == 0)
+			planes |= CUSTODY_PLANE_LSM;
+		else
+			log_warning("The plane lsm is left out: how deep %s lies below the root of "
+				    "cgroup2 cannot be told. Run custodyd outside of a container.",
+				    cgroup);
+	}
 	*ret = planes;
 	return 0;
 }
@@ -138,8 +153,8 @@ static int policy_attach_one(struct bpf_object *object, const struct policy_link
 	r = policy_pin_path(dir, "link", row->name, path, sizeof(path));
 	if (r < 0)
 		return r;
-	link = row->tracepoint ? bpf_program__attach(program) :
-				 bpf_program__attach_cgroup(program, cgroup);
+	link = row->tracepoint || row->hook ? bpf_program__attach(program) :
+					      bpf_program__attach_cgroup(program, cgroup);
 	if (!link)
 		return policy_fail(-errno, error, size, "program %s cannot be attached",
 				   row->program);
@@ -151,8 +166,8 @@ static int policy_attach_one(struct bpf_object *object, const struct policy_link
 	return r;
 }
 
-static int policy_attach_all(struct bpf_object *object, const char *cgroup, __u32 planes,
-			     const char *dir, char *error, size_t size)
+static int policy_attach_all(struct bpf_object *object, const char *cgroup,
+			     const struct policy *policy, const char *dir, char *error, size_t size)
 {
 	cleanup_fd int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r = 0;
@@ -160,7 +175,7 @@ static int policy_attach_all(struct bpf_object *object, const char *cgroup, __u3
 	if (fd < 0)
 		return policy_fail(-errno, error, size, "cgroup %s", cgroup);
 	for (int i = 0; r == 0 && i < _POLICY_LINK_MAX; i++) {
-		if (policy_links[i].plane & planes)
+		if (policy_wants_link(policy, (enum policy_link)i))
 			r = policy_attach_one(object, &policy_links[i], fd, dir, error, size);
 	}
 	return r;
@@ -188,12 +203,30 @@ static int policy_pin_maps(struct bpf_object *object, const char *dir, struct po
 	return 0;
 }
 
+/* Says which cgroup is custody's, for good, and reads it back. */
+static int policy_write_config(const struct policy *policy, const char *cgroup, char *error,
+			       size_t size)
+{
+	int fd = policy->maps[POLICY_MAP_CONFIG];
+	struct policy_config config = { 0 };
+	__u32 zero = 0;
+	int r = cgroup_read_id(cgroup, &config.cgroup_id);
+
+	if (r == 0 && (policy->planes & CUSTODY_PLANE_LSM))
+		r = cgroup_read_level(cgroup, &config.level);
+	if (r < 0)
+		return policy_fail(r, error, size, "cgroup %s", cgroup);
+	if (bpf_map_update_elem(fd, &zero, &config, BPF_ANY) < 0 || bpf_map_freeze(fd) < 0)
+		return policy_fail(-errno, error, size, "map config cannot be written");
+	return policy_pin_check_config(policy, cgroup, error, size);
+}
+
 /* Steps of a fresh start, in this order: maps first, so that no program runs on maps of nobody. */
 static int policy_load(const char *dir, const char *fresh, const char *cgroup,
 		       struct policy *policy, char *error, size_t size)
 {
 	cleanup_object struct custody_bpf *skeleton = NULL;
-	int r = policy_open_object(policy->planes, &skeleton, error, size);
+	int r = policy_open_object(policy, &skeleton, error, size);
 
 	if (r < 0)
 		return r;
@@ -204,14 +237,16 @@ static int policy_load(const char *dir, const char *fresh, const char *cgroup,
 		return policy_fail(-errno, error, size, "%s", fresh);
 	r = policy_pin_maps(skeleton->obj, fresh, policy, error, size);
 	if (r == 0)
-		r = policy_attach_all(skeleton->obj, cgroup, policy->planes, fresh, error, size);
+		r = policy_write_config(policy, cgroup, error, size);
+	if (r == 0)
+		r = policy_attach_all(skeleton->obj, cgroup, policy, fresh, error, size);
 	if (r == 0 && rename(fresh, dir) < 0)
 		r = policy_fail(-errno, error, size, "%s cannot become %s", fresh, dir);
 	return r;
 }
 
-static int policy_start(const char *dir, const char *cgroup, struct policy *policy, char *error,
-			size_t size)
+static int policy_start(const char *dir, const char *cgroup, __u32 planes, struct policy *policy,
+			char *error, size_t size)
 {
 	char fresh[CUSTODY_PATH_SIZE];
 	int n = snprintf(fresh, sizeof(fresh), "%s-new", dir);
@@ -223,7 +258,9 @@ static int policy_start(const char *dir, const char *cgroup, struct policy *poli
 	r = policy_pin_remove(fresh);
 	if (r < 0)
 		return policy_fail(r, error, size, "%s cannot be removed", fresh);
-	r = policy_find_planes(&policy->planes, error, size);
+	r = policy_find_planes(cgroup, planes, &policy->planes, error, size);
+	if (r == 0)
+		r = policy_find_hooks(policy, error, size);
 	if (r < 0)
 		return r;
 	r = policy_load(dir, fresh, cgroup, policy, error, size);
@@ -255,19 +292,21 @@ static int policy_reuse_maps(struct bpf_object *object, const struct policy *pol
  * those that the host offers. A plane that was left out at start because the host lacked it
  * stays out until a fresh start; one that was taken away is missed.
  */
-static int policy_adopt(const char *dir, const char *cgroup, struct policy *policy, char *error,
-			size_t size)
+static int policy_adopt(const char *dir, const char *cgroup, __u32 planes, struct policy *policy,
+			char *error, size_t size)
 {
 	cleanup_object struct custody_bpf *skeleton = NULL;
 	__u32 pinned = 0, offered = 0;
 	int r = policy_pin_read_planes(dir, &pinned);
 
 	if (r == 0)
-		r = policy_find_planes(&offered, error, size);
+		r = policy_find_planes(cgroup, planes, &offered, error, size);
 	if (r < 0)
 		return policy_fail(r, error, size, "%s", dir);
 	policy->planes = pinned | offered;
-	r = policy_open_object(policy->planes, &skeleton, error, size);
+	r = policy_find_hooks(policy, error, size);
+	if (r == 0)
+		r = policy_open_object(policy, &skeleton, error, size);
 	if (r < 0)
 		return r;
 	r = policy_pin_open_maps(dir, skeleton->obj, policy, error, size);
@@ -278,7 +317,9 @@ static int policy_adopt(const char *dir, const char *cgroup, struct policy *poli
 	r = custody_bpf__load(skeleton);
 	if (r < 0)
 		return policy_fail(r, error, size, "BPF programs cannot be loaded");
-	r = policy_pin_check_links(dir, skeleton->obj, cgroup, policy, policy->planes, error, size);
+	r = policy_pin_check_config(policy, cgroup, error, size);
+	if (r == 0)
+		r = policy_pin_check_links(dir, skeleton->obj, cgroup, policy, error, size);
 	return r < 0 ? policy_fail(r, error, size, "pinned links under %s", dir) : 0;
 }
 
@@ -292,8 +333,8 @@ static void policy_add_remedy(const char *dir, char *error, size_t size)
 			       "; stop every model, then remove %s and start custodyd again", dir);
 }
 
-int policy_open(const char *pin_dir, const char *cgroup, struct policy **ret, bool *ret_adopted,
-		char *error, size_t size)
+int policy_open(const char *pin_dir, const char *cgroup, __u32 planes, struct policy **ret,
+		bool *ret_adopted, char *error, size_t size)
 {
 	cleanup_policy struct policy *policy = policy_new();
 	bool exists = false;
@@ -307,8 +348,8 @@ int policy_open(const char *pin_dir, const char *cgroup, struct policy **ret, bo
 	r = policy_pin_exists(pin_dir, &exists);
 	if (r < 0)
 		return policy_fail(r, error, size, "%s", pin_dir);
-	r = exists ? policy_adopt(pin_dir, cgroup, policy, error, size) :
-		     policy_start(pin_dir, cgroup, policy, error, size);
+	r = exists ? policy_adopt(pin_dir, cgroup, planes, policy, error, size) :
+		     policy_start(pin_dir, cgroup, planes, policy, error, size);
 	if (r == -EUCLEAN)
 		policy_add_remedy(pin_dir, error, size);
 	if (r < 0)

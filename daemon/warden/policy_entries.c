@@ -82,6 +82,7 @@ static void policy_add_device(struct policy_entries *entries, const struct polic
 	entry->value.access = BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE;
 	entry->value.object = object;
 	policy_add_counter(entries, key->jail_id, POLICY_CLASS_DEVICE, object);
+	policy_add_counter(entries, key->jail_id, POLICY_CLASS_IOCTL, object);
 }
 
 static int policy_add_devices(struct policy_entries *entries, __u32 jail_id,
@@ -139,6 +140,11 @@ int policy_build_entries(const struct custody_plan *plan, __u32 jail_id,
 	for (__u16 class = POLICY_CLASS_BIND; class <= POLICY_CLASS_INGRESS; class++)
 		policy_add_counter(&entries, jail_id, class, POLICY_OBJECT_NONE);
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_SYSCALL, 0);
+	policy_add_counter(&entries, jail_id, POLICY_CLASS_CHANGE, POLICY_OBJECT_NONE);
+	policy_add_counter(&entries, jail_id, POLICY_CLASS_EXECMAP, POLICY_OBJECT_NONE);
+	policy_add_counter(&entries, jail_id, POLICY_CLASS_TASK, 0);
+	policy_add_counter(&entries, jail_id, POLICY_CLASS_IOCTL, POLICY_OBJECT_NONE);
+	policy_add_counter(&entries, jail_id, POLICY_CLASS_RECEIVE, POLICY_OBJECT_NONE);
 	*ret = entries;
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What policy.c, policy_pin.c, policy_map.c and policy_entries.c share. Nobody else includes it.
+ * What policy.c, policy_pin.c, policy_links.c, policy_map.c and policy_entries.c share. Nobody else includes it.
  */
 #ifndef CUSTODY_WARDEN_POLICY_INTERNAL_H
 #define CUSTODY_WARDEN_POLICY_INTERNAL_H
@@ -19,7 +19,8 @@ struct bpf_object;
 /* ---- the sets that are pinned, each all or nothing ---- */
 
 enum policy_map {
-	POLICY_MAP_JAILS = 0,
+	POLICY_MAP_CONFIG = 0,
+	POLICY_MAP_JAILS,
 	POLICY_MAP_ENDPOINTS,
 	POLICY_MAP_DEVICES,
 	POLICY_MAP_ZONES,
@@ -27,6 +28,7 @@ enum policy_map {
 	POLICY_MAP_ERRORS,
 	POLICY_MAP_SEEN,
 	POLICY_MAP_SOCKETS,
+	POLICY_MAP_MARKS,
 	POLICY_MAP_EVENTS,
 	_POLICY_MAP_MAX,
 };
@@ -48,6 +50,7 @@ enum policy_link {
 	POLICY_LINK_SYS_EXIT,
 	POLICY_LINK_EXEC,
 	POLICY_LINK_EXIT,
+	POLICY_LINK_FILE_OPEN,
 	_POLICY_LINK_MAX,
 };
 
@@ -57,6 +60,8 @@ struct policy_link_row {
 	__u32 plane;		/* enum custody_plane */
 	__u32 attach_type;	/* enum bpf_attach_type */
 	const char *tracepoint;	/* of the observe plane */
+	const char *hook;	/* of the LSM plane: security_HOOK() */
+	bool newer;		/* a hook that came after Linux 6.1: left out where there is none */
 };
 
 extern const struct policy_link_row policy_links[_POLICY_LINK_MAX];
@@ -64,7 +69,17 @@ extern const struct policy_link_row policy_links[_POLICY_LINK_MAX];
 struct policy {
 	int maps[_POLICY_MAP_MAX];	/* -1 when not open */
 	__u32 planes;
+	__u32 hooks[_POLICY_LINK_MAX];	/* BTF ids of the LSM plane's hooks; 0: not here */
 };
+
+/*
+ * Finds the hooks of the LSM plane in this kernel, if it is among policy->planes. -EOPNOTSUPP,
+ * with the reason in words, when one is missing that every kernel from 6.1 on has.
+ */
+int policy_find_hooks(struct policy *policy, char *error, size_t size);
+
+/* Does a complete set of pins on this kernel, for policy->planes, have this link? */
+bool policy_wants_link(const struct policy *policy, enum policy_link link);
 
 /* "<dir>/<kind>-<name>" */
 int policy_pin_path(const char *dir, const char *kind, const char *name, char *ret, size_t size);
@@ -80,12 +95,16 @@ int policy_pin_open_maps(const char *dir, struct bpf_object *object, struct poli
 			 char *error, size_t size);
 
 /*
- * Checks the pinned links of `planes`: present, attached to this cgroup (or tracepoint) with the
- * right type, running the very program that `object` (loaded, sharing the pinned maps) has, on
+ * Checks the pinned links of policy->planes: present, attached to this cgroup (or tracepoint, or
+ * hook) with the right type, running the very program that `object` (loaded, sharing the pinned maps) has, on
  * the pinned maps and no others.
  */
 int policy_pin_check_links(const char *dir, struct bpf_object *object, const char *cgroup,
-			   const struct policy *policy, __u32 planes, char *error, size_t size);
+			   const struct policy *policy, char *error, size_t size);
+
+/* Is the pinned `config` about this cgroup? */
+int policy_pin_check_config(const struct policy *policy, const char *cgroup, char *error,
+			    size_t size);
 
 /* Planes of which at least one link is pinned. */
 int policy_pin_read_planes(const char *dir, __u32 *ret);

@@ -81,10 +81,25 @@ static int policy_put_entries(const struct policy *policy, const struct policy_e
 	return r;
 }
 
+static __u32 policy_read_flags(const struct policy *policy, const struct custody_plan *plan)
+{
+	__u32 flags = 0;
+
+	if (plan->flags & PLAN_FLAG_LOOPBACK)
+		flags |= POLICY_FLAG_LOOPBACK;
+	if (plan->flags & PLAN_FLAG_JIT)
+		flags |= POLICY_FLAG_JIT;
+	if (plan->flags & PLAN_FLAG_MEMFD)
+		flags |= POLICY_FLAG_MEMFD;
+	if (policy->planes & CUSTODY_PLANE_LSM)
+		flags |= POLICY_FLAG_LSM;
+	return flags;
+}
+
 int policy_install_jail(struct policy *policy, __u32 jail_id, __u64 cgroup_model,
 			__u64 cgroup_broker, const struct custody_plan *plan)
 {
-	__u32 flags = plan->flags & PLAN_FLAG_LOOPBACK ? POLICY_FLAG_LOOPBACK : 0;
+	__u32 flags = policy_read_flags(policy, plan);
 	struct policy_entries entries;
 	__u64 left = 0;
 	int r;
@@ -110,6 +125,12 @@ int policy_install_jail(struct policy *policy, __u32 jail_id, __u64 cgroup_model
 	return r;
 }
 
+/* What is counted by zone. */
+static const __u16 policy_zone_classes[] = {
+	POLICY_CLASS_OPEN, POLICY_CLASS_EXEC, POLICY_CLASS_CHANGE, POLICY_CLASS_EXECMAP,
+	POLICY_CLASS_RECEIVE,
+};
+
 int policy_install_zones(struct policy *policy, __u32 jail_id, const struct jail_zone *zones,
 			 __u32 n)
 {
@@ -120,14 +141,13 @@ int policy_install_zones(struct policy *policy, __u32 jail_id, const struct jail
 		struct policy_zone_key key = { .jail_id = jail_id, .mount_id = zones[i].mount_id };
 		struct policy_zone zone = { .zone = i, .rights = zones[i].rights,
 					    .label = zones[i].label };
-		int r;
+		int r = 0;
 
 		/* Counters first: a zone that decides must be able to count. */
-		counter.class = POLICY_CLASS_OPEN;
-		r = policy_put_counter(policy, &counter);
-		counter.class = POLICY_CLASS_EXEC;
-		if (r == 0)
+		for (size_t j = 0; r == 0 && j < ARRAY_SIZE(policy_zone_classes); j++) {
+			counter.class = policy_zone_classes[j];
 			r = policy_put_counter(policy, &counter);
+		}
 		if (r == 0)
 			r = policy_put_entry(policy, POLICY_MAP_ZONES, &key, &zone, sizeof(zone));
 		if (r < 0)

@@ -22,41 +22,6 @@
 
 #define POLICY_PROGRAM_MAPS_MAX 32
 
-const char *const policy_map_names[_POLICY_MAP_MAX] = {
-	[POLICY_MAP_JAILS] = "jails",	    [POLICY_MAP_ENDPOINTS] = "endpoints",
-	[POLICY_MAP_DEVICES] = "devices",   [POLICY_MAP_ZONES] = "zones",
-	[POLICY_MAP_COUNTERS] = "counters", [POLICY_MAP_ERRORS] = "errors",
-	[POLICY_MAP_SEEN] = "seen",	    [POLICY_MAP_SOCKETS] = "sockets",
-	[POLICY_MAP_EVENTS] = "events",
-};
-
-#define CGROUP_LINK(NAME, TYPE)                                                                  \
-	{                                                                                       \
-		.name = NAME, .program = "custody_" NAME, .plane = CUSTODY_PLANE_CGROUP,        \
-		.attach_type = TYPE                                                             \
-	}
-#define OBSERVE_LINK(NAME, TRACEPOINT)                                                           \
-	{                                                                                       \
-		.name = NAME, .program = "custody_" NAME, .plane = CUSTODY_PLANE_OBSERVE,       \
-		.attach_type = BPF_TRACE_RAW_TP, .tracepoint = TRACEPOINT                       \
-	}
-
-const struct policy_link_row policy_links[_POLICY_LINK_MAX] = {
-	[POLICY_LINK_DEVICE] = CGROUP_LINK("device", BPF_CGROUP_DEVICE),
-	[POLICY_LINK_SOCK_CREATE] = CGROUP_LINK("sock_create", BPF_CGROUP_INET_SOCK_CREATE),
-	[POLICY_LINK_BIND4] = CGROUP_LINK("bind4", BPF_CGROUP_INET4_BIND),
-	[POLICY_LINK_BIND6] = CGROUP_LINK("bind6", BPF_CGROUP_INET6_BIND),
-	[POLICY_LINK_CONNECT4] = CGROUP_LINK("connect4", BPF_CGROUP_INET4_CONNECT),
-	[POLICY_LINK_CONNECT6] = CGROUP_LINK("connect6", BPF_CGROUP_INET6_CONNECT),
-	[POLICY_LINK_SENDMSG4] = CGROUP_LINK("sendmsg4", BPF_CGROUP_UDP4_SENDMSG),
-	[POLICY_LINK_SENDMSG6] = CGROUP_LINK("sendmsg6", BPF_CGROUP_UDP6_SENDMSG),
-	[POLICY_LINK_EGRESS] = CGROUP_LINK("egress", BPF_CGROUP_INET_EGRESS),
-	[POLICY_LINK_INGRESS] = CGROUP_LINK("ingress", BPF_CGROUP_INET_INGRESS),
-	[POLICY_LINK_SYS_EXIT] = OBSERVE_LINK("sys_exit", "sys_exit"),
-	[POLICY_LINK_EXEC] = OBSERVE_LINK("exec", "sched_process_exec"),
-	[POLICY_LINK_EXIT] = OBSERVE_LINK("exit", "sched_process_exit"),
-};
-
 int policy_pin_path(const char *dir, const char *kind, const char *name, char *ret, size_t size)
 {
 	int n = snprintf(ret, size, "%s/%s-%s", dir, kind, name);
@@ -234,8 +199,8 @@ static int policy_pin_check_program(const struct policy_link_row *row, __u32 id,
 	return -EUCLEAN;
 }
 
-static int policy_pin_check_attach(const struct policy_link_row *row, int fd, __u64 cgroup,
-				   __u32 *ret_program, char *error, size_t size)
+static int policy_pin_check_attach(const struct policy_link_row *row, __u32 hook, int fd,
+				   __u64 cgroup, __u32 *ret_program, char *error, size_t size)
 {
 	struct bpf_link_info info = { 0 };
 	char name[128] = "";
@@ -251,6 +216,10 @@ static int policy_pin_check_attach(const struct policy_link_row *row, int fd, __
 	if (row->tracepoint)
 		right = info.type == BPF_LINK_TYPE_RAW_TRACEPOINT &&
 			strcmp(name, row->tracepoint) == 0;
+	else if (row->hook)
+		right = info.type == BPF_LINK_TYPE_TRACING &&
+			info.tracing.attach_type == row->attach_type &&
+			info.tracing.target_btf_id == hook;
 	else
 		right = info.type == BPF_LINK_TYPE_CGROUP && info.cgroup.cgroup_id == cgroup &&
 			info.cgroup.attach_type == row->attach_type;
@@ -265,7 +234,7 @@ static int policy_pin_check_attach(const struct policy_link_row *row, int fd, __
 }
 
 int policy_pin_check_links(const char *dir, struct bpf_object *object, const char *cgroup,
-			   const struct policy *policy, __u32 planes, char *error, size_t size)
+			   const struct policy *policy, char *error, size_t size)
 {
 	__u64 cgroup_id = 0;
 	int r = cgroup_read_id(cgroup, &cgroup_id);
@@ -277,18 +246,41 @@ int policy_pin_check_links(const char *dir, struct bpf_object *object, const cha
 		cleanup_fd int fd = -1;
 		__u32 program = 0;
 
-		if (!(row->plane & planes))
+		if (!policy_wants_link(policy, (enum policy_link)i))
 			continue;
 		fd = policy_pin_open(dir, "link", row->name, "bpf-link", error, size);
 		if (fd < 0)
 			return fd;
-		r = policy_pin_check_attach(row, fd, cgroup_id, &program, error, size);
+		r = policy_pin_check_attach(row, policy->hooks[i], fd, cgroup_id, &program,
+					    error, size);
 		if (r == 0)
 			r = policy_pin_check_program(row, program, object, policy, error, size);
 		if (r < 0)
 			return r;
 	}
 	return 0;
+}
+
+int policy_pin_check_config(const struct policy *policy, const char *cgroup, char *error,
+			    size_t size)
+{
+	struct policy_config now = { 0 }, wanted = { 0 };
+	__u32 zero = 0;
+	int r;
+
+	if (!(policy->planes & CUSTODY_PLANE_LSM))
+		return 0;
+	r = cgroup_read_id(cgroup, &wanted.cgroup_id);
+	if (r == 0)
+		r = cgroup_read_level(cgroup, &wanted.level);
+	if (r < 0)
+		return r;
+	if (bpf_map_lookup_elem(policy->maps[POLICY_MAP_CONFIG], &zero, &now) < 0)
+		return -errno;
+	if (memcmp(&now, &wanted, sizeof(now)) == 0)
+		return 0;
+	(void)snprintf(error, size, "pinned map config is about another cgroup than %s", cgroup);
+	return -EUCLEAN;
 }
 
 int policy_pin_read_planes(const char *dir, __u32 *ret)

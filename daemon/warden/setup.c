@@ -217,15 +217,15 @@ int setup_open_policy(struct warden *warden)
 {
 	char error[CUSTODY_TEXT_SIZE] = "";
 	bool adopted = false;
-	int r = policy_open(warden->pin_dir, warden->cgroup, &warden->policy, &adopted, error,
-			    sizeof(error));
+	int r = policy_open(warden->pin_dir, warden->cgroup, CUSTODY_PLANES_ALL, &warden->policy,
+			    &adopted, error, sizeof(error));
 
 	if (r == -EUCLEAN && !setup_any_alive(warden)) {
 		log_warning("%s No jail depends on it, so it is replaced.", error);
 		r = policy_unpin(warden->pin_dir);
 		if (r == 0)
-			r = policy_open(warden->pin_dir, warden->cgroup, &warden->policy, &adopted, error,
-					sizeof(error));
+			r = policy_open(warden->pin_dir, warden->cgroup, CUSTODY_PLANES_ALL,
+					&warden->policy, &adopted, error, sizeof(error));
 	}
 	if (r < 0) {
 		log_error("The kernel side of the policy cannot be set up: %s (%s). "

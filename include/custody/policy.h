@@ -24,6 +24,19 @@ enum policy_flag {
 	POLICY_FLAG_LOOPBACK = 1U << 0,	/* private loopback of the jail's netns may be used */
 	POLICY_FLAG_OPEN = 1U << 1,	/* committed: zones installed, go given */
 	POLICY_FLAG_DRAINING = 1U << 2,	/* no new connection in: ingress SYN without ACK dropped */
+	POLICY_FLAG_JIT = 1U << 3,	/* anonymous memory may become executable */
+	POLICY_FLAG_MEMFD = 1U << 4,	/* memfds may be opened again; with JIT, be executable */
+	POLICY_FLAG_LSM = 1U << 5,	/* the LSM plane reports opens: observe leaves them to it */
+};
+
+/*
+ * map `config`: ARRAY of one, written by custodyd before it attaches a program, then frozen.
+ * Programs that every process of the host runs through tell by it who is in custody.
+ */
+struct policy_config {
+	__u64 cgroup_id;	/* custody's cgroup, above all jails */
+	__u32 level;		/* its depth: children of the root of cgroup2 have 1 */
+	__u32 pad;
 };
 
 /* map `jails`: HASH, key __u64 cgroup id */
@@ -100,15 +113,47 @@ enum policy_class {
 	POLICY_CLASS_EGRESS,	/* object: endpoint or NONE; bytes out, packets in `allowed` */
 	POLICY_CLASS_INGRESS,	/* object: endpoint or NONE; bytes in */
 	POLICY_CLASS_SYSCALL,	/* object 0; denials seen at syscall exit */
+	POLICY_CLASS_CHANGE,	/* object: zone or NONE; access: enum policy_change */
+	POLICY_CLASS_EXECMAP,	/* object: zone or NONE; a file became executable memory */
+	POLICY_CLASS_TASK,	/* object 0; other processes, privileges, the kernel itself */
+	POLICY_CLASS_IOCTL,	/* object: device index or NONE */
+	POLICY_CLASS_RECEIVE,	/* object: zone or NONE; a file passed in by another process */
 	_POLICY_CLASS_MAX,
 };
 
 #define POLICY_OBJECT_NONE 0xffff
 
+/* What was done to a file or directory entry: `access` of an event of class CHANGE. */
+enum policy_change {
+	POLICY_CHANGE_CREATE = 1,	/* a regular file, by open or mknod */
+	POLICY_CHANGE_NODE,		/* mknod of anything else */
+	POLICY_CHANGE_MKDIR,
+	POLICY_CHANGE_SYMLINK,
+	POLICY_CHANGE_LINK,
+	POLICY_CHANGE_UNLINK,
+	POLICY_CHANGE_RMDIR,
+	POLICY_CHANGE_RENAME,
+	POLICY_CHANGE_TRUNCATE,
+	POLICY_CHANGE_MODE,
+	POLICY_CHANGE_OWNER,
+	POLICY_CHANGE_TIMES,
+	POLICY_CHANGE_XATTR,		/* extended attributes, access control lists among them */
+	_POLICY_CHANGE_MAX,
+};
+
+/* `access` of an event of class EXECMAP: a mapping's PROT_* bits, and how it came about. */
+enum policy_execmap {
+	POLICY_EXECMAP_PROTECT = 1U << 16,	/* mprotect of a mapping that was there */
+	POLICY_EXECMAP_ANONYMOUS = 1U << 17,	/* no file, or no longer its contents */
+	POLICY_EXECMAP_MEMFD = 1U << 18,	/* a file of memory only */
+	POLICY_EXECMAP_UNLINKED = 1U << 19,	/* a file that no directory names */
+};
+
 /* Most counters of one jail: by zone, by device, by endpoint, each with NONE, and single ones. */
 #define POLICY_COUNTERS_MAX                                                                     \
-	(2 * (CUSTODY_ZONES_MAX + 1) + (CUSTODY_DEVICES_MAX + POLICY_DEVICES_STANDARD + 1) +    \
-	 5 * (CUSTODY_ENDPOINTS_MAX + 1) + 3)
+	(5 * (CUSTODY_ZONES_MAX + 1) +                                                          \
+	 2 * (CUSTODY_DEVICES_MAX + POLICY_DEVICES_STANDARD + 1) +                              \
+	 5 * (CUSTODY_ENDPOINTS_MAX + 1) + 4)
 
 /* map `counters`: PERCPU_HASH, entries made by custodyd at launch, summed by custodyd */
 struct policy_counter_key {
@@ -133,6 +178,7 @@ enum policy_error_site {
 	POLICY_ERROR_PATH_READ,
 	POLICY_ERROR_NO_JAIL,		/* P1: a cgroup of ours without an entry was denied */
 	POLICY_ERROR_SOCKET_STORAGE,
+	POLICY_ERROR_TASK_STORAGE,
 	_POLICY_ERROR_MAX,
 };
 
@@ -145,6 +191,7 @@ struct policy_seen_key {
 	__u64 b;		/* inode, port, ... */
 };
 
+_Static_assert(sizeof(struct policy_config) == 16, "policy_config");
 _Static_assert(sizeof(struct policy_jail) == 16, "policy_jail");
 _Static_assert(sizeof(struct policy_endpoint_key) == 24, "policy_endpoint_key");
 _Static_assert(sizeof(struct policy_endpoint) == 8, "policy_endpoint");

@@ -3,7 +3,7 @@
  * What custodyd does with daemon/warden/policy.h, one verb a run, for the tests of the kernel
  * planes. Run as root by tests/root/2*.sh. Trusts its arguments.
  *
- * link: daemon/warden/policy.c daemon/warden/policy_pin.c
+ * link: daemon/warden/policy.c daemon/warden/policy_pin.c daemon/warden/policy_links.c
  * link: daemon/warden/policy_map.c daemon/warden/policy_entries.c
  *
  *   policy_driver VERB PIN CGROUP [ARGUMENT...]
@@ -37,6 +37,14 @@ static int driver_fail(const char *what, int r)
 {
 	(void)fprintf(stderr, "policy_driver: %s: %s (%d)\n", what, strerror(-r), r);
 	return 1;
+}
+
+/* $DRIVER_PLANES: so that the tests of one plane see the same on hosts that have another. */
+static __u32 driver_read_planes(void)
+{
+	const char *text = getenv("DRIVER_PLANES");
+
+	return text ? (__u32)atoi(text) : CUSTODY_PLANE_CGROUP | CUSTODY_PLANE_OBSERVE;
 }
 
 static int driver_parse_endpoint(const char *text, __u32 kind, struct custody_plan *plan)
@@ -246,7 +254,7 @@ int main(int argc, char **argv)
 		r = policy_unpin(argv[2]);
 		return r < 0 ? driver_fail("unpin", r) : 0;
 	}
-	r = policy_open(argv[2], argv[3], &policy, &adopted, error, sizeof(error));
+	r = policy_open(argv[2], argv[3], driver_read_planes(), &policy, &adopted, error, sizeof(error));
 	if (r < 0) {
 		(void)fprintf(stderr, "%s\n", error);
 		return r == -EUCLEAN ? 117 : 1;

@@ -26,9 +26,11 @@ static const char *const render_classes[_POLICY_CLASS_MAX] = {
 	[POLICY_CLASS_SOCKET] = "socket",   [POLICY_CLASS_BIND] = "bind",
 	[POLICY_CLASS_CONNECT] = "connect", [POLICY_CLASS_SENDMSG] = "sendmsg",
 	[POLICY_CLASS_EGRESS] = "egress",   [POLICY_CLASS_INGRESS] = "ingress",
-	[POLICY_CLASS_SYSCALL] = "syscall",
+	[POLICY_CLASS_SYSCALL] = "syscall", [POLICY_CLASS_CHANGE] = "change",
+	[POLICY_CLASS_EXECMAP] = "execmap", [POLICY_CLASS_TASK] = "task",
+	[POLICY_CLASS_IOCTL] = "ioctl",	    [POLICY_CLASS_RECEIVE] = "receive",
 };
-_Static_assert(_POLICY_CLASS_MAX == 12, "every class has a word");
+_Static_assert(_POLICY_CLASS_MAX == 17, "every class has a word");
 
 struct render_plane {
 	__u32 bit;

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of what is pinned: every map, every link, its program, plane and attach point. Run by
+ * custodyd. Trusts the running kernel's BTF for which hooks there are.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <bpf/btf.h>
+
+#include "cleanup.h"
+#include "policy_internal.h"
+
+#define POLICY_HOOK_SIZE 64
+
+const char *const policy_map_names[_POLICY_MAP_MAX] = {
+	[POLICY_MAP_CONFIG] = "config",	      [POLICY_MAP_JAILS] = "jails",
+	[POLICY_MAP_ENDPOINTS] = "endpoints", [POLICY_MAP_DEVICES] = "devices",
+	[POLICY_MAP_ZONES] = "zones",	      [POLICY_MAP_COUNTERS] = "counters",
+	[POLICY_MAP_ERRORS] = "errors",	      [POLICY_MAP_SEEN] = "seen",
+	[POLICY_MAP_SOCKETS] = "sockets",     [POLICY_MAP_MARKS] = "marks",
+	[POLICY_MAP_EVENTS] = "events",
+};
+
+#define CGROUP_LINK(NAME, TYPE)                                                                  \
+	{                                                                                       \
+		.name = NAME, .program = "custody_" NAME, .plane = CUSTODY_PLANE_CGROUP,        \
+		.attach_type = TYPE                                                             \
+	}
+#define OBSERVE_LINK(NAME, TRACEPOINT)                                                           \
+	{                                                                                       \
+		.name = NAME, .program = "custody_" NAME, .plane = CUSTODY_PLANE_OBSERVE,       \
+		.attach_type = BPF_TRACE_RAW_TP, .tracepoint = TRACEPOINT                       \
+	}
+/* The program of hook "x" is lsm_x. Two programs on one hook: name the second by hand. */
+#define LSM_LINK(HOOK)                                                                           \
+	{                                                                                       \
+		.name = HOOK, .program = "lsm_" HOOK, .plane = CUSTODY_PLANE_LSM,               \
+		.attach_type = BPF_LSM_MAC, .hook = HOOK                                        \
+	}
+#define LSM_LINK_NEWER(HOOK)                                                                     \
+	{                                                                                       \
+		.name = HOOK, .program = "lsm_" HOOK, .plane = CUSTODY_PLANE_LSM,               \
+		.attach_type = BPF_LSM_MAC, .hook = HOOK, .newer = true                         \
+	}
+
+const struct policy_link_row policy_links[_POLICY_LINK_MAX] = {
+	[POLICY_LINK_DEVICE] = CGROUP_LINK("device", BPF_CGROUP_DEVICE),
+	[POLICY_LINK_SOCK_CREATE] = CGROUP_LINK("sock_create", BPF_CGROUP_INET_SOCK_CREATE),
+	[POLICY_LINK_BIND4] = CGROUP_LINK("bind4", BPF_CGROUP_INET4_BIND),
+	[POLICY_LINK_BIND6] = CGROUP_LINK("bind6", BPF_CGROUP_INET6_BIND),
+	[POLICY_LINK_CONNECT4] = CGROUP_LINK("connect4", BPF_CGROUP_INET4_CONNECT),
+	[POLICY_LINK_CONNECT6] = CGROUP_LINK("connect6", BPF_CGROUP_INET6_CONNECT),
+	[POLICY_LINK_SENDMSG4] = CGROUP_LINK("sendmsg4", BPF_CGROUP_UDP4_SENDMSG),
+	[POLICY_LINK_SENDMSG6] = CGROUP_LINK("sendmsg6", BPF_CGROUP_UDP6_SENDMSG),
+	[POLICY_LINK_EGRESS] = CGROUP_LINK("egress", BPF_CGROUP_INET_EGRESS),
+	[POLICY_LINK_INGRESS] = CGROUP_LINK("ingress", BPF_CGROUP_INET_INGRESS),
+	[POLICY_LINK_SYS_EXIT] = OBSERVE_LINK("sys_exit", "sys_exit"),
+	[POLICY_LINK_EXEC] = OBSERVE_LINK("exec", "sched_process_exec"),
+	[POLICY_LINK_EXIT] = OBSERVE_LINK("exit", "sched_process_exit"),
+	[POLICY_LINK_FILE_OPEN] = LSM_LINK("file_open"),
+};
+
+static void policy_free_btf(struct btf **btf)
+{
+	btf__free(*btf);
+	*btf = NULL;
+}
+
+int policy_find_hooks(struct policy *policy, char *error, size_t size)
+{
+	__attribute__((cleanup(policy_free_btf))) struct btf *btf = NULL;
+
+	if (!(policy->planes & CUSTODY_PLANE_LSM))
+		return 0;
+	btf = btf__load_vmlinux_btf();
+	if (!btf) {
+		(void)snprintf(error, size, "the kernel's BTF cannot be read");
+		return -errno;
+	}
+	for (int i = 0; i < _POLICY_LINK_MAX; i++) {
+		const struct policy_link_row *row = &policy_links[i];
+		char name[POLICY_HOOK_SIZE];
+		__s32 id;
+
+		if (!row->hook)
+			continue;
+		(void)snprintf(name, sizeof(name), "bpf_lsm_%s", row->hook);
+		id = btf__find_by_name_kind(btf, name, BTF_KIND_FUNC);
+		if (id <= 0 && !row->newer) {
+			(void)snprintf(error, size,
+				       "this kernel has no LSM hook %s; use one with "
+				       "CONFIG_SECURITY_PATH and CONFIG_SECURITY_NETWORK",
+				       row->hook);
+			return -EOPNOTSUPP;
+		}
+		policy->hooks[i] = id > 0 ? (__u32)id : 0;
+	}
+	return 0;
+}
+
+bool policy_wants_link(const struct policy *policy, enum policy_link link)
+{
+	const struct policy_link_row *row = &policy_links[link];
+
+	return (row->plane & policy->planes) && (!row->hook || policy->hooks[link] != 0);
+}
