@@ -69,7 +69,7 @@ static __always_inline bool file_read(const struct file *file, struct open_file 
  *
  * A global function, because those are verified once and not again in each round of the loop.
  */
-__attribute__((noinline)) int file_append_name(struct custody_event *event, __u64 dentry_address)
+__attribute__((noinline, weak)) int file_append_name(struct custody_event *event, __u64 dentry_address)
 {
 	const struct dentry *dentry = (const struct dentry *)dentry_address;
 	const unsigned char *name = NULL;

@@ -15,8 +15,6 @@
 #include "common.h"
 #include "file.h"
 
-#include <bpf/bpf_tracing.h>
-
 #define EPERM 1
 #define FMODE_WRITE 0x2
 
@@ -89,8 +87,8 @@ struct guard_case {
 	struct dentry *dentry;	/* NULL: no path is known */
 };
 
-/* Counts and emits; a function of its own, because many programs need it. Returns the error. */
-static __attribute__((noinline)) int guard_report(const struct guard_case *what)
+/* Counts and emits; a function of its own, because many programs need it. */
+static __attribute__((noinline)) void guard_report(const struct guard_case *what)
 {
 	struct subject s = { .class = POLICY_CLASS_GUARD };
 	struct policy_counter *counter;
@@ -104,18 +102,19 @@ static __attribute__((noinline)) int guard_report(const struct guard_case *what)
 	event = event_open(&s, counter, EVENT_PLANE_LSM,
 			   what->error ? EVENT_DENIED : EVENT_OBSERVED);
 	if (!event)
-		return what->error;
+		return;
 	event_set_task(event);
+	if (what->dentry) {
+		/* Through memory, because as a typed pointer no function would take it. */
+		*(struct dentry *volatile *)&event->device = what->dentry;
+		file.dentry = (struct dentry *)*(volatile __u64 *)&event->device;
+		file_set_path(event, &file);
+	}
 	event->device = what->device;
 	event->inode = what->inode;
 	event->access = what->access;
 	event->error = what->error;
-	if (what->dentry) {
-		file.dentry = what->dentry;
-		file_set_path(event, &file);
-	}
 	event_submit(event, counter);
-	return what->error;
 }
 
 static __always_inline int guard_deny_inode(const struct guard_inode *found,
@@ -132,7 +131,8 @@ static __always_inline int guard_deny_inode(const struct guard_inode *found,
 		.dentry = dentry,
 	};
 
-	return guard_report(&what);
+	guard_report(&what);
+	return -EPERM;	/* a constant: later kernels check what a hook may answer */
 }
 
 /* About something that is no file. */
@@ -145,7 +145,8 @@ static __always_inline int guard_deny(__u32 object, __u64 number, __u32 access)
 		.error = -EPERM,
 	};
 
-	return guard_report(&what);
+	guard_report(&what);
+	return -EPERM;	/* a constant: later kernels check what a hook may answer */
 }
 
 #endif

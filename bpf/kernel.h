@@ -34,6 +34,11 @@ struct inode {
 	unsigned int i_nlink;
 	unsigned long i_ino;
 	struct super_block *i_sb;
+	__u32 i_generation;
+	__u32 i_rdev;		/* major << 20 | minor */
+	struct {
+		int counter;
+	} i_writecount;		/* open for writing, or, below 0, being executed */
 };
 
 struct dentry {
@@ -80,10 +85,32 @@ struct signal_struct {
 	} live;			/* threads that have not reached exit */
 };
 
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;	/* in the cgroup2 hierarchy */
+};
+
+struct mm_struct {
+	struct file *exe_file;
+};
+
 struct task_struct {
 	unsigned int flags;
+	unsigned int ptrace;	/* not 0: traced */
+	int tgid;
 	int exit_code;
 	__u64 start_time;
+	__u64 start_boottime;
+	struct task_struct *real_parent;
+	struct css_set *cgroups;
+	struct mm_struct *mm;
 	struct task_struct *group_leader;
 	struct files_struct *files;
 	struct signal_struct *signal;
@@ -91,6 +118,18 @@ struct task_struct {
 
 struct linux_binprm {
 	struct file *file;
+};
+
+struct bpf_map {
+	__u32 id;
+};
+
+struct bpf_prog_aux {
+	__u32 id;
+};
+
+struct bpf_prog {
+	struct bpf_prog_aux *aux;
 };
 
 struct vm_area_struct {

@@ -26,8 +26,11 @@ enum guard_change {		/* `access` where no open asks */
 };
 
 SEC("lsm/inode_permission")
-int BPF_PROG(guard_permission, struct inode *inode, int mask, int ret)
+int guard_permission(__u64 *ctx) /* struct inode *, int, ret */
 {
+	struct inode *inode = (struct inode *)ctx[0];
+	int mask = (int)ctx[1];
+	int ret = (int)ctx[2];
 	struct guard_inode *found;
 	struct guard_key key;
 
@@ -80,8 +83,6 @@ static __always_inline bool guard_enter(const struct guard_learn *learn, const s
 	}
 	entry.owners = entry.jail_id ? 1 : 0;
 	entry.generation = inode->i_generation;
-	if (inode->i_writecount.counter > 0)
-		entry.flags |= GUARD_FLAG_WRITTEN;
 	return bpf_map_update_elem(&guarded, &key, &entry, BPF_ANY) == 0;
 }
 
@@ -93,6 +94,11 @@ static __always_inline bool guard_is_learning(const struct inode *inode)
 
 	if (!learn || !learn->as.object || !guard_has_right(GUARD_RIGHT_WARDEN))
 		return false;
+	if (inode->i_writecount.counter > 0)
+		learn->written++;
+	learn->last.inode = inode->i_ino;
+	learn->last.device = inode->i_sb->s_dev;
+	learn->last_generation = inode->i_generation;
 	if (guard_enter(learn, inode))
 		learn->learnt++;
 	else
@@ -147,8 +153,8 @@ static __always_inline int guard_judge_read(const struct guard_inode *found,
 	s.jail_id = found->jail_id;
 	if (what.error || seen_first(&s, (__u64)key->device << 32 | bpf_get_current_pid_tgid() >> 32,
 				     key->inode))
-		return guard_report(&what);
-	return 0;
+		guard_report(&what);
+	return what.error ? -EPERM : 0;
 }
 
 static __always_inline int guard_judge_open(const struct guard_inode *found,
@@ -195,12 +201,15 @@ static __always_inline int guard_judge_node(const struct file *file, const struc
 	if (!bpf_map_lookup_elem(&guard_nodes, &major) || guard_read_jail() ||
 	    guard_has_right(GUARD_RIGHT_SELF))
 		return 0;
-	return guard_report(&what);
+	guard_report(&what);
+	return -EPERM;
 }
 
 SEC("lsm/file_open")
-int BPF_PROG(guard_open, struct file *file, int ret)
+int guard_open(__u64 *ctx) /* struct file *, ret */
 {
+	struct file *file = (struct file *)ctx[0];
+	int ret = (int)ctx[1];
 	const struct inode *inode = file->f_inode;
 	struct guard_inode *found;
 	struct guard_key key;
@@ -212,17 +221,17 @@ int BPF_PROG(guard_open, struct file *file, int ret)
 	found = guard_find_inode(inode, &key);
 	if (found)
 		return guard_judge_open(found, &key, file, file->f_flags);
-	if (file->f_mode & FMODE_WRITE)
-		ret = guard_judge_child(file);
-	if (!ret && (inode->i_mode & S_IFMT) == S_IFCHR)
-		ret = guard_judge_node(file, inode);
-	return ret;
+	if ((file->f_mode & FMODE_WRITE) && guard_judge_child(file))
+		return -EPERM;
+	return (inode->i_mode & S_IFMT) == S_IFCHR ? guard_judge_node(file, inode) : 0;
 }
 
 /* SCM_RIGHTS and pidfd_getfd(): the receiver is the current task. */
 SEC("lsm/file_receive")
-int BPF_PROG(guard_receive, struct file *file, int ret)
+int guard_receive(__u64 *ctx) /* struct file *, ret */
 {
+	struct file *file = (struct file *)ctx[0];
+	int ret = (int)ctx[1];
 	struct guard_inode *found;
 	struct guard_key key;
 
@@ -234,87 +243,138 @@ int BPF_PROG(guard_receive, struct file *file, int ret)
 
 /* ---- the entry itself ---- */
 
+/* Guarded itself, or something in a directory whose children are. */
 static __always_inline int guard_judge_entry(struct dentry *dentry, __u32 change)
 {
 	struct guard_inode *found;
 	struct guard_key key;
 
 	found = guard_find_inode(dentry->d_inode, &key);
+	if (!found) {
+		found = guard_find_inode(dentry->d_parent->d_inode, &key);
+		if (found && !(found->flags & GUARD_FLAG_CHILDREN))
+			return 0;
+	}
 	if (!found || guard_may_use(found, &key, GUARD_RIGHT_FILES))
 		return 0;
 	return guard_deny_inode(found, &key, dentry, change);
 }
 
 SEC("lsm/inode_unlink")
-int BPF_PROG(guard_unlink, struct inode *dir, struct dentry *dentry, int ret)
+int guard_unlink(__u64 *ctx) /* struct inode *, struct dentry *, ret */
 {
+	struct dentry *dentry = (struct dentry *)ctx[1];
+	int ret = (int)ctx[2];
+
 	return ret ? ret : guard_judge_entry(dentry, GUARD_CHANGE_UNLINK);
 }
 
 SEC("lsm/inode_rmdir")
-int BPF_PROG(guard_rmdir, struct inode *dir, struct dentry *dentry, int ret)
+int guard_rmdir(__u64 *ctx) /* struct inode *, struct dentry *, ret */
 {
+	struct dentry *dentry = (struct dentry *)ctx[1];
+	int ret = (int)ctx[2];
+
 	return ret ? ret : guard_judge_entry(dentry, GUARD_CHANGE_UNLINK);
 }
 
 /* Both ends: what is renamed, and what it replaces or is exchanged with. */
 SEC("lsm/inode_rename")
-int BPF_PROG(guard_rename, struct inode *from_dir, struct dentry *from, struct inode *to_dir,
-	     struct dentry *to, int ret)
+int guard_rename(__u64 *ctx)
+/* struct inode *, struct dentry *, struct inode *, struct dentry *, ret */
 {
-	if (!ret)
-		ret = guard_judge_entry(from, GUARD_CHANGE_RENAME);
-	return ret ? ret : guard_judge_entry(to, GUARD_CHANGE_RENAME);
+	struct dentry *from = (struct dentry *)ctx[1];
+	struct dentry *to = (struct dentry *)ctx[3];
+	int ret = (int)ctx[4];
+
+	if (ret)
+		return ret;
+	if (guard_judge_entry(from, GUARD_CHANGE_RENAME))
+		return -EPERM;
+	return guard_judge_entry(to, GUARD_CHANGE_RENAME);
 }
 
 SEC("lsm/inode_link")
-int BPF_PROG(guard_link, struct dentry *from, struct inode *dir, struct dentry *to, int ret)
+int guard_link(__u64 *ctx) /* struct dentry *, struct inode *, struct dentry *, ret */
 {
+	struct dentry *from = (struct dentry *)ctx[0];
+	int ret = (int)ctx[3];
+
 	return ret ? ret : guard_judge_entry(from, GUARD_CHANGE_LINK);
 }
 
 SEC("lsm/inode_setxattr")
-int BPF_PROG(guard_setxattr, void *idmap, struct dentry *dentry)
+int guard_setxattr(__u64 *ctx) /* void *, struct dentry * */
 {
+	struct dentry *dentry = (struct dentry *)ctx[1];
+
 	return guard_judge_entry(dentry, GUARD_CHANGE_ATTRIBUTE);
 }
 
 SEC("lsm/inode_removexattr")
-int BPF_PROG(guard_removexattr, void *idmap, struct dentry *dentry, const char *name, int ret)
+int guard_removexattr(__u64 *ctx) /* void *, struct dentry *, const char *, ret */
 {
+	struct dentry *dentry = (struct dentry *)ctx[1];
+	int ret = (int)ctx[3];
+
 	return ret ? ret : guard_judge_entry(dentry, GUARD_CHANGE_ATTRIBUTE);
 }
 
-SEC("lsm/path_chmod")
-int BPF_PROG(guard_chmod, struct path *path, unsigned int mode, int ret)
+/* truncate(2) of a file that is known by its directory only. */
+SEC("lsm/path_truncate")
+int guard_truncate(__u64 *ctx) /* struct path *, ret */
 {
+	struct path *path = (struct path *)ctx[0];
+	int ret = (int)ctx[1];
+
+	return ret ? ret : guard_judge_entry(path->dentry, GUARD_CHANGE_ATTRIBUTE);
+}
+
+SEC("lsm/path_chmod")
+int guard_chmod(__u64 *ctx) /* struct path *, unsigned int, ret */
+{
+	struct path *path = (struct path *)ctx[0];
+	int ret = (int)ctx[2];
+
 	return ret ? ret : guard_judge_entry(path->dentry, GUARD_CHANGE_ATTRIBUTE);
 }
 
 SEC("lsm/path_chown")
-int BPF_PROG(guard_chown, struct path *path, __u64 uid, __u64 gid, int ret)
+int guard_chown(__u64 *ctx) /* struct path *, __u64, __u64, ret */
 {
+	struct path *path = (struct path *)ctx[0];
+	int ret = (int)ctx[3];
+
 	return ret ? ret : guard_judge_entry(path->dentry, GUARD_CHANGE_ATTRIBUTE);
 }
 
 /* ---- mounts: what is mounted over is out of sight ---- */
 
 SEC("lsm/sb_mount")
-int BPF_PROG(guard_mount, const char *source, struct path *path, const char *type,
-	     unsigned long flags, void *data, int ret)
+int guard_mount(__u64 *ctx)
+/* const char *, struct path *, const char *, unsigned long, void *, ret */
 {
+	struct path *path = (struct path *)ctx[1];
+	int ret = (int)ctx[5];
+
 	return ret ? ret : guard_judge_entry(path->dentry, GUARD_CHANGE_MOUNT);
 }
 
 SEC("lsm/move_mount")
-int BPF_PROG(guard_move_mount, struct path *from, struct path *to, int ret)
+int guard_move_mount(__u64 *ctx) /* struct path *, struct path *, ret */
 {
+	struct path *to = (struct path *)ctx[1];
+	int ret = (int)ctx[2];
+
 	return ret ? ret : guard_judge_entry(to->dentry, GUARD_CHANGE_MOUNT);
 }
 
 SEC("lsm/sb_umount")
-int BPF_PROG(guard_umount, struct vfsmount *mnt, int flags, int ret)
+int guard_umount(__u64 *ctx) /* struct vfsmount *, int, ret */
 {
+	struct vfsmount *mnt = (struct vfsmount *)ctx[0];
+	int ret = (int)ctx[2];
+
 	return ret ? ret : guard_judge_entry(mnt->mnt_root, GUARD_CHANGE_UMOUNT);
 }
 

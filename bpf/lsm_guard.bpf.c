@@ -25,15 +25,22 @@ static __always_inline int guard_judge_object(__u32 type, __u32 id, __u32 access
 
 /* bpf_map_new_fd(): an fd by id, by pin, whatever its mode (4.15). */
 SEC("lsm/bpf_map")
-int BPF_PROG(guard_map, struct bpf_map *map, unsigned int mode, int ret)
+int guard_map(__u64 *ctx) /* struct bpf_map *, unsigned int, ret */
 {
+	struct bpf_map *map = (struct bpf_map *)ctx[0];
+	unsigned int mode = (unsigned int)ctx[1];
+	int ret = (int)ctx[2];
+
 	return ret ? ret : guard_judge_object(GUARD_MAP, map->id, mode);
 }
 
 /* bpf_prog_new_fd(), likewise. */
 SEC("lsm/bpf_prog")
-int BPF_PROG(guard_program, struct bpf_prog *program, int ret)
+int guard_program(__u64 *ctx) /* struct bpf_prog *, ret */
 {
+	struct bpf_prog *program = (struct bpf_prog *)ctx[0];
+	int ret = (int)ctx[1];
+
 	return ret ? ret : guard_judge_object(GUARD_PROGRAM, program->aux->id, 0);
 }
 
@@ -42,8 +49,10 @@ int BPF_PROG(guard_program, struct bpf_prog *program, int ret)
  * the id is its first field. By pin they are asked for in inode_permission, with MAY_WRITE.
  */
 SEC("lsm/bpf")
-int BPF_PROG(guard_bpf, int cmd, union bpf_attr *attr, unsigned int size)
+int guard_bpf(__u64 *ctx) /* int, union bpf_attr *, unsigned int */
 {
+	int cmd = (int)ctx[0];
+	union bpf_attr *attr = (union bpf_attr *)ctx[1];
 	__u32 id = 0;
 
 	if (cmd != BPF_LINK_GET_FD_BY_ID)
@@ -71,7 +80,7 @@ static __always_inline bool guard_is_own(const struct task_struct *task, __u32 *
 	__u64 cgroup;
 
 	*rights = guard_read_rights(task);
-	if (*rights & GUARD_RIGHT_SELF)
+	if (*rights & (GUARD_RIGHT_SELF | GUARD_RIGHT_INIT))
 		return true;
 	if (guard_read_rights(leader->real_parent) & GUARD_RIGHT_WARDEN)
 		return true;
@@ -108,8 +117,12 @@ static __always_inline int guard_judge_task(struct task_struct *task, __u32 obje
  * pidfd_getfd all ask for PTRACE_MODE_ATTACH. Looking (ps, ss, lsof) asks for READ, and may.
  */
 SEC("lsm/ptrace_access_check")
-int BPF_PROG(guard_trace, struct task_struct *child, unsigned int mode, int ret)
+int guard_trace(__u64 *ctx) /* struct task_struct *, unsigned int, ret */
 {
+	struct task_struct *child = (struct task_struct *)ctx[0];
+	unsigned int mode = (unsigned int)ctx[1];
+	int ret = (int)ctx[2];
+
 	if (ret || !(mode & PTRACE_MODE_ATTACH))
 		return ret;
 	return guard_judge_task(child, GUARD_TRACE, mode, GUARD_RIGHT_TASKS);
@@ -120,9 +133,13 @@ int BPF_PROG(guard_trace, struct task_struct *child, unsigned int mode, int ret)
  * Pid 1 may, because it is what stops services; so may the keeper, which started custodyd.
  */
 SEC("lsm/task_kill")
-int BPF_PROG(guard_signal, struct task_struct *task, struct kernel_siginfo *info, int signal,
-	     const struct cred *cred, int ret)
+int guard_signal(__u64 *ctx)
+/* struct task_struct *, struct kernel_siginfo *, int, const struct cred *, ret */
 {
+	struct task_struct *task = (struct task_struct *)ctx[0];
+	int signal = (int)ctx[2];
+	int ret = (int)ctx[4];
+
 	if (ret || signal == 0)
 		return ret;
 	if (bpf_get_current_pid_tgid() >> 32 == 1)
@@ -133,8 +150,11 @@ int BPF_PROG(guard_signal, struct task_struct *task, struct kernel_siginfo *info
 
 /* F_SETOWN and F_SETSIG make the kernel send any signal on somebody's behalf. Nobody needs it. */
 SEC("lsm/file_send_sigiotask")
-int BPF_PROG(guard_sigio, struct task_struct *task, struct fown_struct *owner, int signal, int ret)
+int guard_sigio(__u64 *ctx) /* struct task_struct *, struct fown_struct *, int, ret */
 {
+	struct task_struct *task = (struct task_struct *)ctx[0];
+	int signal = (int)ctx[2];
+	int ret = (int)ctx[3];
 	__u32 rights = 0;
 
 	if (ret || !guard_is_own(task, &rights))
@@ -144,9 +164,12 @@ int BPF_PROG(guard_sigio, struct task_struct *task, struct fown_struct *owner, i
 
 /* A limit of 0 bytes or seconds ends a process as a signal does. */
 SEC("lsm/task_setrlimit")
-int BPF_PROG(guard_limit, struct task_struct *task, unsigned int resource, struct rlimit *limit,
-	     int ret)
+int guard_limit(__u64 *ctx) /* struct task_struct *, unsigned int, struct rlimit *, ret */
 {
+	struct task_struct *task = (struct task_struct *)ctx[0];
+	unsigned int resource = (unsigned int)ctx[1];
+	int ret = (int)ctx[3];
+
 	return ret ? ret : guard_judge_task(task, GUARD_LIMIT, resource, GUARD_RIGHT_TASKS);
 }
 
@@ -186,8 +209,9 @@ static __always_inline __u32 guard_judge_door(const struct task_struct *task)
  * --help needs nothing.
  */
 SEC("lsm/bprm_committed_creds")
-int BPF_PROG(guard_door, struct linux_binprm *bprm)
+int guard_door(__u64 *ctx) /* struct linux_binprm * */
 {
+	struct linux_binprm *bprm = (struct linux_binprm *)ctx[0];
 	__u32 zero = 0, tgid = bpf_get_current_pid_tgid() >> 32;
 	struct guard_config *config = bpf_map_lookup_elem(&guard_config, &zero);
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -210,14 +234,15 @@ int BPF_PROG(guard_door, struct linux_binprm *bprm)
 		what.error = -EPERM;
 	else
 		config->warden = tgid;
-	(void)guard_report(&what);
+	guard_report(&what);
 	return 0;
 }
 
 /* Before anybody can be told that the process ended, and so before its number is given again. */
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(guard_exit, struct task_struct *task)
+int guard_exit(__u64 *ctx) /* struct task_struct * */
 {
+	struct task_struct *task = (struct task_struct *)ctx[0];
 	__u32 tgid = task->tgid;
 
 	if (bpf_map_lookup_elem(&guardians, &tgid) && task->signal->live.counter == 0)
@@ -230,15 +255,18 @@ int BPF_PROG(guard_exit, struct task_struct *task)
  * model's further processes are not known one by one; its first is.
  */
 SEC("tp_btf/cgroup_attach_task")
-int BPF_PROG(guard_escape, struct cgroup *to, const char *path, struct task_struct *task)
+int guard_escape(__u64 *ctx) /* struct cgroup *, const char *, struct task_struct * */
 {
+	struct cgroup *to = (struct cgroup *)ctx[0];
+	struct task_struct *task = (struct task_struct *)ctx[2];
 	struct guard_case what = { .object = GUARD_ESCAPE };
 
-	if (!(guard_read_rights(task) & GUARD_RIGHT_SELF) || guard_has_right(GUARD_RIGHT_TASKS))
+	if (!(guard_read_rights(task) & (GUARD_RIGHT_SELF | GUARD_RIGHT_INIT)) ||
+	    guard_has_right(GUARD_RIGHT_TASKS))
 		return 0;
 	what.inode = task->tgid;
 	what.device = to->kn->id;
-	(void)guard_report(&what);
+	guard_report(&what);
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "guard.h"
 #include "paths.h"
 #include "plan.h"
 #include "sequence.h"
@@ -105,6 +106,8 @@ int recording_runs(struct warden *warden, const struct recorder_running *running
 			(void)life_freeze(j, false, "the recorder is back", ~0U);
 		j->frozen_by_loss = false;
 	}
+	if (guard_add_ledger(warden) < 0)
+		return -EIO;
 	if (warden->front.pid == 0 && control_start_front(warden) < 0)
 		return -EIO;
 	return 0;

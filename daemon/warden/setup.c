@@ -22,6 +22,7 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "guard.h"
 #include "paths.h"
 #include "warden.h"
 
@@ -240,7 +241,8 @@ int setup_open_policy(struct warden *warden)
 		return -EUCLEAN;
 	}
 	(void)policy_read_errors(warden->policy, warden->helper_errors);
-	return setup_remove_strays(warden);
+	r = guard_start(warden, adopted);
+	return r < 0 ? r : setup_remove_strays(warden);
 }
 
 int setup_listen(struct warden *warden)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "guard.h"
 #include "warden.h"
 
 struct spawn_name {
@@ -166,7 +167,9 @@ int spawn_role(struct warden *warden, struct jail *jail, struct role *ret, enum 
 			      MSG_BIT(MSG_REQUEST_NAME);
 	if (role == ROLE_SWEEPER)
 		ret->permit |= MSG_BIT(MSG_SWEEP_DONE);
-	r = spawn_watch(ret);
+	r = guard_add_role(warden, pid, role);
+	if (r == 0)
+		r = spawn_watch(ret);
 	if (r < 0)
 		spawn_kill(ret);
 	return r;

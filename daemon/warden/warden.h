@@ -138,6 +138,7 @@ struct warden {
 	bool recorder_running;
 	bool stopping;
 	__u64 helper_errors[_POLICY_ERROR_MAX];	/* already in the ledger */
+	__u64 guard_lost;		/* events about custody itself, likewise */
 	sd_event_source *loss_timer;
 	struct jail *jails;
 };
@@ -199,6 +200,7 @@ int state_save(struct jail *jail);
 int state_remove(struct jail *jail);
 int state_next_id(struct warden *warden, __u32 *ret);	/* never the same twice */
 int state_adopt_all(struct warden *warden);
+int state_read_start(pid_t pid, __u64 *ret);	/* clock ticks since boot */
 
 /* ---- life.c: running, freezing, stopping, ending ---- */
 void life_stop(struct jail *jail, const struct ticket *ticket);

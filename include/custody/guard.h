@@ -52,7 +52,6 @@ enum guard_flag {
 	GUARD_FLAG_READ = 1U << 1,	/* not to be read */
 	GUARD_FLAG_CHILDREN = 1U << 2,	/* a directory: nor are files in it */
 	GUARD_FLAG_WATCH = 1U << 3,	/* reading is recorded, and allowed or not by host policy */
-	GUARD_FLAG_WRITTEN = 1U << 4,	/* when it was learnt, somebody had it open for writing */
 };
 
 /* map `guarded`: HASH. device in kernel encoding (super_block.s_dev). */
@@ -81,8 +80,11 @@ struct guard_owner_key {
 /* map `guard_learn`: ARRAY of one. object 0: not learning. Only custodyd's own opens count. */
 struct guard_learn {
 	struct guard_inode as;	/* generation is the kernel's */
+	struct guard_key last;	/* the inode that was entered last */
+	__u32 last_generation;
 	__u32 learnt;		/* inodes entered since it was set */
-	__u32 failed;		/* inodes that could not be: the map is full */
+	__u32 failed;		/* inodes that could not be: full, or guarded as something else */
+	__u32 written;		/* inodes that somebody had open for writing */
 };
 
 /* map `guard_objects`: HASH, value __u32 1 */
@@ -99,6 +101,7 @@ enum guard_right {
 	GUARD_RIGHT_TASKS = 1U << 3,	/* tracing and signals */
 	GUARD_RIGHT_KEEPER = 1U << 4,	/* may signal, and start a custodyd; is not traced */
 	GUARD_RIGHT_WARDEN = 1U << 5,	/* is custodyd: its children are guarded from birth */
+	GUARD_RIGHT_INIT = 1U << 6,	/* is a jail's first process: guarded, and may nothing */
 };
 
 /* map `guardians`: HASH, key __u32 thread group id in the initial pid namespace */
@@ -134,7 +137,7 @@ struct guard_reader_key {
 #define GUARD_INODES_MAX	65536
 #define GUARD_ARTIFACTS_MAX	4096	/* files below one model directory */
 #define GUARD_ARTIFACT_DEPTH	16	/* directories below each other */
-#define GUARD_OBJECTS_MAX	512
+#define GUARD_OBJECTS_MAX	1024
 #define GUARD_PROCESSES_MAX	(8 * CUSTODY_JAILS_MAX)
 #define GUARD_READERS_MAX	256
 #define GUARD_NODES_MAX		64
@@ -142,7 +145,7 @@ struct guard_reader_key {
 _Static_assert(sizeof(struct guard_key) == 16, "guard_key");
 _Static_assert(sizeof(struct guard_inode) == 24, "guard_inode");
 _Static_assert(sizeof(struct guard_owner_key) == 16, "guard_owner_key");
-_Static_assert(sizeof(struct guard_learn) == 32, "guard_learn");
+_Static_assert(sizeof(struct guard_learn) == 56, "guard_learn");
 _Static_assert(sizeof(struct guard_object_key) == 8, "guard_object_key");
 _Static_assert(sizeof(struct guard_process) == 16, "guard_process");
 _Static_assert(sizeof(struct guard_config) == 32, "guard_config");

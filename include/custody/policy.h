@@ -118,6 +118,7 @@ enum policy_class {
 	POLICY_CLASS_TASK,	/* object 0; other processes, privileges, the kernel itself */
 	POLICY_CLASS_IOCTL,	/* object: device index or NONE */
 	POLICY_CLASS_RECEIVE,	/* object: zone or NONE; a file passed in by another process */
+	POLICY_CLASS_GUARD,	/* object: enum guard_object (custody/guard.h); others, not the jail */
 	_POLICY_CLASS_MAX,
 };
 
@@ -153,7 +154,7 @@ enum policy_execmap {
 #define POLICY_COUNTERS_MAX                                                                     \
 	(5 * (CUSTODY_ZONES_MAX + 1) +                                                          \
 	 2 * (CUSTODY_DEVICES_MAX + POLICY_DEVICES_STANDARD + 1) +                              \
-	 5 * (CUSTODY_ENDPOINTS_MAX + 1) + 4)
+	 5 * (CUSTODY_ENDPOINTS_MAX + 1) + 7)
 
 /* map `counters`: PERCPU_HASH, entries made by custodyd at launch, summed by custodyd */
 struct policy_counter_key {
