@@ -9,7 +9,7 @@
 # make fuzz-run   every fuzz target, RUNS=20000 inputs each
 # make vm         a shell in a virtual machine with custody installed; KERNEL=6.1 chooses (root)
 # make check-gpu  what only a real GPU can show
-# make bench      launch latency against bubblewrap and a plain exec (root)
+# make bench      launches and requests: plain, under bubblewrap, in custody (root)
 # make install    into $(DESTDIR)$(PREFIX)
 #
 # V=1 prints the commands. CC=clang-14 B=build-clang builds a second tree beside the first.
@@ -217,8 +217,9 @@ check-gpu:
 		echo "skipped: no GPU"; \
 	fi
 
-bench: all
-	$(Q)tests/bench/launch.py
+bench: deps
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all
+	$(Q)tests/bench/bench.py
 
 # ---- installing ----
 # Role executables stand together, because custodyd starts its roles from its own directory

@@ -3,9 +3,9 @@
  * What every program does the same way: find the jail, count, decide what is news, emit.
  *
  * Order in every program: the verdict first, then the counter, then the event. Nothing below
- * can change a verdict: a helper that fails is counted by site in `errors`, a full ring in the
- * counter's `lost`. Counters are added to atomically although they are per CPU, because a
- * packet's program may interrupt a task's program on the same CPU.
+ * can change a verdict: a helper that fails is counted by site in `errors`, a full ring or a spent
+ * budget in the counter's `lost`. Counters are added to atomically although they are per CPU,
+ * because a packet's program may interrupt a task's program on the same CPU.
  */
 #ifndef CUSTODY_BPF_COMMON_H
 #define CUSTODY_BPF_COMMON_H
@@ -101,13 +101,49 @@ static __always_inline bool seen_first(const struct subject *s, __u64 a, __u64 b
 	return true;
 }
 
-/* A zeroed event with its head filled, or NULL, counted as lost: the ring is full. */
+#define BUDGET_INTERVAL (1000000000ULL / POLICY_EVENTS_RATE)
+#define BUDGET_TRIES 4
+
+/*
+ * Takes one event from the jail's budget (policy.h), as a leaky bucket that is one number. A
+ * budget that cannot be found or made lets the event pass; one that others change all the time
+ * does not, or many processors together would get past it.
+ */
+static __always_inline bool budget_take(__u32 jail_id)
+{
+	struct policy_seen_key key = { .jail_id = jail_id };
+	__u64 now = bpf_ktime_get_ns();
+	__u64 *due = bpf_map_lookup_elem(&seen, &key);
+
+	if (!due) {
+		__u64 paid = now + BUDGET_INTERVAL;
+
+		if (bpf_map_update_elem(&seen, &key, &paid, BPF_ANY))
+			error_count(POLICY_ERROR_SEEN_UPDATE);
+		return true;
+	}
+#pragma clang loop unroll(full)
+	for (int i = 0; i < BUDGET_TRIES; i++) {
+		__u64 old = *(volatile __u64 *)due;
+		__u64 paid = (old > now ? old : now) + BUDGET_INTERVAL;
+
+		if (paid - now > POLICY_EVENTS_BURST * BUDGET_INTERVAL)
+			return false;
+		if (__sync_val_compare_and_swap(due, old, paid) == old)
+			return true;
+	}
+	return false;
+}
+
+/* A zeroed event with its head filled, or NULL, counted as lost: no budget, or a full ring. */
 static __always_inline struct custody_event *event_open(const struct subject *s,
 							struct policy_counter *counter,
 							__u8 plane, __u8 verdict)
 {
-	struct custody_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	struct custody_event *event = NULL;
 
+	if (budget_take(s->jail_id))
+		event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
 		if (counter)
 			__sync_fetch_and_add(&counter->lost, 1);

@@ -26,6 +26,7 @@ struct qstr {
 
 struct super_block {
 	__u32 s_dev;
+	struct dentry *s_root;
 	unsigned long s_magic;
 };
 
@@ -45,6 +46,7 @@ struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
+	struct super_block *d_sb;
 };
 
 struct vfsmount {

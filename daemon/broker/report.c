@@ -14,12 +14,14 @@
 #include "log.h"
 #include "message.h"
 
+#define REPORT_NS 1000000000ULL
+
 static __u64 report_read_clock(void)
 {
 	struct timespec now = { 0 };
 
 	(void)clock_gettime(CLOCK_BOOTTIME, &now);
-	return (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
+	return (__u64)now.tv_sec * REPORT_NS + (__u64)now.tv_nsec;
 }
 
 static void report_fill_event(const struct broker *broker, const struct target *target,
@@ -51,22 +53,58 @@ static void report_fill_event(const struct broker *broker, const struct target *
 	memcpy(ret->path, decision->path, decision->path_len);
 }
 
-void report_decision(struct broker *broker, const struct target *target,
-		     const struct address_decision *decision)
+static void report_send(struct broker *broker, struct broker_event *message)
 {
-	struct broker_event message = { .lost = broker->events_lost };
 	int r = -EPIPE;
 
-	if (decision->action == BROKER_CONTINUE ||
-	    (decision->action == BROKER_DENY && decision->error != -EACCES))
-		return;
-	report_fill_event(broker, target, decision, &message.event);
+	message->lost = broker->events_lost;
 	if (broker->channel >= 0)
-		r = MESSAGE_SEND(broker->channel, ROLE_BROKER, BROKER_EVENT, 0, &message);
+		r = MESSAGE_SEND(broker->channel, ROLE_BROKER, BROKER_EVENT, 0, message);
 	if (r == 0)
 		return;
 	broker->events_lost++;
 	if (broker->channel >= 0)
 		log_warning("jail %u: event not taken by custodyd: %s; %llu lost so far",
 			    broker->jail_id, strerror(-r), (unsigned long long)broker->events_lost);
+}
+
+/* A leaky bucket that is one number: the time at which the events so far are paid for. */
+static bool report_take_budget(struct broker *broker)
+{
+	const __u64 interval = REPORT_NS / REPORT_RATE;
+	const __u64 now = report_read_clock();
+	const __u64 due = (broker->events_due > now ? broker->events_due : now) + interval;
+
+	if (due - now > REPORT_BURST * interval)
+		return false;
+	broker->events_due = due;
+	return true;
+}
+
+void report_held(struct broker *broker, bool last)
+{
+	if (!broker->event_held || (!last && !report_take_budget(broker)))
+		return;
+	broker->event_held = false;
+	report_send(broker, &broker->held);
+}
+
+void report_decision(struct broker *broker, const struct target *target,
+		     const struct address_decision *decision)
+{
+	struct broker_event message = { 0 };
+
+	if (decision->action == BROKER_CONTINUE ||
+	    (decision->action == BROKER_DENY && decision->error != -EACCES))
+		return;
+	report_fill_event(broker, target, decision, &message.event);
+	report_held(broker, false);
+	if (!broker->event_held && report_take_budget(broker)) {
+		report_send(broker, &message);
+		return;
+	}
+	if (broker->event_held)
+		broker->events_lost++;
+	broker->held = message;
+	broker->event_held = true;
 }

@@ -192,12 +192,12 @@ static void serve_lose_channel(struct broker *broker)
 	cleanup_close_fd(&broker->channel);
 }
 
-static int serve_poll(struct pollfd *fds, nfds_t n)
+static int serve_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
 	int r;
 
 	do {
-		r = poll(fds, n, -1);
+		r = poll(fds, n, timeout_ms);
 	} while (r < 0 && errno == EINTR);
 	return r < 0 ? -errno : 0;
 }
@@ -225,7 +225,7 @@ int serve_take_listener(struct broker *broker)
 			{ .fd = broker->log.pipe, .events = POLLIN },
 		};
 
-		r = serve_poll(p, ARRAY_SIZE(p));
+		r = serve_poll(p, ARRAY_SIZE(p), -1);
 		if (r < 0)
 			return r;
 		if (p[2].revents)
@@ -258,10 +258,11 @@ int serve_run(struct broker *broker)
 			{ .fd = broker->log.pipe, .events = POLLIN },
 			{ .fd = broker->channel, .events = 0 },
 		};
-		int r = serve_poll(p, ARRAY_SIZE(p));
+		int r = serve_poll(p, ARRAY_SIZE(p), broker->event_held ? REPORT_HOLD_MS : -1);
 
 		if (r < 0)
 			return r;
+		report_held(broker, false);
 		if (p[2].revents)
 			serve_lose_channel(broker);
 		if (p[1].revents)
@@ -276,5 +277,6 @@ int serve_run(struct broker *broker)
 			endpoint_close_all(&broker->endpoints);
 		}
 	}
+	report_held(broker, true);
 	return 0;
 }

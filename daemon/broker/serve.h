@@ -8,6 +8,9 @@
 
 #include <linux/seccomp.h>
 #include <linux/types.h>
+#include <stdbool.h>
+
+#include "custody/message.h"
 
 #include "endpoint.h"
 #include "logpump.h"
@@ -35,6 +38,9 @@ struct broker {
 	int proc;		/* directory fd of /proc */
 	__u64 netns;		/* SO_NETNS_COOKIE of the host's network namespace */
 	__u64 events_lost;	/* events that custodyd did not get */
+	__u64 events_due;	/* report.h: when those so far are paid for, ns */
+	bool event_held;	/* `held` is the latest event that was over the rate */
+	struct broker_event held;
 	struct endpoint_set endpoints;
 	struct logpump log;
 	union serve_request request;

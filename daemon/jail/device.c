@@ -34,8 +34,9 @@ static int device_add_node(struct jail *jail, const char *path, dev_t number, __
 	int r = mount_open_path(jail->host_root, path, true, &at);
 
 	if (r < 0)
-		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, r, "%s: device %s: %s", origin, path,
-				   strerror(-r));
+		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, r,
+				   "%s: device %s: %s; load its driver, or take it out "
+				   "of the profile", origin, path, strerror(-r));
 	if (fstat(at, &st) < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno, "cannot look at %s: %m",
 				   path);
@@ -111,12 +112,18 @@ static int device_add_links(struct jail *jail)
 	return 0;
 }
 
-/* Without one in the plan: half of the memory limit, as the kernel gives half of the memory. */
+/* Half of the memory limit, as the kernel gives half of the memory. */
+__u64 device_shm_size(const struct custody_plan *plan)
+{
+	return plan->limit_memory > 0 ? plan->limit_memory / 2 : DEVICE_SHM_DEFAULT;
+}
+
+/* Only without one in the plan. */
 static int device_add_shm(struct jail *jail)
 {
 	const __u32 rights = CUSTODY_RIGHT_READ | CUSTODY_RIGHT_WRITE | CUSTODY_RIGHT_CREATE;
 	struct mount_tmpfs options = {
-		.size = DEVICE_SHM_DEFAULT,
+		.size = device_shm_size(jail->plan),
 		.inodes = DEVICE_SHM_INODES,
 		.mode = 01777,
 		.owner = jail->uid_model,
@@ -125,8 +132,6 @@ static int device_add_shm(struct jail *jail)
 	int fd = -1;
 	int r;
 
-	if (jail->plan->limit_memory > 0)
-		options.size = jail->plan->limit_memory / 2;
 	for (__u32 i = 0; i < jail->plan->n_zones; i++) {
 		if (jail->plan->zones[i].label == CUSTODY_LABEL_SHM)
 			return 0;

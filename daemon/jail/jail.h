@@ -96,6 +96,8 @@ int root_make_links(struct jail *jail);
 int root_enter(struct jail *jail);
 int limits_raise(struct jail *jail);
 int procfs_forbid_memfd_exec(struct jail *jail);
+int procfs_limit_shm(struct jail *jail);
+int procfs_offer_to_oom(struct jail *jail);
 int namespace_enter_user(struct jail *jail);
 int namespace_give_up_root(struct jail *jail);
 int init_start_model(struct jail *jail);
@@ -123,6 +125,9 @@ int root_add_mount(struct jail *jail, int mount_fd, const char *target, __u32 la
 
 /* MOUNT_ATTR_* of a zone with these rights: nothing that the rights do not need. */
 __u64 root_attributes(__u32 label, __u32 rights);
+
+/* Bytes of shared memory, POSIX and System V each, that the jail may have. */
+__u64 device_shm_size(const struct custody_plan *plan);
 
 /* tmpfs of the new root and of /dev: the only places where the jail may make mount points. */
 bool root_is_own(const struct jail *jail, __u64 mount_id);

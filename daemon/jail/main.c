@@ -40,10 +40,12 @@ static const struct jail_step jail_init[] = {
 	{ root_mount_tmpfs, "mount the root", "everything else is mounted into it" },
 	{ root_make_etc, "make /etc", "before the zones, so that a zone below /etc wins" },
 	{ device_make_tree, "make /dev", "before the zones: one may be /dev/shm" },
-	{ procfs_make_tree, "make /proc", "in the pid namespace; keeps /proc/sys for two writes" },
+	{ procfs_make_tree, "make /proc", "in the pid namespace; keeps /proc/sys for a while" },
 	{ root_mount_zones, "mount the zones", "in the plan's order, which is by depth" },
 	{ root_make_links, "make /bin and its like", "after the zones: only where /usr is one" },
 	{ procfs_forbid_memfd_exec, "forbid executable memfds", "needs real root" },
+	{ procfs_limit_shm, "limit shared memory", "needs real root, in the new ipc namespace" },
+	{ procfs_offer_to_oom, "offer to the OOM killer", "as root, so that it is the least" },
 	{ root_enter, "enter the root", "after the last source: the host's files are gone now" },
 	{ limits_raise, "set limits", "raising needs real root" },
 	{ namespace_enter_user, "enter the user namespace", "after the last use of real root" },
@@ -112,9 +114,9 @@ int main(int argc, char **argv)
 	struct jail jail;
 
 	(void)argv;
-	if (argc != 1) {
-		(void)fprintf(stderr,
-			      "custody-jail: started by custodyd only, without arguments\n");
+	if (argc != 1 || !message_is_channel(CUSTODY_CHANNEL_FD)) {
+		(void)fprintf(stderr, "custody-jail: custodyd starts this program, nobody else. "
+				      "To run a command in custody: custodyctl run -- CMD\n");
 		return CUSTODY_EXIT_USAGE;
 	}
 	(void)umask(0);

@@ -37,10 +37,20 @@ int model_leave_session(struct jail *jail)
 }
 
 /*
+ * /proc/self/mem writes to pages that no mapping may write, code among them (the kernel forces
+ * it, mm/gup.c FOLL_FORCE), which would undo what the filter says of executable memory. Nothing
+ * below /proc is written then; CUDA, which names its threads there, comes with devices.
+ */
+static bool model_writes_proc(const struct custody_plan *plan)
+{
+	return (plan->flags & PLAN_FLAG_JIT) || plan->n_devices > 0;
+}
+
+/*
  * Landlock's rights of a mount. A rule holds for everything below, other mounts included. The
  * right to run is not among them: it is given program by program (model_add_programs()).
  */
-static __u64 model_landlock_access(const struct jail_zone *zone)
+static __u64 model_landlock_access(const struct custody_plan *plan, const struct jail_zone *zone)
 {
 	__u64 access = 0;
 
@@ -49,7 +59,8 @@ static __u64 model_landlock_access(const struct jail_zone *zone)
 		return CONFINE_LIST;
 	if (zone->rights & CUSTODY_RIGHT_READ)
 		access |= CONFINE_READ;
-	if (zone->rights & CUSTODY_RIGHT_WRITE)
+	if ((zone->rights & CUSTODY_RIGHT_WRITE) &&
+	    (zone->label != CUSTODY_LABEL_PROC || model_writes_proc(plan)))
 		access |= CONFINE_MODIFY;
 	if (zone->rights & CUSTODY_RIGHT_CREATE)
 		access |= CONFINE_WRITE;
@@ -138,7 +149,7 @@ int model_enter_landlock(struct jail *jail)
 	for (__u32 i = 0; i < jail->built.n_zones; i++)
 		paths.list[paths.n++] = (struct confine_path){
 			.fd = jail->mounts[i].fd,
-			.access = model_landlock_access(&jail->built.zones[i]),
+			.access = model_landlock_access(jail->plan, &jail->built.zones[i]),
 		};
 	r = model_add_programs(jail, &paths);
 	if (r == 0)

@@ -285,8 +285,10 @@ int namespace_enter_user(struct jail *jail)
 				   strerror(-r));
 	if (unshare(CLONE_NEWUSER) < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, -errno,
-				   "cannot make the jail's user namespace: %m; "
-				   "sysctl user.max_user_namespaces must not be 0");
+				   "cannot make the jail's user namespace: %m; %s",
+				   errno == EPERM ? "custodyd must not run in a chroot (enter it "
+						    "with pivot_root, as containers do)" :
+						    "raise sysctl user.max_user_namespaces");
 	r = namespace_signal_peer(jail, 'U');
 	if (r == 0)
 		r = namespace_await_peer(jail, 'M');

@@ -4,13 +4,14 @@
  * only, with the host-wide parts read-only or hidden. Run by custody-jail's init as root while
  * it builds.
  *
- * Not subset=pid: libraries size themselves by /proc/cpuinfo and /proc/meminfo. /proc itself
- * stays writable, because CUDA writes /proc/self/task/TID/comm; every file outside the pid
- * directories belongs to the host's root, whom no id of the jail maps to, and what is dangerous
- * is covered by a mount besides.
+ * Not subset=pid: libraries size themselves by /proc/cpuinfo and /proc/meminfo. The mount of
+ * /proc stays writable, because CUDA writes /proc/self/task/TID/comm; who may use that is
+ * Landlock's (model_writes_proc()). Every file outside the pid directories belongs to the host's
+ * root, whom no id of the jail maps to, and what is dangerous is covered by a mount besides.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -20,6 +21,7 @@
 #include "jail.h"
 #include "mount.h"
 
+#define PROCFS_OOM_SCORE "500"	/* of 1000 */
 #define PROCFS_ORIGIN	"custody's own /proc"
 #define PROCFS_MASK	".mask"	/* name of the empty file and directory while they are mounted */
 
@@ -39,7 +41,16 @@ static const struct {
 	{ "/proc/fs", PROCFS_READ_ONLY },
 	{ "/proc/irq", PROCFS_READ_ONLY },
 	{ "/proc/acpi", PROCFS_EMPTY_DIRECTORY },
+	{ "/proc/asound", PROCFS_EMPTY_DIRECTORY },
 	{ "/proc/scsi", PROCFS_EMPTY_DIRECTORY },
+	/* Facts of the host that no server needs: its boot secrets, disks, locks, keystrokes. */
+	{ "/proc/bootconfig", PROCFS_EMPTY_FILE },
+	{ "/proc/cmdline", PROCFS_EMPTY_FILE },
+	{ "/proc/diskstats", PROCFS_EMPTY_FILE },
+	{ "/proc/interrupts", PROCFS_EMPTY_FILE },
+	{ "/proc/key-users", PROCFS_EMPTY_FILE },
+	{ "/proc/locks", PROCFS_EMPTY_FILE },
+	{ "/proc/partitions", PROCFS_EMPTY_FILE },
 	{ "/proc/kallsyms", PROCFS_EMPTY_FILE },
 	{ "/proc/kcore", PROCFS_EMPTY_FILE },
 	{ "/proc/keys", PROCFS_EMPTY_FILE },
@@ -111,7 +122,7 @@ int procfs_make_tree(struct jail *jail)
 				   "cannot make the jail's /proc: %s", strerror(-r));
 	r = root_add_mount(jail, fd, "/proc", CUSTODY_LABEL_PROC, rights,
 			   root_attributes(CUSTODY_LABEL_PROC, rights), PROCFS_ORIGIN);
-	/* Opened before it is covered: the two sysctls that init sets are written through it. */
+	/* Opened before it is covered: the sysctls that init sets are written through it. */
 	if (r == 0) {
 		r = mount_open_path(jail->root, "/proc/sys", false, &jail->proc_sys);
 		if (r < 0)
@@ -123,17 +134,59 @@ int procfs_make_tree(struct jail *jail)
 	return r;
 }
 
+static int procfs_write_setting(struct jail *jail, int dir, const char *path, const char *value)
+{
+	cleanup_fd int fd = openat(dir, path, O_WRONLY | O_CLOEXEC);
+	const size_t n = strlen(value);
+
+	if (fd < 0 && errno == ENOENT)
+		return -ENOENT;
+	if (fd < 0 || write(fd, value, n) != (ssize_t)n)
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno,
+				   "cannot set %s of the jail: %m", path);
+	return 0;
+}
+
 /* vm.memfd_noexec of the pid namespace: 2 refuses executable memfds, 1 makes them so by default. */
 int procfs_forbid_memfd_exec(struct jail *jail)
 {
 	const char *value = jail->plan->flags & PLAN_FLAG_MEMFD ? "1\n" : "2\n";
-	cleanup_fd int fd = openat(jail->proc_sys, "vm/memfd_noexec", O_WRONLY | O_CLOEXEC);
+	int r = procfs_write_setting(jail, jail->proc_sys, "vm/memfd_noexec", value);
 
 	/* Linux before 6.3 has no such setting; there seccomp alone refuses memfd_create(). */
-	if (fd < 0 && errno == ENOENT)
-		return 0;
-	if (fd < 0 || write(fd, value, 2) != 2)
-		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno,
-				   "cannot set vm.memfd_noexec of the jail: %m");
+	return r == -ENOENT ? 0 : r;
+}
+
+/*
+ * kernel.shmall of the ipc namespace, in pages: System V shared memory is in no rlimit and would
+ * otherwise be as large as the host's memory. Nothing where the kernel has none of it.
+ */
+int procfs_limit_shm(struct jail *jail)
+{
+	const long page = sysconf(_SC_PAGESIZE);
+	char value[32];
+	int r;
+
+	(void)snprintf(value, sizeof(value), "%llu\n",
+		       (unsigned long long)device_shm_size(jail->plan) / (unsigned long long)page);
+	r = procfs_write_setting(jail, jail->proc_sys, "kernel/shmall", value);
+	return r == -ENOENT ? 0 : r;
+}
+
+/*
+ * When the host runs out of memory, the jail goes before anything of the host's. Without this the
+ * model would inherit custodyd's own -900, and with it every process of the host would go first.
+ * Written by root, it is also the least that the jail's processes may set for themselves.
+ */
+int procfs_offer_to_oom(struct jail *jail)
+{
+	cleanup_fd int proc = -1;
+	int r = mount_open_path(jail->root, "/proc/1", false, &proc);
+
+	if (r == 0)
+		r = procfs_write_setting(jail, proc, "oom_score_adj", PROCFS_OOM_SCORE "\n");
+	if (r < 0)
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
+				   "cannot set oom_score_adj of the jail: %s", strerror(-r));
 	return 0;
 }

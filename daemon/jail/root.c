@@ -187,11 +187,31 @@ static const char *root_origin(const struct jail *jail, struct plan_string origi
 	return origin.len > 0 ? plan_string(jail->plan, origin) : "profile";
 }
 
+/*
+ * Every writable tmpfs is in the report: what it held is gone only when the file system is. Private
+ * memory is a tmpfs in any case, so a label is no reason to leave one out.
+ */
+static int root_record_tmpfs(struct jail *jail, int fd, bool noswap)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!noswap)
+		jail->built.scratch_noswap = 0;
+	for (unsigned int i = 0; i < SCRATCH_DEVICES_MAX; i++) {
+		if (jail->built.scratch_dev[i] != 0)
+			continue;
+		jail->built.scratch_dev[i] = st.st_dev;
+		return 0;
+	}
+	return -E2BIG;
+}
+
 static int root_mount_scratch(struct jail *jail, const struct plan_zone *zone)
 {
 	const char *target = plan_string(jail->plan, zone->target);
 	const char *origin = root_origin(jail, zone->origin);
-	const bool scratch = zone->label == CUSTODY_LABEL_SCRATCH;
 	const bool shared = strcmp(target, "/scratch") != 0;
 	struct mount_tmpfs options = {
 		.size = zone->size,
@@ -201,8 +221,7 @@ static int root_mount_scratch(struct jail *jail, const struct plan_zone *zone)
 		.noswap = true,
 	};
 	bool noswap = false;
-	struct stat st;
-	int fd = -1;
+	cleanup_fd int fd = -1;
 	int r;
 
 	if (options.inodes < ROOT_TMPFS_INODES_MIN)
@@ -212,11 +231,13 @@ static int root_mount_scratch(struct jail *jail, const struct plan_zone *zone)
 		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, r,
 				   "%s: cannot make a tmpfs of %llu bytes for %s: %s", origin,
 				   (unsigned long long)zone->size, target, strerror(-r));
-	if (scratch && !noswap)
-		jail->built.scratch_noswap = 0;
-	if (scratch && jail->built.scratch_dev == 0 && fstat(fd, &st) == 0)
-		jail->built.scratch_dev = st.st_dev;
-	return root_add_mount(jail, fd, target, zone->label, zone->rights,
+	if (zone->rights & CUSTODY_RIGHT_WRITE)
+		r = root_record_tmpfs(jail, fd, noswap);
+	if (r < 0)
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
+				   "%s: cannot keep account of the tmpfs for %s: %s", origin,
+				   target, strerror(-r));
+	return root_add_mount(jail, TAKE_FD(fd), target, zone->label, zone->rights,
 			      root_attributes(zone->label, zone->rights), origin);
 }
 
@@ -296,7 +317,7 @@ int root_mount_zones(struct jail *jail)
 		if (r < 0)
 			return r;
 	}
-	if (jail->built.scratch_dev == 0)
+	if (jail->built.scratch_dev[0] == 0)
 		jail->built.scratch_noswap = 0;
 	return 0;
 }

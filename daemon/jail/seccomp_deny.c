@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -56,6 +57,9 @@ const size_t seccomp_deny_n_syscalls = ARRAY_SIZE(seccomp_deny_syscalls);
 #define DENY_CLONE(flag) DENY("clone", EPERM, SECCOMP_BITS(0, (__u32)(flag), (__u32)(flag)))
 #define DENY_FAMILY(family) DENY("socket", EAFNOSUPPORT, SECCOMP_INT(0, family))
 #define DENY_PRCTL(option) DENY("prctl", EPERM, SECCOMP_INT(0, option))
+#define DENY_OPTION(level, name) \
+	DENY("setsockopt", EPERM, SECCOMP_INT(1, level), SECCOMP_INT(2, name))
+#define DENY_IOCTL_BITS(mask, value) DENY("ioctl", EPERM, SECCOMP_BITS(1, mask, value))
 #define DENY_IOCTL(command) DENY("ioctl", EPERM, SECCOMP_INT(1, command))
 
 const struct seccomp_rule seccomp_deny_rules[] = {
@@ -102,5 +106,22 @@ const struct seccomp_rule seccomp_deny_rules[] = {
 	/* Pushing input into a terminal, and its kin; also when a plan's devices open ioctl(). */
 	DENY_IOCTL(TIOCSTI), DENY_IOCTL(TIOCLINUX), DENY_IOCTL(TIOCSETD), DENY_IOCTL(TIOCCONS),
 	DENY_IOCTL(TIOCSCTTY),
+	/* 0x8910 to 0x89ff, interfaces and routes: a published socket is of the host's network. */
+	DENY_IOCTL_BITS(0xfff0U, 0x8910U), DENY_IOCTL_BITS(0xffe0U, 0x8920U),
+	DENY_IOCTL_BITS(0xffc0U, 0x8940U), DENY_IOCTL_BITS(0xff80U, 0x8980U),
+
+	/* seccomp_set.c says why; the rest of what is not listed there is ENOSYS. */
+	DENY_OPTION(IPPROTO_IP, IP_OPTIONS), DENY_OPTION(IPPROTO_IP, IP_TRANSPARENT),
+	DENY_OPTION(IPPROTO_IP, IP_ADD_MEMBERSHIP),
+	DENY_OPTION(IPPROTO_IP, IP_ADD_SOURCE_MEMBERSHIP),
+	DENY_OPTION(IPPROTO_IP, MCAST_JOIN_GROUP), DENY_OPTION(IPPROTO_IP, MCAST_JOIN_SOURCE_GROUP),
+	DENY_OPTION(IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP), DENY_OPTION(IPPROTO_IPV6, IPV6_RTHDR),
+	DENY_OPTION(IPPROTO_IPV6, MCAST_JOIN_GROUP),
+	DENY_OPTION(IPPROTO_IPV6, MCAST_JOIN_SOURCE_GROUP),
+	DENY_OPTION(SOL_SOCKET, SO_BINDTODEVICE), DENY_OPTION(SOL_SOCKET, SO_BINDTOIFINDEX),
+	DENY_OPTION(SOL_SOCKET, SO_MARK), DENY_OPTION(SOL_SOCKET, SO_ATTACH_FILTER),
+	DENY_OPTION(SOL_SOCKET, SO_ATTACH_BPF), DENY_OPTION(SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF),
+	DENY_OPTION(SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF), DENY_OPTION(IPPROTO_TCP, TCP_REPAIR),
+	DENY_OPTION(IPPROTO_TCP, TCP_ULP), DENY_OPTION(IPPROTO_TCP, TCP_MD5SIG),
 };
 const size_t seccomp_deny_n_rules = ARRAY_SIZE(seccomp_deny_rules);

@@ -9,6 +9,7 @@
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
@@ -78,9 +79,8 @@ static const char *const set_events[] = {
 };
 
 static const char *const set_network[] = {
-	"connect", "accept", "accept4", "listen", "getsockname", "getpeername", "setsockopt",
-	"getsockopt", "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg",
-	"shutdown",
+	"connect", "accept", "accept4", "listen", "getsockname", "getpeername", "getsockopt",
+	"sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown",
 };
 
 /* A server may confine itself further. */
@@ -120,6 +120,19 @@ const size_t seccomp_set_n_groups = ARRAY_SIZE(seccomp_set_groups);
 	SOCKET(family, SOCK_DGRAM, 0), SOCKET(family, SOCK_DGRAM, IPPROTO_UDP)
 #define SOCKETS_UNIX(type) SOCKET(AF_UNIX, type, 0), SOCKET(AF_UNIX, type, AF_UNIX)
 
+/*
+ * setsockopt() by name, because the sockets of a published endpoint are in the host's network
+ * namespace. Not here: what sends packets elsewhere or tells strangers of the model's will
+ * (IP_OPTIONS and IPV6_RTHDR route by the sender's list, a multicast join is announced to the
+ * network), what runs programs in the kernel (SO_ATTACH_*), what chooses another interface, and
+ * protocols on top (TCP_ULP). No server needs them.
+ */
+#define SOCKOPT(level, name) ALLOW("setsockopt", SECCOMP_INT(1, level), SECCOMP_INT(2, name))
+#define SOCKOPT_SOCKET(name) SOCKOPT(SOL_SOCKET, name)
+#define SOCKOPT_TCP(name) SOCKOPT(IPPROTO_TCP, name)
+#define SOCKOPT_IP(name) SOCKOPT(IPPROTO_IP, name)
+#define SOCKOPT_IPV6(name) SOCKOPT(IPPROTO_IPV6, name)
+
 const struct seccomp_rule seccomp_set_rules[] = {
 	ALLOW("clone", SECCOMP_BITS(0, (__u32)SET_CLONE_NEW, 0)),
 
@@ -128,6 +141,29 @@ const struct seccomp_rule seccomp_set_rules[] = {
 	ALLOW("socketpair", SECCOMP_INT(0, AF_UNIX)),
 	PLAIN("bind", SCMP_ACT_NOTIFY, SECCOMP_BIND_NOTIFY),
 	PLAIN("bind", SCMP_ACT_ERRNO(EACCES), SECCOMP_BIND_REFUSE),
+
+	SOCKOPT_SOCKET(SO_REUSEADDR), SOCKOPT_SOCKET(SO_REUSEPORT), SOCKOPT_SOCKET(SO_KEEPALIVE),
+	SOCKOPT_SOCKET(SO_LINGER), SOCKOPT_SOCKET(SO_RCVBUF), SOCKOPT_SOCKET(SO_SNDBUF),
+	SOCKOPT_SOCKET(SO_RCVLOWAT), SOCKOPT_SOCKET(SO_RCVTIMEO), SOCKOPT_SOCKET(SO_SNDTIMEO),
+	SOCKOPT_SOCKET(SO_BROADCAST), SOCKOPT_SOCKET(SO_OOBINLINE), SOCKOPT_SOCKET(SO_DONTROUTE),
+	SOCKOPT_SOCKET(SO_PASSCRED), SOCKOPT_SOCKET(SO_TIMESTAMP), SOCKOPT_SOCKET(SO_TIMESTAMPNS),
+	SOCKOPT_SOCKET(SO_ZEROCOPY), SOCKOPT_SOCKET(SO_INCOMING_CPU), SOCKOPT_SOCKET(SO_PEEK_OFF),
+	SOCKOPT_SOCKET(SO_NO_CHECK), SOCKOPT_SOCKET(SO_MAX_PACING_RATE),
+	SOCKOPT_TCP(TCP_NODELAY), SOCKOPT_TCP(TCP_CORK), SOCKOPT_TCP(TCP_QUICKACK),
+	SOCKOPT_TCP(TCP_KEEPIDLE), SOCKOPT_TCP(TCP_KEEPINTVL), SOCKOPT_TCP(TCP_KEEPCNT),
+	SOCKOPT_TCP(TCP_USER_TIMEOUT), SOCKOPT_TCP(TCP_DEFER_ACCEPT), SOCKOPT_TCP(TCP_FASTOPEN),
+	SOCKOPT_TCP(TCP_LINGER2), SOCKOPT_TCP(TCP_SYNCNT), SOCKOPT_TCP(TCP_WINDOW_CLAMP),
+	SOCKOPT_TCP(TCP_MAXSEG), SOCKOPT_TCP(TCP_NOTSENT_LOWAT), SOCKOPT_TCP(TCP_INQ),
+	SOCKOPT_TCP(TCP_CONGESTION),
+	SOCKOPT_IP(IP_TOS), SOCKOPT_IP(IP_TTL), SOCKOPT_IP(IP_RECVERR), SOCKOPT_IP(IP_PKTINFO),
+	SOCKOPT_IP(IP_RECVTOS), SOCKOPT_IP(IP_RECVTTL), SOCKOPT_IP(IP_MTU_DISCOVER),
+	SOCKOPT_IP(IP_BIND_ADDRESS_NO_PORT), SOCKOPT_IP(IP_MULTICAST_LOOP),
+	SOCKOPT_IP(IP_MULTICAST_TTL),
+	SOCKOPT_IPV6(IPV6_V6ONLY), SOCKOPT_IPV6(IPV6_RECVPKTINFO), SOCKOPT_IPV6(IPV6_TCLASS),
+	SOCKOPT_IPV6(IPV6_UNICAST_HOPS), SOCKOPT_IPV6(IPV6_RECVERR),
+	SOCKOPT_IPV6(IPV6_RECVTCLASS), SOCKOPT_IPV6(IPV6_RECVHOPLIMIT),
+	SOCKOPT_IPV6(IPV6_MTU_DISCOVER), SOCKOPT_IPV6(IPV6_MULTICAST_LOOP),
+	SOCKOPT_IPV6(IPV6_MULTICAST_HOPS),
 
 	/* Without JIT, code comes from files only, and never from pages that can be written. */
 	PLAIN("mmap", SCMP_ACT_ALLOW, SECCOMP_JIT),

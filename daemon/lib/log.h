@@ -6,7 +6,12 @@
 #ifndef CUSTODY_LOG_H
 #define CUSTODY_LOG_H
 
-enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
+enum log_level {
+	LOG_LEVEL_ERROR = 3,
+	LOG_LEVEL_WARNING = 4,
+	LOG_LEVEL_INFO = 6,
+	LOG_LEVEL_DEBUG = 7
+};
 
 /* Name printed before each line, and the most verbose level printed (LOG_LEVEL_INFO at first). */
 void log_setup(const char *program, enum log_level level);

@@ -296,6 +296,14 @@ int message_send_refused(int fd, enum custody_role self, __u64 id, enum custody_
 	return MESSAGE_SEND(fd, self, REFUSED, id, &refused);
 }
 
+bool message_is_channel(int fd)
+{
+	socklen_t size = sizeof(int);
+	int type = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+}
+
 int message_make_pair(int *ret_a, int *ret_b)
 {
 	int sv[2];

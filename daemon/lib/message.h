@@ -6,6 +6,8 @@
 #ifndef CUSTODY_LIB_MESSAGE_H
 #define CUSTODY_LIB_MESSAGE_H
 
+#include <stdbool.h>
+
 #include "custody/message.h"
 
 /* Room for any message, aligned for all of them. */
@@ -40,6 +42,9 @@ int message_send(int fd, enum custody_role self, __u32 type, __u64 id, void *bod
 /* message_send() for a pointer to the table's struct, without fds. */
 #define MESSAGE_SEND(fd, self, type, id, body) \
 	message_send(fd, self, MSG_##type, id, body, sizeof(*(body)), NULL, 0)
+
+/* Is fd a socket such as a role gets its channel on? It is not when somebody ran it by hand. */
+bool message_is_channel(int fd);
 
 /*
  * Receives one message from a peer that is `from`, for a receiver that is `self` and at present

@@ -457,7 +457,8 @@ static bool plan_check_program(const struct custody_plan *plan, __u32 index, con
 static bool plan_check_args(const struct custody_plan *plan, const char **ret_why)
 {
 	if (!plan_check_path(plan, plan->args[0]) || plan->args[0].len == 1)
-		return plan_refuse(ret_why, "the program is not named by a normal absolute path");
+		return plan_refuse(ret_why, "the program needs an absolute path, such as "
+					    "/usr/bin/python3");
 	for (__u32 i = 1; i < plan->n_args; i++) {
 		if (!plan_check_string(plan, plan->args[i]))
 			return plan_refuse(ret_why, "an argument is no string of the pool");

@@ -94,8 +94,8 @@ static bool planes_probe_structure(struct plane_state *ret)
 		planes_advise(ret,
 			      r == -ENOSPC
 				      ? "raise user.max_user_namespaces and its neighbours (sysctl)"
-				      : "run as root, on a kernel with every namespace type "
-					"(CONFIG_*_NS)");
+				      : "run as root, not in a chroot, on a kernel with every "
+					"namespace type (CONFIG_*_NS)");
 		return planes_miss(ret, "a process cannot unshare its namespaces: %s",
 				   strerror(-r));
 	}

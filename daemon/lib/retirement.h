@@ -19,7 +19,13 @@
  *     time                      launched (first record), started, drained, retired (its record):
  *                               RFC 3339 UTC of the host's clock; null where it never happened
  *     facts[]                   every fact of this retirement, in the order recorded: fact,
- *                               phase, looked, value, unseen, detail (escaped)
+ *                               phase, looked, value, unseen, detail (escaped).
+ *                               namespace-processes, scratch-mounts and weights-open are asked of
+ *                               the kernel for the whole host where it can be (the sweeper's
+ *                               facts_kernel.c says by which functions): "gone" is value 0 with
+ *                               nothing unseen; "alive" is at least 1. Where it cannot, every
+ *                               process of /proc is read, and `unseen` counts those that could
+ *                               not be
  *     losses                    gapRecords and eventsLost between launch and retirement. A gap
  *                               record of no particular jail counts, and so does a ledger that
  *                               was reopened with a torn end

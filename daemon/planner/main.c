@@ -7,6 +7,7 @@
 
 #include "custody/message.h"
 #include "log.h"
+#include "message.h"
 #include "serve.h"
 
 int main(int argc, char **argv)
@@ -19,5 +20,10 @@ int main(int argc, char **argv)
 		return CUSTODY_EXIT_INTERNAL;
 	if (argc > 1)
 		return inspect_profile(argc, argv);
+	if (!message_is_channel(CUSTODY_CHANNEL_FD)) {
+		log_error("custodyd starts this program. To look at a profile, run custodyctl "
+			  "profile check NAME.");
+		return CUSTODY_EXIT_USAGE;
+	}
 	return serve_request(CUSTODY_CHANNEL_FD);
 }

@@ -3,8 +3,12 @@
  * Who holds a file of the model, or of the scratch file system: by fd or by mapping. Run by
  * custody-sweeper. A file is known by device and inode, never by path: a rename hides nothing.
  *
+ * Looked for are the files that the kernel did not already answer for (facts_kernel.c): those that
+ * it says are held, to name who holds them, and those that it cannot be asked about.
+ *
  * What this cannot see: on overlayfs before Linux 6.8, a mapping shows the inode of the layer
- * below; an fd that is queued in a UNIX socket belongs to no process until it is received.
+ * below; an fd that is queued in a UNIX socket belongs to no process until it is received. And a
+ * file that is no longer below the model's directory is not looked for.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +25,22 @@
 
 static int facts_weights_walk(struct sweep *sweep, int dir, unsigned int depth);
 
+/* A file that nobody has open is not looked for. A symbolic link holds nothing of the model. */
+static int facts_weights_add(struct sweep *sweep, int dir, const char *name, const struct stat *st)
+{
+	enum facts_answer answer;
+
+	if (S_ISLNK(st->st_mode))
+		return 0;
+	if (++sweep->weights_asked > SWEEP_FILES_MAX)
+		return -E2BIG;
+	answer = facts_kernel_ask_file(sweep, dir, name, st);
+	if (answer == FACTS_FREE)
+		return 0;
+	sweep->weights_held += answer == FACTS_HELD;
+	return sweep_files_add(&sweep->weights, st->st_dev, st->st_ino);
+}
+
 static int facts_weights_take(struct sweep *sweep, int dir, const char *name, unsigned int depth)
 {
 	cleanup_fd int child = -1;
@@ -29,7 +49,7 @@ static int facts_weights_take(struct sweep *sweep, int dir, const char *name, un
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISDIR(st.st_mode))
-		return sweep_files_add(&sweep->weights, st.st_dev, st.st_ino);
+		return facts_weights_add(sweep, dir, name, &st);
 	child = procfs_open(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	if (child < 0)
 		return child == -ENOENT ? 0 : child;
@@ -108,7 +128,7 @@ void facts_weights_collect(struct sweep *sweep)
 
 		r = dir < 0 ? dir : facts_weights_walk(sweep, dir, 0);
 	} else if (r >= 0) {
-		r = sweep_files_add(&sweep->weights, st.st_dev, st.st_ino);
+		r = facts_weights_add(sweep, AT_FDCWD, path, &st);
 	}
 	sweep_files_sort(&sweep->weights);
 	if (r < 0)
@@ -129,7 +149,7 @@ static void facts_file_compare(const struct sweep *sweep, __u64 dev, __u64 inode
 {
 	if (sweep_files_has(&sweep->weights, dev, inode))
 		held->weights = true;
-	if (sweep->request->scratch_dev != 0 && dev == sweep->request->scratch_dev)
+	if (facts_kernel_is_scratch(sweep, dev))
 		held->scratch = true;
 }
 
@@ -158,7 +178,7 @@ static void facts_file_look_link(const struct sweep *sweep, int dir, const char 
 		return;
 	}
 	dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
-	if (facts_file_is_weights_device(sweep, dev) || dev == sweep->request->scratch_dev)
+	if (facts_file_is_weights_device(sweep, dev) || facts_kernel_is_scratch(sweep, dev))
 		held->missed = true;
 }
 
@@ -212,7 +232,7 @@ static void facts_file_look_maps(const struct sweep *sweep, int task, struct fac
 
 void facts_file_look_task(const struct sweep *sweep, int task, bool maps, struct facts_held *held)
 {
-	if (sweep->weights.n == 0 && sweep->request->scratch_dev == 0)
+	if (sweep->weights.n == 0 && sweep->n_scratch == 0)
 		return;
 	facts_file_look_table(sweep, task, held);
 	facts_file_look_link(sweep, task, "cwd", held);

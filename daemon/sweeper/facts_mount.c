@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mounts of the scratch file system, in every mount namespace that a task lives in. Run by
- * custody-sweeper. mountinfo shows what is below the task's root, so a namespace is looked at
- * once for each root; a mount is known by its id and counted once.
+ * Mounts of the scratch file systems that live, or may live (facts_kernel.c), in every mount
+ * namespace that a task lives in. Run by custody-sweeper. mountinfo shows what is below the task's
+ * root, so a namespace is looked at once for each root; a mount is known by its id and counted
+ * once.
  *
- * What this cannot see: a mount namespace in which no task lives, kept by an fd or a bind mount.
+ * What this cannot see: a mount namespace in which no task lives, kept by an fd or a bind mount;
+ * the kernel's answer in facts_kernel.c covers it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,13 +30,12 @@ static __u64 facts_mount_read_root(int task)
 
 int facts_mount_look_task(struct sweep *sweep, int task, __u64 mount_ns, const char *who)
 {
-	const __u64 dev = sweep->request->scratch_dev;
 	cleanup_file FILE *file = NULL;
 	cleanup_ptr char *line = NULL;
 	size_t room = 0;
 	int r;
 
-	if (dev == 0)
+	if (sweep->n_scratch == 0)
 		return 0;
 	if (mount_ns != 0 &&
 	    !sweep_files_note(&sweep->seen_views, mount_ns, facts_mount_read_root(task)))
@@ -48,7 +49,8 @@ int facts_mount_look_task(struct sweep *sweep, int task, __u64 mount_ns, const c
 		unsigned int minor;
 		__u64 id;
 
-		if (procfs_parse_mount(line, &id, &major, &minor) && makedev(major, minor) == dev &&
+		if (procfs_parse_mount(line, &id, &major, &minor) &&
+		    facts_kernel_is_scratch(sweep, makedev(major, minor)) &&
 		    sweep_files_note(&sweep->seen_mounts, 0, id))
 			sweep_add(sweep, FACT_SCRATCH_MOUNTS, 1, "mount %llu, seen by %s",
 				  (unsigned long long)id, who);

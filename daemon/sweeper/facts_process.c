@@ -7,6 +7,9 @@
  * A process that is there and cannot be read is `unseen`; one that exits meanwhile is not. The
  * pass is no snapshot: the warden sweeps after the cgroup was killed, when nothing of the jail is
  * left that could fork away from it.
+ *
+ * A fact that the kernel has answered for the whole host (facts_kernel.c) needs no process to be
+ * read: none is looked at for it, and none can be unseen.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -77,11 +80,12 @@ static int facts_process_look_namespaces(const struct sweep *sweep, int task,
 {
 	for (size_t i = 0; i < ARRAY_SIZE(facts_namespaces); i++) {
 		const struct facts_namespace *ns = &facts_namespaces[i];
-		__u64 want = sweep->request->ns_inode[ns->kind];
+		__u64 want = sweep->namespaces & (1U << ns->kind)
+				     ? sweep->request->ns_inode[ns->kind] : 0;
 		struct stat st;
 
 		/* Without a question there is nothing to miss; the mount namespace names a view. */
-		if (want == 0 && (ns->kind != JAIL_NS_MNT || sweep->request->scratch_dev == 0))
+		if (want == 0 && (ns->kind != JAIL_NS_MNT || sweep->n_scratch == 0))
 			continue;
 		if (fstatat(task, ns->name, &st, 0) < 0) {
 			/* Not built into this kernel, or the task has just left it. */
@@ -158,7 +162,7 @@ static void facts_process_count(struct sweep *sweep, const struct facts_process 
 
 	if (process->in_namespace)
 		sweep_add(sweep, FACT_NAMESPACE_PIDS, 1, "%s", process->who);
-	else if (process->missed_namespace)
+	else if (process->missed_namespace && sweep->namespaces != 0)
 		sweep_miss(sweep, FACT_NAMESPACE_PIDS, process->who);
 	if (process->in_broker)
 		sweep_add(sweep, FACT_BROKER_ALIVE, 1, "%s", process->who);
@@ -170,7 +174,7 @@ static void facts_process_count(struct sweep *sweep, const struct facts_process 
 		sweep_miss(sweep, FACT_WEIGHTS_OPEN, process->who);
 	if (held->scratch)
 		sweep_add(sweep, FACT_SCRATCH_MOUNTS, 1, "open in %s", process->who);
-	else if (process->missed_mounts || (held->missed && sweep->request->scratch_dev != 0))
+	else if ((process->missed_mounts || held->missed) && sweep->n_scratch != 0)
 		sweep_miss(sweep, FACT_SCRATCH_MOUNTS, process->who);
 }
 
@@ -219,10 +223,13 @@ static void facts_process_look_one(struct sweep *sweep, const char *cgroup, int 
 
 static void facts_process_blind_all(struct sweep *sweep, const char *why)
 {
-	sweep_blind(sweep, FACT_NAMESPACE_PIDS, "/proc: %s", why);
 	sweep_blind(sweep, FACT_BROKER_ALIVE, "/proc: %s", why);
-	sweep_blind(sweep, FACT_SCRATCH_MOUNTS, "/proc: %s", why);
-	sweep_blind(sweep, FACT_WEIGHTS_OPEN, "/proc: %s", why);
+	if (sweep->namespaces != 0)
+		sweep_blind(sweep, FACT_NAMESPACE_PIDS, "/proc: %s", why);
+	if (sweep->n_scratch != 0)
+		sweep_blind(sweep, FACT_SCRATCH_MOUNTS, "/proc: %s", why);
+	if (sweep->weights.n != 0)
+		sweep_blind(sweep, FACT_WEIGHTS_OPEN, "/proc: %s", why);
 }
 
 void facts_process_look(struct sweep *sweep)
@@ -239,7 +246,6 @@ void facts_process_look(struct sweep *sweep)
 	if (facts_cgroup_find_path(sweep, &cgroup) < 0)
 		sweep_blind(sweep, FACT_BROKER_ALIVE, "'%s' lies below no cgroup2 mount",
 			    sweep->request->cgroup);
-	facts_weights_collect(sweep);
 	for (;;) {
 		cleanup_fd int pid_dir = -1;
 		unsigned int pid;

@@ -8,8 +8,9 @@
  * and path in them.
  *
  * Capabilities, measured on Linux 6.18: CAP_SYS_PTRACE for /proc/PID/{ns,maps,root} of others;
- * CAP_DAC_READ_SEARCH for /proc/PID/fd of others and for the model's directories. Nothing needs a
- * third; without either of the two it refuses, instead of finding nothing.
+ * CAP_DAC_READ_SEARCH for /proc/PID/fd of others and for the model's files and directories;
+ * CAP_LEASE to ask for leases on files of others (facts_kernel.c). Nothing needs a fourth; without
+ * any of the three it refuses, instead of finding nothing.
  *
  * No Landlock: a domain forbids the ptrace access check on every process outside it, and with it
  * /proc/PID/{ns,maps,fd} (measured: EACCES with ABI 7, even when / may be read). What stands in
@@ -31,12 +32,15 @@
 #include "message.h"
 #include "sweep.h"
 
-#define MAIN_CAPABILITIES ((1ULL << CAP_DAC_READ_SEARCH) | (1ULL << CAP_SYS_PTRACE))
+#define MAIN_CAPABILITIES \
+	((1ULL << CAP_DAC_READ_SEARCH) | (1ULL << CAP_SYS_PTRACE) | (1ULL << CAP_LEASE))
 
 static const char *const main_syscalls[] = {
 	CONFINE_OPENAT_READ_ONLY,
 	"getdents64", "statx", "readlinkat",
 	"kcmp",		/* do two threads share their fd table */
+	"ustat",	/* does a file system of that device exist; a lease is fcntl() */
+	"fstatfs",
 };
 
 /* The facts that are made here; the others of evidence.h are custodyd's. */
@@ -101,7 +105,10 @@ static void main_look(struct sweep *sweep)
 		sweep->facts[main_facts[i]].looked = 1;
 	}
 	facts_cgroup_look(sweep);
+	facts_kernel_ask(sweep);
+	facts_weights_collect(sweep);
 	facts_process_look(sweep);
+	facts_kernel_conclude(sweep);
 	facts_socket_look(sweep);
 }
 
@@ -136,7 +143,13 @@ int main(void)
 	int r;
 
 	log_setup("custody-sweeper", LOG_LEVEL_INFO);
+	if (!message_is_channel(CUSTODY_CHANNEL_FD)) {
+		log_error("custodyd starts this program, nobody else.");
+		return CUSTODY_EXIT_USAGE;
+	}
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* Sent when somebody opens a file in the instant that we have a lease on it. */
+	(void)signal(SIGIO, SIG_IGN);
 	r = confine_close_fds_from(CUSTODY_CHANNEL_FD + 1);
 	if (r == 0)
 		r = main_confine(&sweep);

@@ -9,6 +9,7 @@
 #include <linux/types.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 #include "custody/message.h"
 
@@ -36,7 +37,16 @@ struct sweep {
 	struct nl_sock *netlink;	/* NETLINK_SOCK_DIAG, made before seccomp; NULL: none */
 	int netlink_error;		/* why netlink is NULL, -errno */
 	struct evidence_fact facts[_FACT_MAX];	/* by enum evidence_fact_id */
+	unsigned int patience;		/* waits left for what the kernel is still taking down */
+
+	/* The pass over /proc is for what the kernel did not call gone (facts_kernel.c). */
+	__u64 scratch[SCRATCH_DEVICES_MAX];	/* devices of scratch file systems */
+	unsigned int n_scratch;
+	__u64 scratch_alive;		/* one that does live, as the kernel says; 0: none known */
+	__u32 namespaces;		/* bit per enum jail_namespace */
 	struct sweep_files weights;	/* files below request.model */
+	__u64 weights_asked;		/* how many files below request.model there are */
+	__u64 weights_held;		/* of them, those that are open, as the kernel says */
 	__u64 weights_dev;		/* st_dev of request.model */
 	__u64 weights_map_dev;		/* the same device as /proc/PID/maps shows it */
 	struct sweep_files seen_mounts;	/* mount ids counted already, as inode */
@@ -79,10 +89,29 @@ void facts_cgroup_look(struct sweep *sweep);	/* CGROUP_POPULATED, CGROUP_PRESENT
 void facts_socket_look(struct sweep *sweep);	/* SOCKETS_INET, ENDPOINTS_BOUND, SOCKETS_UNIX */
 void facts_process_look(struct sweep *sweep);	/* the other four: one pass over every task */
 
+/* Before the pass: fills sweep->scratch and ->namespaces with what it has to look for. */
+void facts_kernel_ask(struct sweep *sweep);
+
+/* After it: what lives by the kernel's word is left, whether the pass found its holder or not. */
+void facts_kernel_conclude(struct sweep *sweep);
+
+enum facts_answer {
+	FACTS_UNKNOWN,		/* the kernel cannot be asked: the pass decides */
+	FACTS_HELD,
+	FACTS_FREE,
+};
+
+/* Is the regular file `name` below dir (as lstat() showed it) open anywhere on the host. */
+enum facts_answer facts_kernel_ask_file(struct sweep *sweep, int dir, const char *name,
+					const struct stat *seen);
+
+/* True for a device in sweep->scratch. */
+bool facts_kernel_is_scratch(const struct sweep *sweep, __u64 dev);
+
 /* Where request.cgroup is in /proc/PID/cgroup ("/custody/x-1"). 0, -ENOENT: no cgroup2 there. */
 int facts_cgroup_find_path(const struct sweep *sweep, const char **ret);
 
-/* Fills sweep->weights from the files below request.model. */
+/* Fills sweep->weights from the files below request.model that may be open. */
 void facts_weights_collect(struct sweep *sweep);
 
 /* Files that one process holds, of those that are looked for. */

@@ -44,8 +44,8 @@ int control_start_front(struct warden *warden)
 
 	if (r < 0)
 		return r;
-	r = message_send(warden->front.channel, ROLE_WARDEN, MSG_FRONT_SETUP, 0, &setup, sizeof(setup),
-			 &warden->listen_fd, 1);
+	r = message_send(warden->front.channel, ROLE_WARDEN, MSG_FRONT_SETUP, 0, &setup,
+			 sizeof(setup), &warden->listen_fd, 1);
 	if (r == 0)
 		log_info("ready");
 	return r;
@@ -83,17 +83,22 @@ static void control_freeze(struct jail *jail, const struct ticket *ticket, bool 
 	int r;
 
 	if (jail->state != from) {
-		(void)snprintf(text, sizeof(text), "%s is not %s.", jail->name,
-			       freeze ? "running" : "frozen");
+		if (jail->state == JAIL_STATE_FROZEN)
+			(void)snprintf(text, sizeof(text), "%s is frozen already; \"custodyctl "
+				       "thaw %s\" lets it go on.", jail->name, jail->name);
+		else
+			(void)snprintf(text, sizeof(text), "%s is not %s; \"custodyctl status "
+				       "%s\" says what it is.", jail->name,
+				       freeze ? "running" : "frozen", jail->name);
 		control_reply(jail->warden, ticket->id, CUSTODY_EXIT_REFUSED, 0, text);
 		return;
 	}
 	r = life_freeze(jail, freeze, freeze ? "frozen by request" : "thawed by request",
 			ticket->peer.uid);
-	(void)snprintf(text, sizeof(text), r == 0 ? "%s is %s.%s" : "%s could not be %s: %s.", jail->name,
-		       freeze ? "frozen" : "thawed", r == 0 ? "" : strerror(-r));
-	control_reply(jail->warden, ticket->id, r == 0 ? CUSTODY_EXIT_DONE : CUSTODY_EXIT_INTERNAL, 0,
-		      text);
+	(void)snprintf(text, sizeof(text), r == 0 ? "%s is %s.%s" : "%s could not be %s: %s.",
+		       jail->name, freeze ? "frozen" : "thawed", r == 0 ? "" : strerror(-r));
+	control_reply(jail->warden, ticket->id, r == 0 ? CUSTODY_EXIT_DONE : CUSTODY_EXIT_INTERNAL,
+		      0, text);
 }
 
 /* Verbs that change a jail. The jail exists and no sequence runs on it. */
@@ -110,7 +115,7 @@ static void control_change(struct jail *jail, const struct ticket *ticket,
 	}
 	switch (request->verb) {
 	case REQUEST_STOP:
-		/* From the front when a `run` lost its client: only the jail of that very request. */
+		/* From the front when a `run` lost its client: only the jail of that request. */
 		if (request->run && request->run != jail->ticket.id)
 			break;
 		if (!jails_is_alive(jail)) {
@@ -146,7 +151,8 @@ static void control_name(struct warden *warden, const struct request_name *reque
 	if (!plan_check_name(request->name) || !jail) {
 		control_refuse(warden, ticket.id,
 			       "No model called %.63s is in custody; \"custodyctl ps\" lists those "
-			       "that are.", plan_check_name(request->name) ? request->name : "that");
+			       "that are.",
+			       plan_check_name(request->name) ? request->name : "that");
 		return;
 	}
 	if (request->verb == REQUEST_STATUS) {
@@ -171,7 +177,8 @@ static void control_name(struct warden *warden, const struct request_name *reque
 }
 
 static bool control_may_start(struct warden *warden, const struct message_head *head,
-			      const struct message_peer *peer, const char *name, const char *profile)
+			      const struct message_peer *peer, const char *name,
+			      const char *profile)
 {
 	if (peer->uid != 0) {
 		control_refuse(warden, head->id, "Only root may start %s.",
@@ -205,22 +212,25 @@ void control_request(struct warden *warden, union message_buffer *buf, struct me
 	struct ticket ticket = { .id = buf->head.id };
 
 	if (warden->stopping) {
-		control_reply(warden, buf->head.id, CUSTODY_EXIT_REFUSED, 0, "custodyd is stopping.");
+		control_reply(warden, buf->head.id, CUSTODY_EXIT_REFUSED, 0,
+			      "custodyd is stopping.");
 		return;
 	}
 	switch (buf->head.type) {
 	case MSG_REQUEST_START:
 		ticket.peer = start->peer;
-		if (control_may_start(warden, &start->head, &start->peer, start->name, start->profile))
-			launch_begin(warden, &ticket, start->name, start->profile, start->model, NULL,
-				     NULL);
+		if (control_may_start(warden, &start->head, &start->peer, start->name,
+				      start->profile))
+			launch_begin(warden, &ticket, start->name, start->profile, start->model,
+				     NULL, NULL);
 		break;
 	case MSG_REQUEST_RUN:
 		ticket.peer = run->peer;
 		if (!control_may_start(warden, &run->head, &run->peer, run->name, run->profile))
 			break;
 		if (control_check_args(run))
-			launch_begin(warden, &ticket, run->name, run->profile, run->model, run, fds);
+			launch_begin(warden, &ticket, run->name, run->profile, run->model, run,
+				     fds);
 		else
 			control_reply(warden, run->head.id, CUSTODY_EXIT_USAGE, 0,
 				      "The command to run is not well formed.");

@@ -89,7 +89,7 @@ void dispatch_gone(struct role *role)
 	struct jail *jail = role->jail;
 
 	if (role->role == ROLE_JAIL) {
-		/* Closed by exec on success: the process goes on, it is only no longer ours to ask. */
+		/* Closed by exec on success: the process goes on, no longer ours to ask. */
 		spawn_close(role);
 		launch_role_gone(jail, role);
 		return;

@@ -110,9 +110,11 @@ static bool launch_may_begin(struct warden *warden, const struct ticket *ticket,
 		return false;
 	}
 	if (other && (jails_is_alive(other) || other->sequence)) {
-		(void)snprintf(text, sizeof(text),
-			       "The name %s is in use: a model of that name is in custody as jail %u. "
-			       "Stop or retire it first, or choose another name.", name, other->id);
+		(void)snprintf(
+			text, sizeof(text),
+			"The name %s is in use: a model of that name is in custody as jail %u. "
+			"Stop or retire it first, or choose another name.",
+			name, other->id);
 		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0, text);
 		return false;
 	}
@@ -157,7 +159,8 @@ static int launch_digest_plan(struct jail *jail)
 {
 	unsigned int n = sizeof(jail->plan_digest);
 
-	if (EVP_Digest(jail->plan, sizeof(*jail->plan), jail->plan_digest, &n, EVP_sha256(), NULL) != 1)
+	if (EVP_Digest(jail->plan, sizeof(*jail->plan), jail->plan_digest, &n, EVP_sha256(),
+		       NULL) != 1)
 		return -EIO;
 	return 0;
 }
@@ -176,9 +179,10 @@ static void launch_take_plan(struct jail *jail, struct message_fds *fds)
 	if (r == 0)
 		r = launch_digest_plan(jail);
 	if (r < 0) {
-		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
-				       "The planner's plan was refused (%s%s%s); nothing was started.",
-				       strerror(-r), why[0] ? ": " : "", why);
+		(void)sequence_explain(
+			jail, CUSTODY_EXIT_INTERNAL, r,
+			"The planner's plan was refused (%s%s%s); nothing was started.",
+			strerror(-r), why[0] ? ": " : "", why);
 		sequence_fail(jail);
 		return;
 	}
@@ -189,6 +193,7 @@ static void launch_take_plan(struct jail *jail, struct message_fds *fds)
 static void launch_take_built(struct jail *jail, const struct jail_built *built)
 {
 	int pidfd;
+	int r;
 
 	if (!sequence_waits_in(jail, launch_step_jail))
 		return;
@@ -207,10 +212,19 @@ static void launch_take_built(struct jail *jail, const struct jail_built *built)
 		return;
 	}
 	memcpy(jail->ns_inode, built->ns_inode, sizeof(jail->ns_inode));
-	jail->scratch_dev = built->scratch_dev;
+	memcpy(jail->scratch_dev, built->scratch_dev, sizeof(jail->scratch_dev));
 	jail->scratch_noswap = built->scratch_noswap;
 	jail->n_zones = built->n_zones;
 	memcpy(jail->zones, built->zones, sizeof(jail->zones));
+	r = nshandle_take(jail->init, jail->ns_inode, jail->ns_handle);
+	if (r < 0) {
+		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
+				       "The jail's namespaces are not what it reported (%s); the "
+				       "model was not started. This is a defect of custody or of "
+				       "the kernel.", strerror(-r));
+		sequence_fail(jail);
+		return;
+	}
 	jail->builder.permit = MSG_BIT(MSG_JAIL_READY) | MSG_BIT(MSG_REFUSED);
 	sequence_continue(jail);
 }
@@ -243,7 +257,8 @@ static void launch_take_ready(struct jail *jail, const struct jail_ready *ready)
 	if (wrong) {
 		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EPERM,
 				       "The jail is not what was asked for (%s); the model was not "
-				       "started. This is a defect of custody or of the kernel.", wrong);
+				       "started. This is a defect of custody or of the kernel.",
+				       wrong);
 		sequence_fail(jail);
 		return;
 	}
@@ -281,10 +296,11 @@ void launch_role_gone(struct jail *jail, struct role *role)
 	if (!jail->sequence || !jail->waiting)
 		return;
 	if (role->role == ROLE_JAIL && sequence_waits_in(jail, launch_step_go)) {
-		sequence_continue(jail);	/* the channel is close-on-exec: exec has happened */
+		sequence_continue(jail); /* the channel is close-on-exec: exec has happened */
 		return;
 	}
-	if (jail->sequence != launch_steps || (role->role == ROLE_BROKER && !jails_need_broker(jail)))
+	if (jail->sequence != launch_steps ||
+	    (role->role == ROLE_BROKER && !jails_need_broker(jail)))
 		return;
 	if (role->role == ROLE_PLANNER && !sequence_waits_in(jail, launch_step_plan))
 		return;

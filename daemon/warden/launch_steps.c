@@ -93,11 +93,12 @@ int launch_step_check(struct jail *jail)
 	for (__u32 plane = 1; plane <= CUSTODY_PLANE_OBSERVE; plane <<= 1) {
 		if (!(missing & plane))
 			continue;
-		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, -ENOTSUP,
-					"Profile %s requires the plane \"%s\" ([require] planes), which "
-					"this host does not offer. \"custodyctl doctor\" says why and "
-					"what to change.", jail->plan->profile,
-					launch_name_plane(plane));
+		return sequence_explain(
+			jail, CUSTODY_EXIT_REFUSED, -ENOTSUP,
+			"Profile %s requires the plane \"%s\" ([require] planes), which "
+			"this host does not offer. \"custodyctl doctor\" says why and "
+			"what to change.",
+			jail->plan->profile, launch_name_plane(plane));
 	}
 	jail->planes_active = jail->warden->planes;
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", jail->plan->profile);
@@ -278,7 +279,8 @@ int launch_step_record(struct jail *jail)
 
 void launch_undo_record(struct jail *jail)
 {
-	(void)recording_put_state(jail, JAIL_STATE_STOPPED, "launch failed", jail->ticket.peer.uid, 0);
+	(void)recording_put_state(jail, JAIL_STATE_STOPPED, "launch failed", jail->ticket.peer.uid,
+				  0);
 }
 
 int launch_step_save(struct jail *jail)

@@ -17,6 +17,7 @@
 #include "plan.h"
 #include "retire.h"
 #include "sequence.h"
+#include "superblock.h"
 #include "warden.h"
 
 #define LIFE_FREEZE_MS 2000
@@ -33,6 +34,22 @@ void life_reap(struct jail *jail)
 							       : (info.si_status & 0x7f);
 	cleanup_close_fd(&jail->init_fd);
 	jail->init = 0;
+}
+
+void life_note_scratch(struct jail *jail)
+{
+	const __u32 before = jail->scratch_gone;
+
+	for (unsigned int i = 0; i < SCRATCH_DEVICES_MAX; i++) {
+		bool alive = true;
+
+		if (jail->scratch_dev[i] == 0 || (before & (1U << i)))
+			continue;
+		if (superblock_is_alive(jail->scratch_dev[i], &alive) == 0 && !alive)
+			jail->scratch_gone |= 1U << i;
+	}
+	if (jail->scratch_gone != before)
+		(void)state_save(jail);
 }
 
 /* UNIX endpoints leave a name in the file system: the one thing of a jail outside the kernel. */
@@ -106,22 +123,25 @@ static int life_step_release(struct jail *jail)
 	int r = life_release(jail);
 
 	if (r < 0)
-		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
-					"%s was told to stop, but something of it could not be removed "
-					"(%s); see custodyd's log and %s.", jail->name, strerror(-r),
-					jail->cgroup);
+		return sequence_explain(
+			jail, CUSTODY_EXIT_INTERNAL, r,
+			"%s was told to stop, but something of it could not be removed "
+			"(%s); see custodyd's log and %s.",
+			jail->name, strerror(-r), jail->cgroup);
 	return 0;
 }
 
 static int life_step_record(struct jail *jail)
 {
 	jail->state = JAIL_STATE_STOPPED;
+	life_note_scratch(jail);
 	(void)state_save(jail);
 	return recording_put_state(jail, JAIL_STATE_STOPPED, "stopped", jail->ticket.peer.uid, 0);
 }
 
 static const struct sequence_step life_steps[] = {
-	{ "asking it to end", "SIGTERM first: a server finishes its requests", life_step_term, NULL, 0 },
+	{ "asking it to end", "SIGTERM first: a server finishes its requests", life_step_term, NULL,
+	  0 },
 	{ "keeping the counters", "they go with the map entries", life_step_count, NULL, 0 },
 	{ "removing processes, policy and cgroup", "kill before policy: nothing runs unpoliced",
 	  life_step_release, NULL, 0 },
@@ -163,8 +183,8 @@ static void life_begin_stop(struct jail *jail, bool ask)
 	uint64_t drain = jail->plan ? (uint64_t)jail->plan->drain_timeout_s * 1000000 : 0;
 	unsigned int skip = ask ? 0 : 1;
 
-	if (ask && sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC, drain,
-					      1000, life_on_drain_over, jail) < 0)
+	if (ask && sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC,
+					      drain, 1000, life_on_drain_over, jail) < 0)
 		skip = 1;
 	sequence_start(jail, life_steps + skip, ARRAY_SIZE(life_steps) - skip, life_stopped);
 }

@@ -43,6 +43,7 @@ static int main_parse(int argc, char **argv, struct warden *warden)
 	};
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (c) {
 		case 'r':
@@ -59,7 +60,8 @@ static int main_parse(int argc, char **argv, struct warden *warden)
 				log_error("--cgroup takes one name, not a path.");
 				return CUSTODY_EXIT_USAGE;
 			}
-			(void)snprintf(warden->cgroup_name, sizeof(warden->cgroup_name), "%s", optarg);
+			(void)snprintf(warden->cgroup_name, sizeof(warden->cgroup_name), "%s",
+				       optarg);
 			break;
 		case 'd':
 			log_setup("custodyd", LOG_LEVEL_DEBUG);
@@ -71,11 +73,19 @@ static int main_parse(int argc, char **argv, struct warden *warden)
 			(void)puts("custodyd " CUSTODY_VERSION);
 			exit(CUSTODY_EXIT_DONE);
 		default:
+			log_error("There is no option %s, or its value is missing. See custodyd "
+				  "--help.", argv[optind - 1]);
 			return CUSTODY_EXIT_USAGE;
 		}
 	}
 	if (optind < argc) {
-		log_error("custodyd takes no argument; \"%s\" is one. See custodyd --help.", argv[optind]);
+		log_error("custodyd takes no argument; \"%s\" is one. See custodyd --help.",
+			  argv[optind]);
+		return CUSTODY_EXIT_USAGE;
+	}
+	if (warden->root[0] && access(warden->root, F_OK) < 0) {
+		log_error("The root %s cannot be used: %s. Make the directory first.",
+			  warden->root, strerror(errno));
 		return CUSTODY_EXIT_USAGE;
 	}
 	return CUSTODY_EXIT_DONE;
@@ -185,8 +195,9 @@ int main(int argc, char **argv)
 	}
 	r = main_start(&warden);
 	if (r < 0)
-		return r == -EPERM || r == -EBUSY || r == -EUCLEAN || r == -ENOTSUP ? CUSTODY_EXIT_REFUSED
-										   : CUSTODY_EXIT_INTERNAL;
+		return r == -EPERM || r == -EBUSY || r == -EUCLEAN || r == -ENOTSUP
+			       ? CUSTODY_EXIT_REFUSED
+			       : CUSTODY_EXIT_INTERNAL;
 	r = sd_event_loop(warden.event);
 	main_stop_roles(&warden);
 	setup_clean(&warden);

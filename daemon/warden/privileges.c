@@ -40,6 +40,7 @@ static const struct privilege privilege_table[] = {
 	{ CAP_SETPCAP, "emptying bounding sets" },
 	{ CAP_SYS_CHROOT, "the broker's root, pivot_root of the jail" },
 	{ CAP_SYS_PTRACE, "the sweeper's look at other processes' fds and namespaces" },
+	{ CAP_LEASE, "the sweeper asks the kernel for a lease on each file of the model" },
 	{ CAP_SYS_RESOURCE, "limits above our own" },
 };
 
@@ -97,8 +98,9 @@ int privileges_bound(void)
 	r = confine_read_status(proc, "self/status", &status);
 	if (r < 0)
 		return r;
-	if (status.cap_permitted != keep || status.cap_effective != keep || status.cap_inheritable != 0 ||
-	    (status.cap_bounding & ~keep) != 0 || status.no_new_privs != 1)
+	if (status.cap_permitted != keep || status.cap_effective != keep ||
+	    status.cap_inheritable != 0 || (status.cap_bounding & ~keep) != 0 ||
+	    status.no_new_privs != 1)
 		return -EPERM;
 	return 0;
 }

@@ -73,8 +73,9 @@ void recording_gone(struct warden *warden)
 	warden->recorder_running = false;
 	if (warden->stopping)
 		return;
-	log_error("The recorder ended. Each profile's on-loss answer is carried out; the ring buffer "
-		  "keeps what it has room for.");
+	log_error(
+		"The recorder ended. Each profile's on-loss answer is carried out; the ring buffer "
+		"keeps what it has room for.");
 	for (struct jail *j = warden->jails; j; j = next) {
 		next = j->next;
 		j->recorder_gap = jails_is_alive(j);
@@ -94,7 +95,8 @@ void recording_gone(struct warden *warden)
 int recording_runs(struct warden *warden, const struct recorder_running *running)
 {
 	warden->recorder_running = true;
-	warden->recorder.permit = MSG_BIT(MSG_RECORDED) | MSG_BIT(MSG_RETIRED) | MSG_BIT(MSG_REFUSED);
+	warden->recorder.permit =
+		MSG_BIT(MSG_RECORDED) | MSG_BIT(MSG_RETIRED) | MSG_BIT(MSG_REFUSED);
 	if (running->torn_bytes)
 		log_warning("The ledger ended in a torn record; %llu bytes were cut off.",
 			    (unsigned long long)running->torn_bytes);
@@ -114,7 +116,8 @@ int recording_runs(struct warden *warden, const struct recorder_running *running
 }
 
 /* Sends to the recorder; waits for room when `must`. */
-static int recording_send(struct warden *warden, __u32 type, __u64 id, void *body, size_t size, bool must)
+static int recording_send(struct warden *warden, __u32 type, __u64 id, void *body, size_t size,
+			  bool must)
 {
 	struct pollfd p = { .fd = warden->recorder.channel, .events = POLLOUT };
 	int r;
@@ -150,7 +153,8 @@ int recording_put_launch(struct jail *jail, __u64 id)
 	return recording_send(jail->warden, MSG_RECORD_LAUNCH, id, &record, sizeof(record), true);
 }
 
-int recording_put_state(struct jail *jail, enum jail_state state, const char *why, __u32 uid, __u64 id)
+int recording_put_state(struct jail *jail, enum jail_state state, const char *why, __u32 uid,
+			__u64 id)
 {
 	struct record_state record = {
 		.state = { .jail_id = jail->id, .state = state, .status = jail->wait_status,
@@ -183,7 +187,8 @@ static void recording_on_counter(const struct policy_counter_key *key,
 int recording_put_counters(struct jail *jail)
 {
 	struct recording_counter_context context = { .warden = jail->warden };
-	int r = policy_read_counters(jail->warden->policy, jail->id, recording_on_counter, &context);
+	int r = policy_read_counters(jail->warden->policy, jail->id, recording_on_counter,
+				     &context);
 
 	return r < 0 ? r : context.error;
 }
@@ -222,14 +227,16 @@ int recording_put_retire(struct jail *jail)
 	retire->started_ns = jail->started_ns;
 	retire->drained_ns = jail->drained_ns;
 	retire->erase = EVIDENCE_ERASE_NOTHING;
-	if (jail->scratch_dev)
-		retire->erase = !jail->scratch_noswap && recording_swap_is_on() ? EVIDENCE_ERASE_SWAPPABLE
-									    : EVIDENCE_ERASE_MEMORY;
+	if (jail->scratch_dev[0])
+		retire->erase = !jail->scratch_noswap && recording_swap_is_on()
+					? EVIDENCE_ERASE_SWAPPABLE
+					: EVIDENCE_ERASE_MEMORY;
 	(void)snprintf(retire->name, sizeof(retire->name), "%s", jail->name);
 	(void)snprintf(retire->profile, sizeof(retire->profile), "%s", jail->profile);
 	memcpy(retire->profile_digest, jail->plan->profile_digest, CUSTODY_DIGEST_SIZE);
 	memcpy(retire->plan_digest, jail->plan_digest, CUSTODY_DIGEST_SIZE);
-	return recording_send(jail->warden, MSG_RECORD_RETIRE, jail->id, &record, sizeof(record), true);
+	return recording_send(jail->warden, MSG_RECORD_RETIRE, jail->id, &record, sizeof(record),
+			      true);
 }
 
 void recording_put_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 lost, __u64 total)
@@ -294,8 +301,10 @@ static void recording_check_errors(struct warden *warden)
 		return;
 	for (__u32 site = 0; site < _POLICY_ERROR_MAX; site++) {
 		struct record_gap record = {
-			.gap = { .cause = LEDGER_GAP_HELPER, .lost = now[site] - warden->helper_errors[site],
-				 .total = now[site], .site = site },
+			.gap = { .cause = LEDGER_GAP_HELPER,
+				 .lost = now[site] - warden->helper_errors[site],
+				 .total = now[site],
+				 .site = site },
 		};
 
 		/* A cgroup of ours without an entry was denied: a denial, and no event was lost. */
@@ -350,6 +359,10 @@ static int recording_on_timer(sd_event_source *source, uint64_t usec, void *data
 	if (warden->recorder_running)
 		recording_check_losses(warden);
 	recording_reap_orphans(warden);
+	for (struct jail *j = warden->jails; j; j = j->next) {
+		if (j->state == JAIL_STATE_STOPPED)
+			life_note_scratch(j);
+	}
 	(void)sd_event_source_set_time(source, usec + RECORDING_TIMER_US);
 	return sd_event_source_set_enabled(source, SD_EVENT_ON);
 }

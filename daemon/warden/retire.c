@@ -22,6 +22,7 @@
 #define RETIRE_FREEZE_MS 2000
 #define RETIRE_KILL_MS 5000
 #define RETIRE_POLL_US 50000
+#define RETIRE_SETTLE_US 2000000
 
 /* Facts that the sweeper gathers, once in each phase. */
 static const enum evidence_fact_id retire_swept[] = {
@@ -50,13 +51,11 @@ static int retire_record_fact(struct jail *jail, enum evidence_fact_id id, bool 
 
 /* ---- drain ---- */
 
-static int retire_on_drain_tick(sd_event_source *source, uint64_t usec, void *data);
-
-static int retire_arm_tick(struct jail *jail)
+static int retire_arm_tick(struct jail *jail, sd_event_time_handler_t on_tick)
 {
 	jail->tick = sd_event_source_disable_unref(jail->tick);
 	return sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC,
-					  RETIRE_POLL_US, 1000, retire_on_drain_tick, jail);
+					  RETIRE_POLL_US, 1000, on_tick, jail);
 }
 
 /* True when draining is over: nothing is connected, or the profile's time is up. */
@@ -69,7 +68,7 @@ static bool retire_is_drained(struct jail *jail)
 	jail->connections_cut = connections;
 	if (r == 0 && connections == 0)
 		return true;
-	return retire_now_ns(CLOCK_MONOTONIC) / 1000 >= jail->drain_until;
+	return retire_now_ns(CLOCK_MONOTONIC) / 1000 >= jail->wait_until;
 }
 
 static int retire_on_drain_tick(sd_event_source *source, uint64_t usec, void *data)
@@ -78,7 +77,7 @@ static int retire_on_drain_tick(sd_event_source *source, uint64_t usec, void *da
 
 	(void)source;
 	(void)usec;
-	if (!retire_is_drained(jail) && retire_arm_tick(jail) >= 0)
+	if (!retire_is_drained(jail) && retire_arm_tick(jail, retire_on_drain_tick) >= 0)
 		return 0;
 	jail->tick = sd_event_source_disable_unref(jail->tick);
 	sequence_continue(jail);
@@ -99,11 +98,11 @@ static int retire_step_drain(struct jail *jail)
 	r = policy_drain_jail(jail->warden->policy, jail->cgroup_broker);
 	if (r < 0)
 		return r;
-	jail->drain_until = retire_now_ns(CLOCK_MONOTONIC) / 1000 +
+	jail->wait_until = retire_now_ns(CLOCK_MONOTONIC) / 1000 +
 			    (jail->plan ? (__u64)jail->plan->drain_timeout_s * 1000000 : 0);
 	if (retire_is_drained(jail))
 		return 0;
-	return retire_arm_tick(jail) < 0 ? -EIO : -EINPROGRESS;
+	return retire_arm_tick(jail, retire_on_drain_tick) < 0 ? -EIO : -EINPROGRESS;
 }
 
 static int retire_step_freeze(struct jail *jail)
@@ -128,12 +127,48 @@ static int retire_step_kill(struct jail *jail)
 	int r = cgroup_kill(jail->cgroup, RETIRE_KILL_MS);
 
 	if (r < 0 && r != -ENOENT)
-		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
-					"The processes of %s could not all be killed (%s); nothing was "
-					"erased and no evidence was made.", jail->name, strerror(-r));
+		return sequence_explain(
+			jail, CUSTODY_EXIT_INTERNAL, r,
+			"The processes of %s could not all be killed (%s); nothing was "
+			"erased and no evidence was made.",
+			jail->name, strerror(-r));
 	life_reap(jail);
 	spawn_kill(&jail->broker);
 	return 0;
+}
+
+/* ---- the kernel's own taking down, which goes on after the last process is gone ---- */
+
+static bool retire_is_settled(struct jail *jail)
+{
+	__u32 gone = 0;
+	__u32 alive = 0;
+
+	life_note_scratch(jail);
+	nshandle_ask(jail->ns_handle, &gone, &alive);
+	return alive == 0 || retire_now_ns(CLOCK_MONOTONIC) / 1000 >= jail->wait_until;
+}
+
+static int retire_on_settle_tick(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct jail *jail = data;
+
+	(void)source;
+	(void)usec;
+	if (!retire_is_settled(jail) && retire_arm_tick(jail, retire_on_settle_tick) >= 0)
+		return 0;
+	jail->tick = sd_event_source_disable_unref(jail->tick);
+	sequence_continue(jail);
+	return 0;
+}
+
+/* What is held for longer than this is a fact, and the sweep says so. */
+static int retire_step_settle(struct jail *jail)
+{
+	jail->wait_until = retire_now_ns(CLOCK_MONOTONIC) / 1000 + RETIRE_SETTLE_US;
+	if (retire_is_settled(jail))
+		return 0;
+	return retire_arm_tick(jail, retire_on_settle_tick) < 0 ? 0 : -EINPROGRESS;
 }
 
 /* ---- facts ---- */
@@ -168,11 +203,16 @@ static int retire_start_sweep(struct jail *jail)
 		.phase = jail->sweep_phase,
 		.cgroup_model = jail->cgroup_model,
 		.cgroup_broker = jail->cgroup_broker,
-		.scratch_dev = jail->scratch_dev,
 	};
 	int r;
 
 	memcpy(request.ns_inode, jail->ns_inode, sizeof(request.ns_inode));
+	life_note_scratch(jail);
+	for (unsigned int i = 0; i < SCRATCH_DEVICES_MAX; i++) {
+		if (!(jail->scratch_gone & (1U << i)))
+			request.scratch_dev[i] = jail->scratch_dev[i];
+	}
+	nshandle_ask(jail->ns_handle, &request.ns_gone, &request.ns_alive);
 	(void)snprintf(request.cgroup, sizeof(request.cgroup), "%s", jail->cgroup);
 	(void)snprintf(request.model, sizeof(request.model), "%s",
 		       plan_string(jail->plan, jail->plan->model_path));
@@ -204,7 +244,8 @@ static int retire_step_erase(struct jail *jail)
 	int r = life_release(jail);
 
 	if (r < 0)
-		log_error("Erasing what %s left: %s. The facts will show it.", jail->name, strerror(-r));
+		log_error("Erasing what %s left: %s. The facts will show it.", jail->name,
+			  strerror(-r));
 	return 0;
 }
 
@@ -264,7 +305,8 @@ static int retire_record_own_facts(struct jail *jail)
 	r2 |= retire_record_fact(jail, FACT_PLANES_MISSING, true,
 				 (__u64)__builtin_popcount(missing), "");
 	r2 |= retire_record_fact(jail, FACT_DRAINED, jail->connections_known, jail->connections_cut,
-				 jail->connections_known ? "" : "Connections could not be counted.");
+				 jail->connections_known ? ""
+							 : "Connections could not be counted.");
 	return r2 == 0 ? 0 : -EIO;
 }
 
@@ -275,9 +317,11 @@ static int retire_step_judge(struct jail *jail)
 	if (r == 0)
 		r = recording_put_retire(jail);
 	if (r < 0)
-		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
-					"The facts of %s's retirement could not be recorded (%s); no "
-					"evidence was made.", jail->name, strerror(-r));
+		return sequence_explain(
+			jail, CUSTODY_EXIT_INTERNAL, r,
+			"The facts of %s's retirement could not be recorded (%s); no "
+			"evidence was made.",
+			jail->name, strerror(-r));
 	return -EINPROGRESS;
 }
 
@@ -300,15 +344,20 @@ static int retire_step_forget(struct jail *jail)
 static const struct sequence_step retire_steps[] = {
 	{ "Draining: no new connection gets in, those that are there may end",
 	  "first: a request that was taken is answered", retire_step_drain, NULL, 0 },
-	{ "Freezing every process", "what is looked at next cannot change", retire_step_freeze, NULL, 0 },
+	{ "Freezing every process", "what is looked at next cannot change", retire_step_freeze,
+	  NULL, 0 },
 	{ "Recording the counters", "they go with the map entries", retire_step_count, NULL, 0 },
 	{ "Killing every process", "frozen processes die without running again", retire_step_kill,
 	  NULL, 0 },
+	{ "Waiting for the kernel to take the namespaces down",
+	  "it does so by RCU and work queues, after the last process", retire_step_settle, NULL,
+	  0 },
 	{ "Looking at what is left", "before erasing: the record shows what there was",
 	  retire_step_look, NULL, 120000 },
 	{ "Erasing scratch, policy, cgroups and sockets", "only after the facts are on record",
 	  retire_step_erase, NULL, 0 },
-	{ "Looking again", "the evidence is about this look", retire_step_look_again, NULL, 120000 },
+	{ "Looking again", "the evidence is about this look", retire_step_look_again, NULL,
+	  120000 },
 	{ "Judging and signing", "the recorder computes the verdict from the ledger alone",
 	  retire_step_judge, NULL, 30000 },
 	{ "Forgetting the jail", "last: until now a restarted custodyd would go on from here",
@@ -339,9 +388,9 @@ static void retire_finished(struct jail *jail, enum custody_exit exit_code, cons
 		jail->ticket.id = 0;
 		return;
 	}
-	(void)snprintf(line, sizeof(line), "%s is retired. Verdict: %s.%s%.600s Evidence: %s", jail->name,
-		       words[jail->verdict], jail->verdict_text[0] ? " " : "", jail->verdict_text,
-		       jail->evidence);
+	(void)snprintf(line, sizeof(line), "%s is retired. Verdict: %s.%s%.600s Evidence: %s",
+		       jail->name, words[jail->verdict], jail->verdict_text[0] ? " " : "",
+		       jail->verdict_text, jail->evidence);
 	log_info("%s", line);
 	control_reply(warden, id, exits[jail->verdict], 0, line);
 	jails_forget(jail);
@@ -351,6 +400,7 @@ void retire_begin(struct jail *jail, const struct ticket *ticket)
 {
 	jail->ticket = *ticket;
 	jail->narrate = true;
-	(void)recording_put_state(jail, JAIL_STATE_RETIRING, "retirement asked for", ticket->peer.uid, 0);
+	(void)recording_put_state(jail, JAIL_STATE_RETIRING, "retirement asked for",
+				  ticket->peer.uid, 0);
 	sequence_start(jail, retire_steps, ARRAY_SIZE(retire_steps), retire_finished);
 }

@@ -16,7 +16,7 @@ struct sequence_step {
 	const char *name;		/* for progress, "starting the broker" */
 	const char *reason;		/* why it stands here */
 	int (*begin)(struct jail *jail);
-	void (*undo)(struct jail *jail);	/* NULL: nothing to undo; must bear a half-done step */
+	void (*undo)(struct jail *jail); /* NULL: nothing to undo; must bear a half-done step */
 	__u32 timeout_ms;		/* for waiting steps; 0 = its own timer */
 };
 

@@ -27,6 +27,7 @@
 #include "warden.h"
 
 #define SETUP_KILL_MS 5000
+#define SETUP_BPFFS "/sys/fs/bpf"
 
 struct setup_directory {
 	const char *path;
@@ -44,7 +45,7 @@ static const struct setup_directory setup_directories[] = {
 	{ PATHS_LOGS, 0750, 0 },
 	{ PATHS_RUN, 0755, 0 },
 	{ PATHS_JAILS, 0700, 0 },
-	{ "/sys/fs/bpf", 0755, 0 },
+	{ SETUP_BPFFS, 0755, 0 },
 };
 
 static int setup_make_directory(struct warden *warden, const struct setup_directory *directory)
@@ -64,9 +65,13 @@ static int setup_make_directory(struct warden *warden, const struct setup_direct
 	if (directory->owner && st.st_uid != directory->owner &&
 	    (chown(path, directory->owner, directory->owner) < 0 || lstat(path, &st) < 0))
 		return -errno;
-	if (!S_ISDIR(st.st_mode) || st.st_uid != directory->owner || (st.st_mode & 0022)) {
-		log_error("%s must be a directory owned by uid %u that nobody else may write.", path,
-			  directory->owner);
+	/* A bpf file system is mounted 1777 where nobody says otherwise: see setup_check_pins(). */
+	if (!S_ISDIR(st.st_mode) || st.st_uid != directory->owner ||
+	    ((st.st_mode & 0022) &&
+	     !(strcmp(directory->path, SETUP_BPFFS) == 0 && (st.st_mode & S_ISVTX)))) {
+		log_error("%s must be a directory owned by uid %u that nobody else may write: "
+			  "chown %u %s; chmod go-w %s", path, directory->owner,
+			  directory->owner, path, path);
 		return -EPERM;
 	}
 	return 0;
@@ -108,14 +113,16 @@ static int setup_name_cgroup(struct warden *warden)
 	int r = cgroup_find_mount(mount, sizeof(mount));
 
 	if (r < 0) {
-		log_error("No cgroup2 file system is mounted; custody binds its policy to cgroups. Mount "
+		log_error("No cgroup2 file system is mounted; custody binds its policy to cgroups. "
+			  "Mount "
 			  "one: mount -t cgroup2 none /sys/fs/cgroup/unified");
 		return r;
 	}
 	for (const char *c = warden->root; *c; c++)
 		hash = hash * 33 + (unsigned char)*c;
 	if (!warden->cgroup_name[0] && warden->root[0])
-		(void)snprintf(warden->cgroup_name, sizeof(warden->cgroup_name), "custody-%08x", hash);
+		(void)snprintf(warden->cgroup_name, sizeof(warden->cgroup_name), "custody-%08x",
+			       hash);
 	(void)snprintf(warden->cgroup, sizeof(warden->cgroup), "%s/%s", mount,
 		       warden->cgroup_name[0] ? warden->cgroup_name : "custody");
 	r = cgroup_make(warden->cgroup);
@@ -128,17 +135,32 @@ static int setup_name_cgroup(struct warden *warden)
 	r = cgroup_enable_controllers(warden->cgroup, CGROUP_MEMORY | CGROUP_PIDS | CGROUP_CPU,
 				      &warden->controllers);
 	if (r < 0) {
-		log_error("The controllers of %s cannot be read: %s.", warden->cgroup, strerror(-r));
+		log_error("The controllers of %s cannot be read: %s.", warden->cgroup,
+			  strerror(-r));
 		return r;
 	}
 	return 0;
+}
+
+/* In a bpf file system that is everybody's, custody's name may be taken: nothing of it is used. */
+static int setup_check_pins(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (S_ISDIR(st.st_mode) && st.st_uid == 0 && (st.st_mode & 0022) == 0)
+		return 0;
+	log_error("%s belongs to uid %u, or others may write it: it is not custody's. Remove it.",
+		  path, st.st_uid);
+	return -EPERM;
 }
 
 static int setup_mount_bpf(struct warden *warden)
 {
 	char path[CUSTODY_PATH_SIZE * 2];
 	struct statfs fs;
-	int r = paths_join(warden->root, "/sys/fs/bpf", path, sizeof(path));
+	int r = paths_join(warden->root, SETUP_BPFFS, path, sizeof(path));
 
 	if (r < 0 || statfs(path, &fs) < 0)
 		return r < 0 ? r : -errno;
@@ -147,7 +169,8 @@ static int setup_mount_bpf(struct warden *warden)
 		log_error("No bpf file system can be mounted on %s: %s.", path, strerror(errno));
 		return -errno;
 	}
-	return paths_join(warden->root, PATHS_BPF, warden->pin_dir, sizeof(warden->pin_dir));
+	r = paths_join(warden->root, PATHS_BPF, warden->pin_dir, sizeof(warden->pin_dir));
+	return r < 0 ? r : setup_check_pins(warden->pin_dir);
 }
 
 int setup_warden(struct warden *warden)
@@ -155,7 +178,8 @@ int setup_warden(struct warden *warden)
 	int r = 0;
 
 	if (geteuid() != 0) {
-		log_error("custodyd needs root: it makes cgroups, loads BPF programs and builds jails.");
+		log_error("custodyd needs root: it makes cgroups, loads BPF programs and builds "
+			  "jails.");
 		return -EPERM;
 	}
 	/* What a jail leaves behind when its builder ends is ours to watch and to reap. */
@@ -166,7 +190,8 @@ int setup_warden(struct warden *warden)
 		r = setup_make_directory(warden, &setup_directories[i]);
 	(void)umask(077);
 	if (r == 0)
-		r = paths_join(warden->root, PATHS_JAILS, warden->jails_dir, sizeof(warden->jails_dir));
+		r = paths_join(warden->root, PATHS_JAILS, warden->jails_dir,
+			       sizeof(warden->jails_dir));
 	if (r == 0)
 		r = setup_lock(warden);
 	if (r == 0)
@@ -205,8 +230,8 @@ static int setup_remove_strays(struct warden *warden)
 			continue;
 		(void)snprintf(path, sizeof(path), "%s/%s", warden->cgroup, entry->d_name);
 		log_warning("%s was left by a launch that did not finish; it is removed.", path);
-		if (cgroup_kill(path, SETUP_KILL_MS) < 0 || policy_remove_jail(warden->policy, id) < 0 ||
-		    cgroup_remove(path) < 0) {
+		if (cgroup_kill(path, SETUP_KILL_MS) < 0 ||
+		    policy_remove_jail(warden->policy, id) < 0 || cgroup_remove(path) < 0) {
 			log_error("%s cannot be removed.", path);
 			return -EBUSY;
 		}
@@ -235,9 +260,11 @@ int setup_open_policy(struct warden *warden)
 	}
 	warden->planes = CUSTODY_PLANE_STRUCTURE | policy_read_planes(warden->policy);
 	if (!adopted && setup_any_alive(warden)) {
-		log_error("Jails are alive, but their policy is no longer pinned in %s. They ran without "
-			  "it; custodyd does not pretend otherwise. Stop them (%s) and start again.",
-			  warden->pin_dir, warden->cgroup);
+		log_error(
+			"Jails are alive, but their policy is no longer pinned in %s. They ran "
+			"without "
+			"it; custodyd does not pretend otherwise. Stop them (%s) and start again.",
+			warden->pin_dir, warden->cgroup);
 		return -EUCLEAN;
 	}
 	(void)policy_read_errors(warden->policy, warden->helper_errors);
@@ -276,7 +303,8 @@ void setup_clean(struct warden *warden)
 {
 	char path[CUSTODY_PATH_SIZE * 2];
 
-	if (warden->listen_fd >= 0 && paths_join(warden->root, PATHS_SOCKET, path, sizeof(path)) == 0)
+	if (warden->listen_fd >= 0 &&
+	    paths_join(warden->root, PATHS_SOCKET, path, sizeof(path)) == 0)
 		(void)unlink(path);
 	if (setup_any_alive(warden)) {
 		log_info("Models are running; they go on, and the policy in the kernel with them.");

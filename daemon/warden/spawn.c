@@ -46,7 +46,8 @@ static const struct spawn_name *spawn_find_name(enum custody_role role)
 static void spawn_exec(const char *path, int channel, int null)
 {
 	char *argv[] = { (char *)path, NULL };
-	char *envp[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LANG=C.UTF-8", NULL };
+	char *envp[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LANG=C.UTF-8",
+			 NULL };
 	sigset_t none;
 
 	(void)sigemptyset(&none);

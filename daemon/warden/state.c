@@ -24,7 +24,7 @@
 #include "warden.h"
 
 #define STATE_MAGIC	0x54534a43U	/* "CJST" */
-#define STATE_VERSION	1
+#define STATE_VERSION	2
 
 struct state_file {
 	__u32 magic;
@@ -38,12 +38,15 @@ struct state_file {
 	__u64 init_start;	/* start time of init in clock ticks: tells a reused pid */
 	__u64 cgroup_model;
 	__u64 cgroup_broker;
-	__u64 scratch_dev;
+	__u64 scratch_dev[SCRATCH_DEVICES_MAX];
 	__u64 started_ns;
 	__u64 lost_told;
 	__u64 ns_inode[_JAIL_NS_MAX];
+	struct nshandle ns_handle[_JAIL_NS_MAX];
 	__u32 gaps;
 	__s32 wait_status;
+	__u32 scratch_gone;
+	__u32 pad;
 	__u32 n_zones;
 	__u32 scratch_noswap;
 	char name[CUSTODY_NAME_SIZE];
@@ -125,7 +128,8 @@ static void state_name_file(const struct jail *jail, const char *suffix, char *r
 
 int state_save(struct jail *jail)
 {
-	struct state_file *file __attribute__((cleanup(cleanup_free_ptr))) = calloc(1, sizeof(*file));
+	struct state_file *file __attribute__((cleanup(cleanup_free_ptr))) =
+		calloc(1, sizeof(*file));
 	char path[CUSTODY_PATH_SIZE + 64];
 	int r;
 
@@ -143,12 +147,14 @@ int state_save(struct jail *jail)
 		(void)state_read_start(jail->init, &file->init_start);
 	file->cgroup_model = jail->cgroup_model;
 	file->cgroup_broker = jail->cgroup_broker;
-	file->scratch_dev = jail->scratch_dev;
+	memcpy(file->scratch_dev, jail->scratch_dev, sizeof(file->scratch_dev));
 	file->started_ns = jail->started_ns;
 	file->lost_told = jail->lost_told;
 	memcpy(file->ns_inode, jail->ns_inode, sizeof(file->ns_inode));
+	memcpy(file->ns_handle, jail->ns_handle, sizeof(file->ns_handle));
 	file->gaps = jail->gaps;
 	file->wait_status = jail->wait_status;
+	file->scratch_gone = jail->scratch_gone;
 	file->scratch_noswap = jail->scratch_noswap;
 	file->n_zones = jail->n_zones;
 	(void)snprintf(file->name, sizeof(file->name), "%s", jail->name);
@@ -209,6 +215,10 @@ static bool state_check(const struct state_file *file)
 	    !memchr(file->profile, '\0', sizeof(file->profile)) ||
 	    !memchr(file->cgroup, '\0', sizeof(file->cgroup)) || !plan_check_name(file->name))
 		return false;
+	for (unsigned int i = 0; i < _JAIL_NS_MAX; i++) {
+		if (file->ns_handle[i].size > NSHANDLE_SIZE)
+			return false;
+	}
 	return state_digest(file, offsetof(struct state_file, digest), digest) == 0 &&
 	       memcmp(digest, file->digest, sizeof(digest)) == 0;
 }
@@ -216,7 +226,8 @@ static bool state_check(const struct state_file *file)
 /* The plan goes back into a sealed memfd, so that it is checked and mapped as at launch. */
 static int state_load_plan(struct jail *jail)
 {
-	struct custody_plan *plan __attribute__((cleanup(cleanup_free_ptr))) = malloc(sizeof(*plan));
+	struct custody_plan *plan __attribute__((cleanup(cleanup_free_ptr))) =
+		malloc(sizeof(*plan));
 	char path[CUSTODY_PATH_SIZE + 64];
 	cleanup_fd int fd = -1;
 	const char *why = "";
@@ -252,12 +263,14 @@ static void state_fill_jail(struct jail *jail, const struct state_file *file)
 	jail->planes_active = file->planes_active;
 	jail->cgroup_model = file->cgroup_model;
 	jail->cgroup_broker = file->cgroup_broker;
-	jail->scratch_dev = file->scratch_dev;
+	memcpy(jail->scratch_dev, file->scratch_dev, sizeof(jail->scratch_dev));
 	jail->started_ns = file->started_ns;
 	jail->lost_told = file->lost_told;
 	memcpy(jail->ns_inode, file->ns_inode, sizeof(jail->ns_inode));
+	memcpy(jail->ns_handle, file->ns_handle, sizeof(jail->ns_handle));
 	jail->gaps = file->gaps;
 	jail->wait_status = file->wait_status;
+	jail->scratch_gone = file->scratch_gone;
 	jail->scratch_noswap = file->scratch_noswap;
 	jail->n_zones = file->n_zones;
 	memcpy(jail->zones, file->zones, sizeof(jail->zones));
@@ -275,7 +288,8 @@ static int state_find_init(struct jail *jail, const struct state_file *file)
 	if (file->init == 0)
 		return 0;
 	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)file->init, 0);
-	if (pidfd < 0 || state_read_start((pid_t)file->init, &start) < 0 || start != file->init_start)
+	if (pidfd < 0 || state_read_start((pid_t)file->init, &start) < 0 ||
+	    start != file->init_start)
 		return 0;
 	jail->init = (pid_t)file->init;
 	return jails_watch_init(jail, TAKE_FD(pidfd));
@@ -335,8 +349,10 @@ int state_adopt_all(struct warden *warden)
 		(void)snprintf(path, sizeof(path), "%s/%s", warden->jails_dir, entry->d_name);
 		r = state_adopt_one(warden, path);
 		if (r < 0) {
-			log_error("%s cannot be used (%s). custodyd does not start over it: stop that "
-				  "jail by hand and remove the file, or restore it.", path, strerror(-r));
+			log_error("%s cannot be used (%s). custodyd does not start over it: stop "
+				  "that "
+				  "jail by hand and remove the file, or restore it.",
+				  path, strerror(-r));
 			return r;
 		}
 	}

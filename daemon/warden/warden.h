@@ -15,6 +15,7 @@
 #include "custody/plan.h"
 #include "log.h"
 #include "message.h"
+#include "nshandle.h"
 #include "policy.h"
 
 struct warden;
@@ -69,7 +70,9 @@ struct jail {
 	int init_fd;			/* pidfd */
 	sd_event_source *init_event;
 	__u64 ns_inode[_JAIL_NS_MAX];
-	__u64 scratch_dev;
+	struct nshandle ns_handle[_JAIL_NS_MAX];
+	__u64 scratch_dev[SCRATCH_DEVICES_MAX];
+	__u32 scratch_gone;		/* bit per scratch_dev: has been seen gone */
 	__u32 scratch_noswap;
 	__u64 started_ns;		/* CLOCK_REALTIME */
 	__u64 drained_ns;
@@ -93,7 +96,7 @@ struct jail {
 	enum custody_exit fail_exit;
 	char fail_text[CUSTODY_TEXT_SIZE];
 
-	/* `run`: the caller's stdio until the jail has it, and the command in place of the profile's */
+	/* `run`: the caller's stdio until the jail has it, and the command it asked for */
 	struct request_run *run;
 	int stdio[3];
 	bool foreground;
@@ -113,7 +116,7 @@ struct jail {
 	char verdict_text[CUSTODY_TEXT_SIZE];
 	enum evidence_verdict verdict;
 	char evidence[CUSTODY_NAME_SIZE * 2];
-	__u64 drain_until;		/* CLOCK_MONOTONIC, microseconds */
+	__u64 wait_until;		/* of the drain, of the kernel; CLOCK_MONOTONIC, us */
 };
 
 #define LEDGER_STATUS_UNKNOWN 0x7fffffff
@@ -159,8 +162,9 @@ int jails_send_counters(struct jail *jail, __u64 id);
 int setup_warden(struct warden *warden);
 int setup_open_policy(struct warden *warden);
 int setup_listen(struct warden *warden);
-void setup_clean(struct warden *warden);	/* a clean stop: nothing of ours stays when no jail is */
-int setup_open_directory(struct warden *warden, const char *path);	/* under the root; fd or -errno */
+void setup_clean(struct warden *warden); /* a clean stop: nothing of ours stays when no jail is */
+int setup_open_directory(struct warden *warden,
+			 const char *path); /* under the root; fd or -errno */
 
 /* ---- spawn.c: role processes ---- */
 #define SPAWN_NO_CGROUP (-1)
@@ -209,6 +213,7 @@ void life_ended(struct jail *jail);		/* its init is gone */
 void life_broker_gone(struct jail *jail);
 void life_lost_events(struct jail *jail);	/* the profile's on-loss answer */
 void life_reap(struct jail *jail);		/* waits for the killed init and forgets it */
+void life_note_scratch(struct jail *jail);	/* before the device number is another's */
 int life_release(struct jail *jail);		/* processes, policy, cgroup: all but the record */
 
 #endif

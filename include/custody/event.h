@@ -54,7 +54,7 @@ struct custody_event {
 	__u8 flags;		/* enum event_flag mask */
 	__s32 error;		/* 0, or the negative errno that the process got */
 	__u32 syscall;		/* number, or 0xffffffff when not at a syscall */
-	__u64 device;		/* st_dev of the file (MKDEV in kernel encoding), or major<<32|minor */
+	__u64 device; /* st_dev of the file (MKDEV in kernel encoding), or major<<32|minor */
 	__u64 inode;
 	__u64 mount_id;
 	__u32 access;		/* open flags, device access, exit code, socket type */

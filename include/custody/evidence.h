@@ -106,22 +106,25 @@ enum evidence_phase {
 
 /*
  * Facts. `value` is a count of what is left, 0 = nothing, except where said otherwise.
+ * NAMESPACE_PIDS, SCRATCH_MOUNTS and WEIGHTS_OPEN are 1 as well when the kernel says that the
+ * namespace or file system exists, or that the file is open, and /proc does not show by whom.
  * F(NAME, "json-name", what value counts)
  */
-#define EVIDENCE_FACTS(F)                                                                       \
-	F(CGROUP_POPULATED, "cgroup-populated", "processes in the jail's cgroups")               \
-	F(CGROUP_PRESENT, "cgroup-present", "cgroup directories of the jail that exist")         \
-	F(NAMESPACE_PIDS, "namespace-processes", "processes in one of the jail's namespaces")    \
-	F(SOCKETS_INET, "sockets-inet", "INET sockets owned by the jail's cgroups")              \
-	F(ENDPOINTS_BOUND, "endpoints-bound", "published endpoints that something still serves") \
-	F(SOCKETS_UNIX, "sockets-unix", "UNIX sockets bound to a published path")                \
-	F(SCRATCH_MOUNTS, "scratch-mounts", "mounts of the scratch file system, and its open files") \
-	F(WEIGHTS_OPEN, "weights-open", "processes that hold or map a file of the model")        \
-	F(POLICY_ENTRIES, "policy-entries", "map entries of the jail")                           \
-	F(BROKER_ALIVE, "broker-alive", "broker processes of the jail")                          \
-	F(EVENTS_LOST, "events-lost", "events of this jail that reached no record")              \
-	F(GAPS, "gaps", "gap records of this jail")                                              \
-	F(PLANES_MISSING, "planes-missing", "planes the profile required and the jail lacked")   \
+#define EVIDENCE_FACTS(F)                                                                          \
+	F(CGROUP_POPULATED, "cgroup-populated", "processes in the jail's cgroups")                 \
+	F(CGROUP_PRESENT, "cgroup-present", "cgroup directories of the jail that exist")           \
+	F(NAMESPACE_PIDS, "namespace-processes", "processes in one of the jail's namespaces")      \
+	F(SOCKETS_INET, "sockets-inet", "INET sockets owned by the jail's cgroups")                \
+	F(ENDPOINTS_BOUND, "endpoints-bound", "published endpoints that something still serves")   \
+	F(SOCKETS_UNIX, "sockets-unix", "UNIX sockets bound to a published path")                  \
+	F(SCRATCH_MOUNTS, "scratch-mounts",                                                        \
+	  "mounts of the scratch file systems, and their open files")                              \
+	F(WEIGHTS_OPEN, "weights-open", "processes that hold or map a file of the model")          \
+	F(POLICY_ENTRIES, "policy-entries", "map entries of the jail")                             \
+	F(BROKER_ALIVE, "broker-alive", "broker processes of the jail")                            \
+	F(EVENTS_LOST, "events-lost", "events of this jail that reached no record")                \
+	F(GAPS, "gaps", "gap records of this jail")                                                \
+	F(PLANES_MISSING, "planes-missing", "planes the profile required and the jail lacked")     \
 	F(DRAINED, "connections-cut", "established connections cut when the drain ended")
 
 enum evidence_fact_id {
@@ -136,7 +139,7 @@ struct evidence_fact {
 	__u32 fact;		/* enum evidence_fact_id */
 	__u32 phase;		/* enum evidence_phase */
 	__u32 looked;		/* 1: value is true; 0: could not look, see detail */
-	__u32 unseen;		/* things that could not be read while looking (exited: not counted) */
+	__u32 unseen; /* things that could not be read while looking (exited: not counted) */
 	__u64 value;
 	char detail[104];	/* first residue found, or why it could not look; for people */
 };
@@ -179,7 +182,7 @@ struct ledger_verdict {
 	__u32 verdict;		/* enum evidence_verdict */
 	__u64 facts_first;	/* seq of the first fact record of this retirement */
 	__u64 retire_seq;	/* seq of its LEDGER_RETIRE record */
-	__u8 statement_digest[CUSTODY_DIGEST_SIZE];	/* SHA-256 of the statement that was signed */
+	__u8 statement_digest[CUSTODY_DIGEST_SIZE]; /* SHA-256 of the statement that was signed */
 };
 
 _Static_assert(sizeof(struct ledger_record) == 64, "ledger_record");

@@ -39,48 +39,48 @@ enum custody_role {
  * X(TYPE, struct, sender roles, receiver role, fds)
  * Append only: the position is the number on the wire.
  */
-#define CUSTODY_MESSAGES(X)                                                                     \
-	/* control requests: custodyctl -> front -> custodyd (front fills in the peer) */        \
-	X(REQUEST_START, request_start, ROLE_CONTROL | ROLE_FRONT, ROLE_FRONT | ROLE_WARDEN, 0)  \
-	X(REQUEST_RUN, request_run, ROLE_CONTROL | ROLE_FRONT, ROLE_FRONT | ROLE_WARDEN, 3)      \
-	X(REQUEST_NAME, request_name, ROLE_CONTROL | ROLE_FRONT, ROLE_FRONT | ROLE_WARDEN, 0)    \
-	/* replies: custodyd -> front -> custodyctl */                                           \
-	X(REPLY_ROW, reply_row, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)          \
-	X(REPLY_COUNTER, reply_counter, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)  \
-	X(REPLY_STEP, reply_step, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)        \
-	X(REPLY_DONE, reply_done, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)        \
-	/* front: the listening control socket, once; planner: profile directories, etc then usr */ \
-	X(FRONT_SETUP, front_setup, ROLE_WARDEN, ROLE_FRONT, 1)                                  \
-	X(PLAN_REQUEST, plan_request, ROLE_WARDEN, ROLE_PLANNER, 2)                              \
-	X(PLAN_SEALED, plan_sealed, ROLE_PLANNER, ROLE_WARDEN, 1)                                \
-	/* a role could not do its work: the reason, for people */                               \
-	X(REFUSED, refused, ROLE_PLANNER | ROLE_JAIL | ROLE_BROKER | ROLE_RECORDER | ROLE_SWEEPER, \
-	  ROLE_WARDEN, 0)                                                                        \
-	/* jail: plan, stdin, stdout, stderr, socket to its broker */                            \
-	X(JAIL_BUILD, jail_build, ROLE_WARDEN, ROLE_JAIL, 5)                                     \
-	X(JAIL_BUILT, jail_built, ROLE_JAIL, ROLE_WARDEN, 0)                                     \
-	X(JAIL_READY, jail_ready, ROLE_JAIL, ROLE_WARDEN, 0)                                     \
-	X(JAIL_GO, jail_go, ROLE_WARDEN, ROLE_JAIL, 0)                                           \
-	/* broker: plan, socket to the jail, log pipe (read end), two log files */               \
-	X(BROKER_SETUP, broker_setup, ROLE_WARDEN, ROLE_BROKER, 5)                               \
-	X(BROKER_LISTENING, broker_listening, ROLE_BROKER, ROLE_WARDEN, 0)                       \
-	X(BROKER_LISTENER, broker_listener, ROLE_JAIL, ROLE_BROKER, 1)                           \
-	X(BROKER_EVENT, broker_event, ROLE_BROKER, ROLE_WARDEN, 0)                               \
-	/* recorder: ring map, ledger dir, key, evidence dir */                                  \
-	X(RECORDER_SETUP, recorder_setup, ROLE_WARDEN, ROLE_RECORDER, 4)                         \
-	X(RECORDER_RUNNING, recorder_running, ROLE_RECORDER, ROLE_WARDEN, 0)                     \
-	X(RECORD_EVENT, record_event, ROLE_WARDEN, ROLE_RECORDER, 0)                             \
-	X(RECORD_LAUNCH, record_launch, ROLE_WARDEN, ROLE_RECORDER, 0)                           \
-	X(RECORD_STATE, record_state, ROLE_WARDEN, ROLE_RECORDER, 0)                             \
-	X(RECORD_GAP, record_gap, ROLE_WARDEN, ROLE_RECORDER, 0)                                 \
-	X(RECORD_COUNTER, record_counter, ROLE_WARDEN, ROLE_RECORDER, 0)                         \
-	X(RECORD_FACT, record_fact, ROLE_WARDEN, ROLE_RECORDER, 0)                               \
-	X(RECORD_RETIRE, record_retire, ROLE_WARDEN, ROLE_RECORDER, 0)                           \
-	X(RECORDED, recorded, ROLE_RECORDER, ROLE_WARDEN, 0)                                     \
-	X(RETIRED, retired, ROLE_RECORDER, ROLE_WARDEN, 0)                                       \
-	/* sweeper: one request, facts, done */                                                  \
-	X(SWEEP_REQUEST, sweep_request, ROLE_WARDEN, ROLE_SWEEPER, 0)                            \
-	X(SWEEP_FACT, sweep_fact, ROLE_SWEEPER, ROLE_WARDEN, 0)                                  \
+#define CUSTODY_MESSAGES(X)                                                                       \
+	/* control requests: custodyctl -> front -> custodyd (front fills in the peer) */         \
+	X(REQUEST_START, request_start, ROLE_CONTROL | ROLE_FRONT, ROLE_FRONT | ROLE_WARDEN, 0)   \
+	X(REQUEST_RUN, request_run, ROLE_CONTROL | ROLE_FRONT, ROLE_FRONT | ROLE_WARDEN, 3)       \
+	X(REQUEST_NAME, request_name, ROLE_CONTROL | ROLE_FRONT, ROLE_FRONT | ROLE_WARDEN, 0)     \
+	/* replies: custodyd -> front -> custodyctl */                                            \
+	X(REPLY_ROW, reply_row, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)           \
+	X(REPLY_COUNTER, reply_counter, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)   \
+	X(REPLY_STEP, reply_step, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)         \
+	X(REPLY_DONE, reply_done, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)         \
+	/* front: the listening control socket; planner: profile directories, etc then usr */     \
+	X(FRONT_SETUP, front_setup, ROLE_WARDEN, ROLE_FRONT, 1)                                   \
+	X(PLAN_REQUEST, plan_request, ROLE_WARDEN, ROLE_PLANNER, 2)                               \
+	X(PLAN_SEALED, plan_sealed, ROLE_PLANNER, ROLE_WARDEN, 1)                                 \
+	/* a role could not do its work: the reason, for people */                                \
+	X(REFUSED, refused, ROLE_PLANNER | ROLE_JAIL | ROLE_BROKER | ROLE_RECORDER |              \
+	  ROLE_SWEEPER, ROLE_WARDEN, 0)                                                           \
+	/* jail: plan, stdin, stdout, stderr, socket to its broker */                             \
+	X(JAIL_BUILD, jail_build, ROLE_WARDEN, ROLE_JAIL, 5)                                      \
+	X(JAIL_BUILT, jail_built, ROLE_JAIL, ROLE_WARDEN, 0)                                      \
+	X(JAIL_READY, jail_ready, ROLE_JAIL, ROLE_WARDEN, 0)                                      \
+	X(JAIL_GO, jail_go, ROLE_WARDEN, ROLE_JAIL, 0)                                            \
+	/* broker: plan, socket to the jail, log pipe (read end), two log files */                \
+	X(BROKER_SETUP, broker_setup, ROLE_WARDEN, ROLE_BROKER, 5)                                \
+	X(BROKER_LISTENING, broker_listening, ROLE_BROKER, ROLE_WARDEN, 0)                        \
+	X(BROKER_LISTENER, broker_listener, ROLE_JAIL, ROLE_BROKER, 1)                            \
+	X(BROKER_EVENT, broker_event, ROLE_BROKER, ROLE_WARDEN, 0)                                \
+	/* recorder: ring map, ledger dir, key, evidence dir */                                   \
+	X(RECORDER_SETUP, recorder_setup, ROLE_WARDEN, ROLE_RECORDER, 4)                          \
+	X(RECORDER_RUNNING, recorder_running, ROLE_RECORDER, ROLE_WARDEN, 0)                      \
+	X(RECORD_EVENT, record_event, ROLE_WARDEN, ROLE_RECORDER, 0)                              \
+	X(RECORD_LAUNCH, record_launch, ROLE_WARDEN, ROLE_RECORDER, 0)                            \
+	X(RECORD_STATE, record_state, ROLE_WARDEN, ROLE_RECORDER, 0)                              \
+	X(RECORD_GAP, record_gap, ROLE_WARDEN, ROLE_RECORDER, 0)                                  \
+	X(RECORD_COUNTER, record_counter, ROLE_WARDEN, ROLE_RECORDER, 0)                          \
+	X(RECORD_FACT, record_fact, ROLE_WARDEN, ROLE_RECORDER, 0)                                \
+	X(RECORD_RETIRE, record_retire, ROLE_WARDEN, ROLE_RECORDER, 0)                            \
+	X(RECORDED, recorded, ROLE_RECORDER, ROLE_WARDEN, 0)                                      \
+	X(RETIRED, retired, ROLE_RECORDER, ROLE_WARDEN, 0)                                        \
+	/* sweeper: one request, facts, done */                                                   \
+	X(SWEEP_REQUEST, sweep_request, ROLE_WARDEN, ROLE_SWEEPER, 0)                             \
+	X(SWEEP_FACT, sweep_fact, ROLE_SWEEPER, ROLE_WARDEN, 0)                                   \
 	X(SWEEP_DONE, sweep_done, ROLE_SWEEPER, ROLE_WARDEN, 0)
 
 enum custody_message_type {
@@ -268,13 +268,15 @@ struct jail_zone {
 	char target[CUSTODY_NAME_SIZE * 2];	/* path inside, cut if longer */
 };
 
+#define SCRATCH_DEVICES_MAX 4	/* writable tmpfs of one jail: /scratch, /tmp, /dev/shm */
+
 /* After the mounts are made and before the model's process has any untrusted byte. */
 struct jail_built {
 	struct message_head head;
 	__u32 pid;		/* the jail's init, host pid namespace */
 	__u32 n_zones;
-	__u64 scratch_dev;	/* st_dev of the first scratch tmpfs, 0 when none */
-	__u32 scratch_noswap;	/* 1: the kernel took noswap for every scratch tmpfs */
+	__u64 scratch_dev[SCRATCH_DEVICES_MAX];	/* st_dev of each writable tmpfs, then zeros */
+	__u32 scratch_noswap;	/* 1: the kernel took noswap for every one of them */
 	__u32 pad;
 	__u64 ns_inode[8];	/* enum jail_namespace order */
 	struct jail_zone zones[CUSTODY_ZONES_MAX];
@@ -400,13 +402,15 @@ struct sweep_request {
 	__u32 phase;		/* enum evidence_phase */
 	__u64 cgroup_model;	/* cgroup ids; 0 = never existed */
 	__u64 cgroup_broker;
-	__u64 scratch_dev;
+	__u64 scratch_dev[SCRATCH_DEVICES_MAX];	/* not yet seen gone; 0 = none */
 	__u64 ns_inode[8];
 	__u32 n_endpoints;
+	__u32 ns_gone;		/* bit per enum jail_namespace: the kernel says it exists no more */
+	__u32 ns_alive;		/* likewise: the kernel was asked, and it does exist */
 	__u32 pad;
 	struct reply_endpoint endpoints[CUSTODY_ENDPOINTS_MAX];
 	char cgroup[CUSTODY_PATH_SIZE];	/* absolute path of the jail's cgroup directory */
-	char model[CUSTODY_PATH_SIZE];	/* host path of the weights: whose fds and maps to look for */
+	char model[CUSTODY_PATH_SIZE];	/* host path of the weights: who holds its files? */
 };
 
 struct sweep_fact {

@@ -119,9 +119,9 @@ struct plan_program {
 };
 
 enum plan_flag {
-	PLAN_FLAG_JIT = 1U << 0,	/* files.jit: anonymous executable memory allowed */
-	PLAN_FLAG_LOOPBACK = 1U << 1,	/* network.loopback: private loopback may be bound and used */
-	PLAN_FLAG_MEMFD = 1U << 2,	/* process.memfd: memfd_create allowed */
+	PLAN_FLAG_JIT = 1U << 0, /* files.jit: anonymous executable memory allowed */
+	PLAN_FLAG_LOOPBACK = 1U << 1, /* network.loopback: private loopback may be bound and used */
+	PLAN_FLAG_MEMFD = 1U << 2, /* process.memfd: memfd_create allowed */
 };
 
 enum plan_syscall_set {

@@ -168,7 +168,7 @@ struct policy_counter {
 	__u64 denied;
 	__u64 bytes;
 	__u64 emitted;		/* events that reached the ring buffer */
-	__u64 lost;		/* events that did not: the ring was full */
+	__u64 lost;		/* events that did not: the ring was full, or the budget spent */
 };
 
 /* map `errors`: PERCPU_ARRAY of __u64, one slot for each place where a helper can fail */
@@ -183,7 +183,20 @@ enum policy_error_site {
 	_POLICY_ERROR_MAX,
 };
 
-/* map `seen`: LRU_HASH, value __u64 count. Decides only whether an allowed access is news. */
+/*
+ * Events that one jail may emit: so many at once (a large program's first sights), and so many a
+ * second for good. What is more is counted as lost: a jail that makes denials at the speed of
+ * system calls would otherwise fill the ring, in which the events of other jails are then lost,
+ * and the disk of the ledger (27 kB a second are 2.3 GB a day).
+ */
+#define POLICY_EVENTS_BURST	32768ULL
+#define POLICY_EVENTS_RATE	64ULL
+
+/*
+ * map `seen`: LRU_HASH, value __u64 count. Decides only whether an allowed access is news. The key
+ * of class 0, else all zero but the jail, is the jail's budget: its value is the time (monotonic
+ * clock, ns) at which the events so far would be paid for at the rate.
+ */
 struct policy_seen_key {
 	__u32 jail_id;
 	__u16 class;

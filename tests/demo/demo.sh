@@ -252,5 +252,5 @@ left=$(awk -v r="$root/" 'index($5, r) == 1 && $5 != r "sys/fs/bpf" { print $5 }
 [ -z "$left" ] || fail "something is left behind: $left"
 
 say "Every step held." \
-	"The model served, its poisoned twin was held, and its end is on record in a form that needs no" \
-	"trust in this machine. Read README.md for what that proves, and what it does not."
+	"The model served, its poisoned twin was held, and its end is on record in a form that anyone" \
+	"with the public key can check elsewhere. Read README.md for what that proves, and what it does not."

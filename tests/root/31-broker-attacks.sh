@@ -99,7 +99,7 @@ timeout 60 build/root/broker_driver -l -b build/bin/custody-broker -o "$out" -e 
 	"$dir/probe" accepted "$p" "$q" >"$out/stdout" 2>"$out/stderr" &
 job=$!
 for _ in $(seq 100); do [ -e "$out/ready" ] && break; sleep 0.05; done
-curl -s --max-time 10 "http://127.0.0.1:$p/" >/dev/null
+curl -s --noproxy '*' --max-time 10 "http://127.0.0.1:$p/" >/dev/null
 wait "$job"; job=
 same "host loopback: EACCES" "an accepted socket, disconnected, cannot bind the host's loopback"
 

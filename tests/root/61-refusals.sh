@@ -8,6 +8,17 @@ set -u
 house_open
 PORT=$(free_port)
 profile good "$PORT"
+
+# A bpf file system is mounted 1777 where nobody says otherwise.
+mkdir -p "$ROOT/sys/fs/bpf"
+mount -t bpf -o mode=1777 none "$ROOT/sys/fs/bpf"
+setpriv --reuid=65534 --regid=65534 --clear-groups mkdir "$ROOT/sys/fs/bpf/custody"
+refused "custody's name in a shared bpf file system is taken by somebody else" 3 \
+	"belongs to uid 65534.*Remove it" timeout 20 "$BIN/custodyd" --root "$ROOT"
+rmdir "$ROOT/sys/fs/bpf/custody"
+refused "a root that is not there" 2 "Make the directory first" "$BIN/custodyd" --root "$ROOT/absent"
+refused "a role run by hand" 2 "custodyd starts this program" "$BIN/custody-sweeper"
+
 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
 
 refused "unknown profile: the directories and the names that exist are listed" 2 "nosuch.*good" ctl start nosuch
@@ -78,6 +89,7 @@ rm -f "$ROOT"/run/custody/jails/*.state "$ROOT"/run/custody/jails/*.plan
 [ -z "$(leaks | grep -v 'mount .*/ledger')" ] && ok "nothing left after a full disk" ||
 	not_ok "nothing left after a full disk" "$(leaks)"
 rm -f "$ROOT"/var/lib/custody/ledger/filler
+mount -o remount,size=1m "$ROOT/var/lib/custody/ledger"
 check "with room again it starts" ctl start good
 check "and the ledger verifies, gap and all" ctl ledger verify
 refused "what could not be recorded makes the retirement incomplete or clean, never silent" 0 "." ctl retire good

@@ -32,6 +32,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -281,15 +282,34 @@ static void driver_print_event(int file, const struct broker_event *message)
 		      e->path, (unsigned long long)message->lost);
 }
 
-/* Takes events until the broker closes the channel. */
-static void driver_take_events(const struct driver *driver, int channel)
+/*
+ * Takes events until the broker closes the channel, and the command's status as soon as it ends:
+ * before Linux 6.11 a zombie keeps its filter, and the broker its listener, until it is reaped.
+ */
+static int driver_take_events(const struct driver *driver, int channel, pid_t command)
 {
 	cleanup_fd int file = driver_open_file(driver, "events");
+	cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, command, 0);
+	struct pollfd p[] = { { .fd = channel, .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };
 	union message_buffer message;
+	int status = 0;
 
-	while (message_recv(channel, ROLE_WARDEN, ROLE_BROKER, MSG_BIT(MSG_BROKER_EVENT), &message,
-			    NULL) == 0)
-		driver_print_event(file, (const struct broker_event *)&message);
+	if (pidfd < 0)
+		driver_fail("pidfd_open");
+	while (p[0].fd >= 0 || p[1].fd >= 0) {
+		if (poll(p, 2, -1) < 0)
+			driver_fail("poll");
+		if (p[1].fd >= 0 && p[1].revents && waitpid(command, &status, 0) == command)
+			p[1].fd = -1;
+		if (p[0].fd < 0 || !p[0].revents)
+			continue;
+		if (message_recv(channel, ROLE_WARDEN, ROLE_BROKER, MSG_BIT(MSG_BROKER_EVENT), &message,
+				 NULL) == 0)
+			driver_print_event(file, (const struct broker_event *)&message);
+		else
+			p[0].fd = -1;
+	}
+	return status;
 }
 
 static void driver_wait_listening(const struct driver *driver, int channel)
@@ -344,8 +364,8 @@ static int driver_run(const struct driver *driver)
 	command = driver_start_command(driver, &channel[0], jail[1], log[1]);
 	(void)close(jail[1]);
 	(void)close(log[1]);
-	driver_take_events(driver, channel[0]);
-	if (waitpid(command, &status, 0) != command || waitpid(broker, &broker_status, 0) != broker)
+	status = driver_take_events(driver, channel[0], command);
+	if (waitpid(broker, &broker_status, 0) != broker)
 		driver_fail("waitpid");
 	if (!WIFEXITED(broker_status) || WEXITSTATUS(broker_status) != 0) {
 		(void)fprintf(stderr, "broker: wait status %#x\n", (unsigned int)broker_status);

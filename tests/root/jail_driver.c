@@ -320,7 +320,7 @@ static void driver_start(struct driver *d)
 static void driver_print_built(const struct jail_built *built)
 {
 	(void)fprintf(stderr, "built pid=%u zones=%u scratch=%d noswap=%u\n", built->pid,
-		      built->n_zones, built->scratch_dev != 0, built->scratch_noswap);
+		      built->n_zones, built->scratch_dev[0] != 0, built->scratch_noswap);
 	for (__u32 i = 0; i < built->n_zones; i++)
 		(void)fprintf(stderr, "zone id=%llu label=%u rights=%u %s\n",
 			      (unsigned long long)built->zones[i].mount_id, built->zones[i].label,

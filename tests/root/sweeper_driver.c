@@ -2,10 +2,12 @@
 /*
  * Test helper, root: asks the real custody-sweeper as custodyd does and prints its facts.
  *
- *   sweeper_driver -s SWEEPER [-c CGROUP] [-M ID] [-B ID] [-d DEV] [-n KIND=INODE]...
- *                  [-e PROTOCOL/ADDRESS/PORT]... [-u PATH]... [-m MODEL]
+ *   sweeper_driver -s SWEEPER [-c CGROUP] [-M ID] [-B ID] [-d DEV]... [-n KIND=INODE]...
+ *                  [-g KIND]... [-a KIND]... [-e PROTOCOL/ADDRESS/PORT]... [-u PATH]...
+ *                  [-m MODEL]
  *
- * -M, -B: cgroup ids of model and broker. KIND: position in enum jail_namespace. Prints first
+ * -M, -B: cgroup ids of model and broker. KIND: position in enum jail_namespace; -g: gone,
+ * -a: alive, as the kernel told custodyd. Prints first
  * what the kernel says of the confined sweeper, then one line for each fact:
  * "NAME value=N looked=N unseen=N DETAIL". Exits with the sweeper's status; 64 + the refusal's.
  */
@@ -76,6 +78,17 @@ static void driver_set_namespace(struct sweep_request *request, const char *text
 	if (sscanf(text, "%u=%llu", &kind, &inode) != 2 || kind >= _JAIL_NS_MAX)
 		driver_fail(text);
 	request->ns_inode[kind] = inode;
+}
+
+static void driver_add_scratch(struct sweep_request *request, const char *text)
+{
+	for (unsigned int i = 0; i < SCRATCH_DEVICES_MAX; i++) {
+		if (request->scratch_dev[i] != 0)
+			continue;
+		request->scratch_dev[i] = strtoull(text, NULL, 10);
+		return;
+	}
+	driver_fail("too many -d");
 }
 
 static pid_t driver_start(const char *sweeper, int channel)
@@ -155,7 +168,13 @@ static bool driver_take_option(struct sweep_request *request, int option, char *
 		request->cgroup_broker = strtoull(value, NULL, 10);
 		return true;
 	case 'd':
-		request->scratch_dev = strtoull(value, NULL, 10);
+		driver_add_scratch(request, value);
+		return true;
+	case 'g':
+		request->ns_gone |= 1U << atoi(value);
+		return true;
+	case 'a':
+		request->ns_alive |= 1U << atoi(value);
 		return true;
 	case 'n':
 		driver_set_namespace(request, value);
@@ -181,7 +200,7 @@ int main(int argc, char **argv)
 	int r;
 	pid_t pid;
 
-	while ((option = getopt(argc, argv, "s:c:M:B:d:n:e:u:m:")) != -1) {
+	while ((option = getopt(argc, argv, "s:c:M:B:d:n:g:a:e:u:m:")) != -1) {
 		if (option == 's')
 			sweeper = optarg;
 		else if (!driver_take_option(&request, option, optarg))

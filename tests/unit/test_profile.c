@@ -321,7 +321,8 @@ struct no_plan {
 
 static const struct no_plan no_plans[] = {
 	{ "[files]\njit = no\n", PLAIN, 0, "command is not set" },
-	{ "[process]\ncommand = python3\n", PLAIN, 2, "python3: the program is not named" },
+	{ "[process]\ncommand = python3\n", PLAIN, 2,
+	  "python3: the program needs an absolute path" },
 	{ "[process]\ncommand = /a {model}\n", PLAIN, 2, "[model] path is not set" },
 	{ "[process]\ncommand = /a\nenvironment = X={modle}\n", PLAIN, 3, "{modle} is unknown" },
 	{ "[process]\ncommand = /a\n[files]\nread = /dev\n", PLAIN, 4, "/dev" },
@@ -334,7 +335,7 @@ static const struct no_plan no_plans[] = {
 	{ "[files]\njit = no\n", RUN("/bin/a", 1), 0, "malformed" },
 	{ "[files]\njit = no\n", RUN("/bin/a\0x\0", 1), 0, "left over" },
 	{ "[files]\njit = no\n", RUN("/bin/a\0", 2), 0, "malformed" },
-	{ "[files]\njit = no\n", RUN("a\0", 1), 0, "the program is not named" },
+	{ "[files]\njit = no\n", RUN("a\0", 1), 0, "the program needs an absolute path" },
 	{ "[files]\njit = no\n", { "n", "p", "/a/../b", "/a\0", 3, 1, false }, 0, "absolute path" },
 };
 

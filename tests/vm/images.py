@@ -24,7 +24,7 @@ BUILD = os.path.join(TOP, os.environ.get("B", "build"))
 SUITE = "bookworm"
 PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "kmod", "python3", "iproute2", "procps", "psmisc", "bpftool",
-    "openssl", "strace", "libbpf1", "libseccomp2", "libcap2", "libcap2-bin", "libnl-3-200",
+    "openssl", "strace", "curl", "nodejs", "libbpf1", "libseccomp2", "libcap2", "libcap2-bin", "libnl-3-200",
     "libnl-genl-3-200", "libnl-route-3-200", "libnl-idiag-3-200", "libinih1", "libjansson4",
     "libssl3", "libsystemd0",
 )

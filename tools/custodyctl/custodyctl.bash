@@ -35,6 +35,7 @@ _custodyctl() {
 	case $before in
 	--profile) words=$(_custodyctl_profiles) ;;
 	--root | --model) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
+	--key) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
 	esac
 	if [ -z "$words" ]; then
 		case $(_custodyctl_command) in
@@ -44,11 +45,11 @@ _custodyctl() {
 		run) words="--profile --name --model --" ;;
 		stop | freeze | thaw | retire) words=$(_custodyctl_models) ;;
 		status) words="--json $(_custodyctl_models)" ;;
-		events) words="-f --json $(_custodyctl_models)" ;;
+		events) words="-f --follow --json $(_custodyctl_models)" ;;
 		ps | doctor) words="--json" ;;
 		profile) words="check show $(_custodyctl_profiles)" ;;
 		evidence) words="export" ;;
-		ledger) words="verify" ;;
+		ledger) words="verify checkpoint --key" ;;
 		esac
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

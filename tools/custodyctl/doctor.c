@@ -315,6 +315,8 @@ int command_doctor(int argc, char **argv, const struct command_options *options)
 	}
 	if (failures == 0)
 		return CUSTODY_EXIT_DONE;
-	client_complain("%zu of what the default profile needs is missing.", failures);
+	client_complain("Not ready: %zu of the rows that the default profile needs %s missing; "
+			"\"What to do\" says what to change.", failures,
+			failures == 1 ? "is" : "are");
 	return CUSTODY_EXIT_REFUSED;
 }

@@ -149,9 +149,14 @@ static int evidence_open_directory(const struct command_options *options, int *r
 		return CUSTODY_EXIT_USAGE;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
-		client_complain("%s cannot be read: %s.%s", client_quote(path).text,
-				strerror(errno),
-				errno == EACCES ? " Evidence is root's; run this as root." : "");
+		if (errno == ENOENT)
+			client_complain("There is no %s: no model was retired under this root "
+					"yet. See custodyctl help retire.",
+					client_quote(path).text);
+		else
+			client_complain("%s cannot be read: %s.%s", client_quote(path).text,
+					strerror(errno), errno == EACCES ?
+					" Evidence is root's; run this as root." : "");
 		return CUSTODY_EXIT_REFUSED;
 	}
 	*ret_fd = fd;
@@ -185,7 +190,8 @@ static int evidence_export(const struct command_options *options, const char *na
 	if (r != CUSTODY_EXIT_DONE)
 		return r;
 	if (!evidence_find(evidence, name, bundle, sizeof(bundle))) {
-		client_complain("There is no evidence of a retirement of %s.", name);
+		client_complain("There is no evidence of a retirement of %s: a model has evidence "
+				"after custodyctl retire.", name);
 		return CUSTODY_EXIT_FALSE;
 	}
 	from = openat(evidence, bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

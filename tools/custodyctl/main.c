@@ -21,12 +21,29 @@ struct main_command {
 	const char *help;
 };
 
-/* Named in the design, not in this version: saying so is better than "unknown command". */
+/* Names kept for later versions; what does something of their work today. */
+static const struct {
+	const char *name;
+	const char *instead;
+} main_absent[] = {
+	{ "restrict", "To take rights from a model, stop it, change its profile and start it." },
+	{ "model", "Verify a model's signature before custodyctl start." },
+	{ "audit", "What a retirement found is in custodyctl evidence export." },
+};
+
+/* Not in this version: saying so is better than "unknown command". */
 static int main_answer_absent(int argc, char **argv, const struct command_options *options)
 {
+	const char *instead = "";
+
 	(void)argc;
 	(void)options;
-	client_complain("%s is not in this version of custody (%s).", argv[0], CUSTODY_VERSION);
+	for (size_t i = 0; i < ARRAY_SIZE(main_absent); i++) {
+		if (strcmp(argv[0], main_absent[i].name) == 0)
+			instead = main_absent[i].instead;
+	}
+	client_complain("%s is not in this version of custody (%s). %s", argv[0], CUSTODY_VERSION,
+			instead);
 	return CUSTODY_EXIT_USAGE;
 }
 
@@ -47,7 +64,8 @@ static const struct main_command main_commands[] = {
 	{ "profile", command_profile, "check|show NAME|FILE", "check or print a profile" },
 	{ "retire", command_stop, "NAME", "drain, stop, erase, look for what is left, sign" },
 	{ "evidence", command_evidence, "export NAME DIR", "the signed evidence of a retirement" },
-	{ "ledger", command_ledger, "verify", "check the ledger's chain and signatures" },
+	{ "ledger", command_ledger, "verify [--key FILE] | checkpoint",
+	  "check the ledger's chain and signatures; print its last signed head" },
 	{ "model", main_answer_absent, "", "sign, verify and register models (not yet)" },
 	{ "audit", main_answer_absent, "", "look for what retired models left (not yet)" },
 };

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "client.h"
 #include "command.h"
 #include "paths.h"
 
@@ -24,8 +25,6 @@ struct profile_command {
 	const char *what; /* NAME or FILE */
 	bool json;
 };
-
-static const char profile_usage[] = "usage: custodyctl profile check|show NAME|FILE [--json]\n";
 
 static void profile_decref(json_t **json)
 {
@@ -240,7 +239,8 @@ int command_profile(int argc, char **argv, const struct command_options *options
 	int r;
 
 	if (profile_parse(argc, argv, options, &command) < 0) {
-		(void)fputs(profile_usage, stderr);
+		client_complain("profile takes check or show, and the NAME of a profile or a "
+				"FILE. See custodyctl help profile.");
 		return CUSTODY_EXIT_USAGE;
 	}
 	if (!command.json) {

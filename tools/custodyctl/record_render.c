@@ -106,7 +106,9 @@ static void record_render_object(const struct custody_event *event, char *ret, s
 	record_render_address(event, address, sizeof(address));
 	if (event->flags & EVENT_FLAG_NO_ZONE)
 		(void)snprintf(zone, sizeof(zone), "no-zone:");
-	else if (event->path_len > 0 && event->object != POLICY_OBJECT_NONE)
+	/* The zone itself has an empty path: a file, or the directory at its top. */
+	else if (event->object != POLICY_OBJECT_NONE &&
+		 (event->path_len > 0 || event->class == POLICY_CLASS_OPEN))
 		(void)snprintf(zone, sizeof(zone), "zone-%u:", event->object);
 	if (event->class == POLICY_CLASS_DEVICE && event->path_len == 0)
 		(void)snprintf(zone, sizeof(zone), "device-%llu:%llu", event->device >> 32,

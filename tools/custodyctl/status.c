@@ -74,7 +74,8 @@ static void status_print_endpoints(const struct reply_row *row)
 
 		render_endpoint(endpoint, text);
 		(void)printf("  %-10s %s\n",
-			     endpoint->kind == PLAN_ENDPOINT_LISTEN ? "serves on" : "may reach",
+			     endpoint->kind != PLAN_ENDPOINT_LISTEN ? "may reach" :
+			     row->processes == 0 ? "served on" : "serves on",
 			     text);
 	}
 }
@@ -108,9 +109,13 @@ static void status_print_row(const struct reply_row *row, bool colour)
 	(void)printf("%s%s%s is %s\n", colour ? "\033[1m" : "", client_quote(row->name).text,
 		     colour ? "\033[0m" : "", state);
 	(void)printf("  %-10s %s\n", "profile", client_quote(row->profile).text);
-	(void)printf("  %-10s %u: process %u on the host, %u in all, %s%s\n", "jail", row->jail_id,
-		     row->pid, row->processes, row->memory_bytes ? memory : "unknown",
-		     row->memory_bytes ? " of memory" : " memory");
+	if (row->processes == 0)
+		(void)printf("  %-10s %u: no process\n", "jail", row->jail_id);
+	else
+		(void)printf("  %-10s %u: process %u on the host, %u in all, %s%s\n", "jail",
+			     row->jail_id, row->pid, row->processes,
+			     row->memory_bytes ? memory : "unknown",
+			     row->memory_bytes ? " of memory" : " memory");
 	status_print_times(row);
 	(void)printf("  %-10s %s (its profile requires %s)\n", "planes", active, required);
 	if (row->planes_required & ~row->planes_active) {

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loads every BPF program of the skeleton, each alone, and prints what the kernel says of it:
+ *
+ *   NAME SECTION INSNS SHORTEST JITED PROCESSED STATES PEAK
+ *   NAME SECTION absent           this kernel has no such hook
+ *   NAME SECTION not-permitted    the kernel does not let this process load such programs
+ *   NAME SECTION rejected ERRNO   the verifier's last lines follow on stderr
+ *
+ * INSNS: instructions after the verifier. SHORTEST: the fewest of them on any way from entry to
+ * exit, calls counted as one; that is about what a process outside custody costs. JITED: bytes of
+ * machine code. The rest is the verifier's work (log level 4). Nothing is attached or pinned. Run
+ * by root from tests/root/27-programs.sh and tests/vm/verifier.sh; trusts the skeleton.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "custody.skel.h"
+
+#define TABLE_LOG_SIZE (1U << 20)
+#define TABLE_FAR (~0U)
+
+static int table_print_nothing(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	(void)level;
+	(void)format;
+	(void)arguments;
+	return 0;
+}
+
+/* Where control may go after instruction i: one or two places, none after an exit. */
+static int table_find_next(const struct bpf_insn *insn, __u32 i, __u32 next[2])
+{
+	__u8 class = BPF_CLASS(insn->code);
+	__u8 op = BPF_OP(insn->code);
+
+	next[0] = i + (insn->code == (BPF_LD | BPF_DW | BPF_IMM) ? 2 : 1);
+	if ((class != BPF_JMP && class != BPF_JMP32) || op == BPF_CALL)
+		return 1;
+	if (op == BPF_EXIT)
+		return 0;
+	if (op == BPF_JA) {
+		next[0] += class == BPF_JMP ? (__u32)insn->off : (__u32)insn->imm;
+		return 1;
+	}
+	next[1] = next[0] + (__u32)insn->off;
+	return 2;
+}
+
+/* Breadth first: every instruction costs one. TABLE_FAR when memory is short. */
+static __u32 table_measure_shortest(const struct bpf_insn *insns, __u32 n)
+{
+	cleanup_ptr __u32 *cost = malloc(n * sizeof(*cost));
+	cleanup_ptr __u32 *queue = malloc(n * sizeof(*queue));
+	__u32 head = 0, tail = 0;
+
+	if (!cost || !queue)
+		return TABLE_FAR;
+	memset(cost, 0xff, n * sizeof(*cost));
+	cost[0] = 1;
+	queue[tail++] = 0;
+	while (head < tail) {
+		__u32 i = queue[head++];
+		__u32 next[2] = { 0 };
+		int ways = table_find_next(&insns[i], i, next);
+
+		if (ways == 0)
+			return cost[i];
+		for (int w = 0; w < ways; w++) {
+			if (next[w] >= n || cost[next[w]] != TABLE_FAR)
+				continue;
+			cost[next[w]] = cost[i] + 1;
+			queue[tail++] = next[w];
+		}
+	}
+	return TABLE_FAR;
+}
+
+static int table_print_loaded(const struct bpf_program *program, const char *log)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 size = sizeof(info);
+	cleanup_ptr struct bpf_insn *insns = NULL;
+	const char *line = strstr(log, "processed ");
+	unsigned int processed, states, peak;
+	int fd = bpf_program__fd(program);
+	__u32 n;
+
+	if (!line || sscanf(line, "processed %u insns (limit %*u) max_states_per_insn %*u "
+				  "total_states %u peak_states %u",
+			    &processed, &states, &peak) != 3)
+		return -EPROTO;
+	if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
+		return -errno;
+	n = info.xlated_prog_len / sizeof(*insns);
+	insns = calloc(n, sizeof(*insns));
+	if (!insns)
+		return -ENOMEM;
+	size = sizeof(info);
+	memset(&info, 0, sizeof(info));
+	info.xlated_prog_insns = (__u64)(uintptr_t)insns;
+	info.xlated_prog_len = n * (__u32)sizeof(*insns);
+	if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
+		return -errno;
+	printf("%s %s %u %u %u %u %u %u\n", bpf_program__name(program),
+	       bpf_program__section_name(program), n, table_measure_shortest(insns, n),
+	       info.jited_prog_len, processed, states, peak);
+	return 0;
+}
+
+/* One program of a fresh object; returns what loading answered, and what the verifier wrote. */
+static int table_load(const char *name, __u32 level, char *log, struct custody_bpf **ret_object)
+{
+	struct custody_bpf *object = custody_bpf__open();
+	struct bpf_program *program;
+	int r;
+
+	if (!object)
+		return -errno;
+	bpf_object__for_each_program(program, object->obj) {
+		bool chosen = strcmp(bpf_program__name(program), name) == 0;
+
+		bpf_program__set_autoload(program, chosen);
+		if (chosen) {
+			(void)bpf_program__set_log_level(program, level);
+			(void)bpf_program__set_log_buf(program, log, TABLE_LOG_SIZE);
+		}
+	}
+	log[0] = '\0';
+	r = custody_bpf__load(object);
+	if (r < 0) {
+		custody_bpf__destroy(object);
+		return r;
+	}
+	*ret_object = object;
+	return 0;
+}
+
+static void table_print_log_end(const char *log)
+{
+	const char *from = log + strlen(log);
+
+	for (int lines = 0; from > log && lines < 12; from--)
+		lines += from[-1] == '\n';
+	(void)fputs(from, stderr);
+}
+
+/* Returns 0 where the answer is one that a kernel may give, 1 where it is a fault of the program. */
+static int table_show(const struct bpf_program *wanted, char *log)
+{
+	const char *name = bpf_program__name(wanted);
+	const char *section = bpf_program__section_name(wanted);
+	struct custody_bpf *object = NULL;
+	int r = table_load(name, 4, log, &object);
+
+	if (r == 0) {
+		r = table_print_loaded(
+			bpf_object__find_program_by_name(object->obj, name), log);
+		custody_bpf__destroy(object);
+		if (r < 0)
+			(void)fprintf(stderr, "%s: %s\n", name, strerror(-r));
+		return r < 0;
+	}
+	if (r == -ESRCH) {
+		printf("%s %s absent\n", name, section);
+		return 0;
+	}
+	r = table_load(name, 1, log, &object);
+	if (r == -EPERM && log[0] == '\0') {
+		printf("%s %s not-permitted\n", name, section);
+		return 0;
+	}
+	if (r == 0)
+		custody_bpf__destroy(object);
+	printf("%s %s rejected %d\n", name, section, -r);
+	table_print_log_end(log);
+	return 1;
+}
+
+int main(void)
+{
+	struct custody_bpf *object = NULL;
+	cleanup_ptr char *log = malloc(TABLE_LOG_SIZE);
+	const struct bpf_program *program;
+	int failures = 0;
+
+	(void)libbpf_set_print(table_print_nothing);
+	object = custody_bpf__open();
+	if (!object || !log)
+		return 2;
+	for (program = bpf_object__next_program(object->obj, NULL); program;
+	     program = bpf_object__next_program(object->obj, (struct bpf_program *)program))
+		failures += table_show(program, log);
+	custody_bpf__destroy(object);
+	return failures ? 1 : 0;
+}
