@@ -94,6 +94,7 @@ static __attribute__((noinline)) void guard_report(const struct guard_case *what
 	struct policy_counter *counter;
 	struct custody_event *event;
 	struct super_block *super = NULL;
+	struct dentry *dentry, *root = NULL;
 	struct open_file file = {};
 
 	s.jail_id = what->jail_id;
@@ -108,10 +109,12 @@ static __attribute__((noinline)) void guard_report(const struct guard_case *what
 	if (what->dentry) {
 		/* Through memory, because as a typed pointer no function would take it. */
 		*(struct dentry *volatile *)&event->device = what->dentry;
-		file.dentry = (struct dentry *)*(volatile __u64 *)&event->device;
-		if (bpf_core_read(&super, sizeof(super), &file.dentry->d_sb) ||
-		    bpf_core_read(&file.root, sizeof(file.root), &super->s_root))
+		dentry = (struct dentry *)*(volatile __u64 *)&event->device;
+		file.dentry = dentry;
+		if (bpf_core_read(&super, sizeof(super), &dentry->d_sb) ||
+		    bpf_core_read(&root, sizeof(root), &super->s_root))
 			error_count(POLICY_ERROR_PATH_READ);
+		file.root = root;
 		file_set_path(event, &file);
 	}
 	event->device = what->device;

@@ -147,12 +147,13 @@ static __always_inline int guard_judge_read(const struct guard_inode *found,
 		.access = access,
 		.dentry = dentry,
 	};
+	__u64 who;
 
 	if ((guard_read_settings() & GUARD_SETTING_DENY_READ) && !guard_is_reader())
 		what.error = -EPERM;
 	s.jail_id = found->jail_id;
-	if (what.error || seen_first(&s, (__u64)key->device << 32 | bpf_get_current_pid_tgid() >> 32,
-				     key->inode))
+	who = (__u64)key->device << 32 | bpf_get_current_pid_tgid() >> 32;
+	if (what.error || seen_first(&s, who, key->inode))
 		guard_report(&what);
 	return what.error ? -EPERM : 0;
 }

@@ -315,6 +315,21 @@ static void recording_check_errors(struct warden *warden)
 	}
 }
 
+/* Events about custody itself belong to jail 0, which no jail is. */
+static void recording_check_guard(struct warden *warden)
+{
+	struct record_gap record = { .gap = { .cause = LEDGER_GAP_RING_FULL } };
+	__u64 lost = 0;
+
+	if (policy_read_counters(warden->policy, 0, recording_add_lost, &lost) < 0 ||
+	    lost <= warden->guard_lost)
+		return;
+	record.gap.lost = lost - warden->guard_lost;
+	record.gap.total = lost;
+	if (recording_send(warden, MSG_RECORD_GAP, 0, &record, sizeof(record), true) == 0)
+		warden->guard_lost = lost;
+}
+
 void recording_check_losses(struct warden *warden)
 {
 	struct jail *next;
@@ -325,6 +340,7 @@ void recording_check_losses(struct warden *warden)
 			recording_check_jail(j);
 	}
 	recording_check_errors(warden);
+	recording_check_guard(warden);
 }
 
 static bool recording_is_known_child(const struct warden *warden, pid_t pid)

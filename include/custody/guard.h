@@ -48,7 +48,7 @@ enum guard_object {
 
 /* How an inode is guarded. Whatever its flags: no removal, renaming, linking or mounting over. */
 enum guard_flag {
-	GUARD_FLAG_WRITE = 1U << 0,	/* not to be written; a directory: no entry made or removed */
+	GUARD_FLAG_WRITE = 1U << 0,	/* not to be written; a directory: entries stay */
 	GUARD_FLAG_READ = 1U << 1,	/* not to be read */
 	GUARD_FLAG_CHILDREN = 1U << 2,	/* a directory: nor are files in it */
 	GUARD_FLAG_WATCH = 1U << 3,	/* reading is recorded, and allowed or not by host policy */
@@ -66,7 +66,7 @@ struct guard_inode {
 	__u32 object;		/* enum guard_object */
 	__u32 flags;		/* enum guard_flag mask */
 	__u32 generation;	/* tells another file that has been given the same number */
-	__u32 owners;		/* entries in `guard_owners`; 0: custody's for as long as it lives */
+	__u32 owners;		/* entries in `guard_owners`; 0: custody's own */
 	__u32 pad;
 };
 

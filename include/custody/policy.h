@@ -118,7 +118,7 @@ enum policy_class {
 	POLICY_CLASS_TASK,	/* object 0; other processes, privileges, the kernel itself */
 	POLICY_CLASS_IOCTL,	/* object: device index or NONE */
 	POLICY_CLASS_RECEIVE,	/* object: zone or NONE; a file passed in by another process */
-	POLICY_CLASS_GUARD,	/* object: enum guard_object (custody/guard.h); others, not the jail */
+	POLICY_CLASS_GUARD,	/* object: enum guard_object (custody/guard.h) */
 	_POLICY_CLASS_MAX,
 };
 

@@ -51,10 +51,14 @@ check "start a model" ctl start guarded
 check "it serves" fetch "$PORT" weights.bin
 LEDGER=$ROOT/var/lib/custody/ledger
 PINS=$ROOT/sys/fs/bpf/custody
+# shellcheck disable=SC2034 # used by name, in the loop over processes
 RECORDER=$(pgrep -f "$BIN/custody-recorder" -P "$DAEMON")
+# shellcheck disable=SC2034
 FRONT=$(pgrep -f "$BIN/custody-front" -P "$DAEMON")
 JAIL=$(find "$CGROUP" -mindepth 1 -maxdepth 1 -type d | head -1)
+# shellcheck disable=SC2034
 MODEL=$(head -1 "$JAIL/model/cgroup.procs")
+# shellcheck disable=SC2034
 BROKER=$(head -1 "$JAIL/broker/cgroup.procs")
 FILE=$(find "$LEDGER" -type f | head -1)
 
