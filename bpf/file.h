@@ -10,9 +10,14 @@
 #include "common.h"
 
 #include <bpf/bpf_core_read.h>
+#include <linux/magic.h>
 
 #define PATH_COMPONENTS_MAX 32
-#define PATH_STEP 16
+
+#define FMODE_READ 0x1U		/* include/linux/fs.h, the same from 6.1 to 6.18 */
+#define FMODE_WRITE 0x2U
+#define FMODE_NOACCOUNT 0x20000000U	/* the kernel's own: what lies below an overlay's file */
+#define MNT_INTERNAL 0x4000	/* include/linux/mount.h: a mount that is in no namespace */
 
 struct open_file {
 	__u64 device;
@@ -21,7 +26,10 @@ struct open_file {
 	__u64 magic;		/* of the file system */
 	struct dentry *dentry;
 	struct dentry *root;	/* of the mount */
-	__u32 flags;		/* file->f_flags */
+	__u32 flags;		/* file->f_flags; 0 when it is not open */
+	__u32 mode;		/* file->f_mode */
+	__u32 links;		/* names it has; 0: unlinked */
+	__u32 mount_flags;
 };
 
 /* statx's stx_mnt_id: the vfsmount lies inside its struct mount, whose mnt_id it is. */
@@ -35,81 +43,93 @@ static __always_inline long file_read_mount_id(const struct vfsmount *mnt, __u64
 	return r;
 }
 
-static __always_inline bool file_read(const struct file *file, struct open_file *ret)
+/* A dentry seen through a mount. inode may be NULL: a name that is still to be made. */
+static __always_inline long file_read_place(const struct vfsmount *mnt, struct dentry *dentry,
+					    const struct inode *inode, struct open_file *ret)
 {
 	struct super_block *super = NULL;
-	struct vfsmount *mnt = NULL;
-	struct inode *inode = NULL;
 	unsigned long number = 0;
-	__u32 device = 0;
+	__u32 word = 0;
 	long r = 0;
 
-	r |= bpf_core_read(&inode, sizeof(inode), &file->f_inode);
-	r |= bpf_core_read(&mnt, sizeof(mnt), &file->f_path.mnt);
-	r |= bpf_core_read(&ret->dentry, sizeof(ret->dentry), &file->f_path.dentry);
-	r |= bpf_core_read(&ret->flags, sizeof(ret->flags), &file->f_flags);
+	ret->dentry = dentry;
 	r |= bpf_core_read(&ret->root, sizeof(ret->root), &mnt->mnt_root);
-	r |= bpf_core_read(&super, sizeof(super), &inode->i_sb);
-	r |= bpf_core_read(&number, sizeof(number), &inode->i_ino);
-	ret->inode = number;
-	r |= bpf_core_read(&device, sizeof(device), &super->s_dev);
-	ret->device = device;
+	r |= bpf_core_read(&ret->mount_flags, sizeof(ret->mount_flags), &mnt->mnt_flags);
+	r |= bpf_core_read(&super, sizeof(super), &mnt->mnt_sb);
+	r |= bpf_core_read(&word, sizeof(word), &super->s_dev);
+	ret->device = word;
 	r |= bpf_core_read(&number, sizeof(number), &super->s_magic);
 	ret->magic = number;
 	r |= file_read_mount_id(mnt, &ret->mount_id);
+	if (inode) {
+		r |= bpf_core_read(&number, sizeof(number), &inode->i_ino);
+		ret->inode = number;
+		r |= bpf_core_read(&ret->links, sizeof(ret->links), &inode->i_nlink);
+	}
+	return r;
+}
+
+static __always_inline bool file_read_path(const struct path *path, struct dentry *dentry,
+					   struct open_file *ret)
+{
+	struct vfsmount *mnt = NULL;
+	struct inode *inode = NULL;
+	long r = bpf_core_read(&mnt, sizeof(mnt), &path->mnt);
+
+	r |= bpf_core_read(&inode, sizeof(inode), &dentry->d_inode);
+	r |= file_read_place(mnt, dentry, inode, ret);
 	if (r)
 		error_count(POLICY_ERROR_FILE_READ);
 	return r == 0;
 }
 
-/*
- * Appends one component and '/' to event->path at event->path_len. With a variable offset the
- * verifier wants a constant size, so the room is taken in steps: at most PATH_STEP - 1 bytes at
- * the end stay unused. Returns 0 when this was the last one: no room, or an unreadable name.
- *
- * A global function, because those are verified once and not again in each round of the loop.
- */
-__attribute__((noinline, weak)) int file_append_name(struct custody_event *event, __u64 dentry_address)
+static __always_inline bool file_read(const struct file *file, struct open_file *ret)
 {
-	const struct dentry *dentry = (const struct dentry *)dentry_address;
-	const unsigned char *name = NULL;
-	__u32 at, len = 0;
+	struct dentry *dentry = NULL;
+	struct vfsmount *mnt = NULL;
+	struct inode *inode = NULL;
 	long r = 0;
 
-	if (!event)
-		return 0;
-	at = event->path_len;
-	if (bpf_core_read(&name, sizeof(name), &dentry->d_name.name) ||
-	    bpf_core_read(&len, sizeof(len), &dentry->d_name.len)) {
-		error_count(POLICY_ERROR_PATH_READ);
-		return 0;
-	}
-#pragma clang loop unroll(full)
-	for (__u32 room = CUSTODY_EVENT_PATH_SIZE; room >= PATH_STEP; room -= PATH_STEP) {
-		if (at <= CUSTODY_EVENT_PATH_SIZE - room) {
-			r = bpf_probe_read_kernel_str(event->path + at, room, name);
-			break;
-		}
-	}
-	if (r < 0)
-		error_count(POLICY_ERROR_PATH_READ);
-	if (r <= 0 || (__u32)r - 1 < len)
-		event->flags |= EVENT_FLAG_PATH_TRUNCATED;
-	if (r <= 0)
-		return 0;
-	at += (__u32)r;
-	event->path[(at - 1) & (CUSTODY_EVENT_PATH_SIZE - 1)] = '/';
-	event->path_len = (__u16)at;
-	return (__u32)r - 1 == len;
+	r |= bpf_core_read(&inode, sizeof(inode), &file->f_inode);
+	r |= bpf_core_read(&mnt, sizeof(mnt), &file->f_path.mnt);
+	r |= bpf_core_read(&dentry, sizeof(dentry), &file->f_path.dentry);
+	r |= bpf_core_read(&ret->flags, sizeof(ret->flags), &file->f_flags);
+	r |= bpf_core_read(&ret->mode, sizeof(ret->mode), &file->f_mode);
+	r |= file_read_place(mnt, dentry, inode, ret);
+	if (r)
+		error_count(POLICY_ERROR_FILE_READ);
+	return r == 0;
 }
+
+/* Pipes, sockets and anonymous inodes are on no mount of anybody's, and are nobody's files. */
+static __always_inline bool file_is_plumbing(const struct open_file *file)
+{
+	return file->magic == PIPEFS_MAGIC || file->magic == SOCKFS_MAGIC ||
+	       file->magic == ANON_INODE_FS_MAGIC;
+}
+
+/* A memfd, or memory shared in another way: on the kernel's own mount of tmpfs or hugetlbfs. */
+static __always_inline bool file_is_memory(const struct open_file *file)
+{
+	return (file->mount_flags & MNT_INTERNAL) &&
+	       (file->magic == TMPFS_MAGIC || file->magic == HUGETLBFS_MAGIC);
+}
+
+/*
+ * Appends one component and '/' to event->path at event->path_len. Returns 0 when this was the
+ * last one: no room, or an unreadable name. In path.bpf.c.
+ */
+int file_append_name(struct custody_event *event, __u64 dentry_address);
 
 /* Components leaf first, up to the root of the mount. */
 static __always_inline void file_set_path(struct custody_event *event,
 					  const struct open_file *file)
 {
-	const struct dentry *dentry = file->dentry;
+	const struct dentry *dentry = NULL;
 	struct dentry *parent;
 
+	/* As a number: the verifier hands no hook's argument on as one. */
+	(void)bpf_probe_read_kernel(&dentry, sizeof(dentry), &file->dentry);
 	for (int i = 0; i < PATH_COMPONENTS_MAX; i++) {
 		if (!dentry || dentry == file->root)
 			return;

@@ -16,7 +16,6 @@
 #include "file.h"
 
 #define EPERM 1
-#define FMODE_WRITE 0x2
 
 /* ---- who acts ---- */
 

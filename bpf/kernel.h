@@ -24,7 +24,16 @@ struct qstr {
 	const unsigned char *name;
 };
 
+struct list_head {
+	struct list_head *next, *prev;
+};
+
+struct iattr {
+	unsigned int ia_valid;
+};
+
 struct super_block {
+	struct list_head s_mounts;	/* of struct mount, by mnt_instance: newest last; to 6.16 */
 	__u32 s_dev;
 	struct dentry *s_root;
 	unsigned long s_magic;
@@ -57,6 +66,7 @@ struct vfsmount {
 
 struct mount {
 	struct vfsmount mnt;
+	struct list_head mnt_instance;
 	int mnt_id;
 };
 
@@ -107,6 +117,8 @@ struct task_struct {
 	unsigned int flags;
 	unsigned int ptrace;	/* not 0: traced */
 	int tgid;
+	const struct cred *cred;
+	const struct cred *real_cred;
 	int exit_code;
 	__u64 start_time;
 	__u64 start_boottime;

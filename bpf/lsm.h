@@ -112,26 +112,32 @@ static __always_inline void lsm_mark_denial(int error, __u32 syscall)
 }
 
 /*
- * Counts a verdict (error: 0 or a negative errno) and opens its event, to be completed and given
- * to event_submit() with *ret_counter. NULL: the ring is full, which has been counted.
+ * The event of a verdict (error: 0 or a negative errno) that has been counted, to be completed
+ * and given to event_submit(). NULL: the ring is full, which counts as lost.
  */
-static __always_inline struct custody_event *lsm_open_event(const struct subject *s, int error,
-							    struct policy_counter **ret_counter)
+static __always_inline struct custody_event *lsm_begin_event(const struct subject *s, int error,
+							     struct policy_counter *counter)
 {
 	__u32 syscall = lsm_read_syscall();
 	struct custody_event *event;
 
-	*ret_counter = counter_add(s, error == 0, 0);
 	if (error)
 		lsm_mark_denial(error, syscall);
-	event = event_open(s, *ret_counter, EVENT_PLANE_LSM,
-			   error ? EVENT_DENIED : EVENT_ALLOWED);
+	event = event_open(s, counter, EVENT_PLANE_LSM, error ? EVENT_DENIED : EVENT_ALLOWED);
 	if (!event)
 		return NULL;
 	event_set_task(event);
 	event->syscall = syscall;
 	event->error = error;
 	return event;
+}
+
+/* Counts a verdict as well. */
+static __always_inline struct custody_event *lsm_open_event(const struct subject *s, int error,
+							    struct policy_counter **ret_counter)
+{
+	*ret_counter = counter_add(s, error == 0, 0);
+	return lsm_begin_event(s, error, *ret_counter);
 }
 
 /*

@@ -8,14 +8,14 @@
  *
  * Limit: the returned fd is looked up again when the call ends. Another thread of the model may
  * have replaced it by then, so an open may be shown under the wrong file; the LSM plane has no
- * such gap.
+ * such gap. Where that plane is (POLICY_FLAG_LSM), opens that succeed are left to it, and so is
+ * every refusal that it has written down already.
  */
 #include "kernel.h"
 #include "common.h"
 #include "file.h"
 
 #include <asm/unistd_64.h>
-#include <linux/magic.h>
 
 #define EPERM 1
 #define EACCES 13
@@ -44,13 +44,6 @@ static __always_inline bool observe_find_zone(struct subject *s, const struct op
 	return zone != NULL;
 }
 
-/* Pipes, sockets and anonymous inodes are on no mount, and are nobody's files. */
-static __always_inline bool observe_is_plumbing(const struct open_file *file)
-{
-	return file->magic == PIPEFS_MAGIC || file->magic == SOCKFS_MAGIC ||
-	       file->magic == ANON_INODE_FS_MAGIC;
-}
-
 /* Counts the file; emits it at first sight in its zone, and always when it is on none. */
 static __always_inline void observe_report_file(struct subject *s, const struct file *file,
 						__u8 verdict, __u32 syscall)
@@ -64,7 +57,7 @@ static __always_inline void observe_report_file(struct subject *s, const struct 
 		return;
 	zoned = observe_find_zone(s, &info);
 	counter = counter_add(s, true, 0);
-	if (!zoned && observe_is_plumbing(&info))
+	if (!zoned && file_is_plumbing(&info))
 		return;
 	if (zoned && !seen_first(s, info.device, info.inode))
 		return;
@@ -125,6 +118,23 @@ static __always_inline bool observe_is_cgroup_verdict(__u32 nr, long error)
 		nr == __NR_sendto || nr == __NR_sendmsg || nr == __NR_sendmmsg);
 }
 
+/*
+ * Has the LSM plane refused this very call, and said so? A mark that belongs to another call (one
+ * that went on in spite of a refusal) is dropped.
+ */
+static __always_inline bool observe_is_lsm_verdict(__u32 nr, long error)
+{
+	struct task_mark *mark =
+		bpf_task_storage_get(&marks, bpf_get_current_task_btf(), NULL, 0);
+	bool same;
+
+	if (!mark || !mark->error)
+		return false;
+	same = mark->error == error && mark->syscall == nr;
+	mark->error = 0;
+	return same;
+}
+
 static __always_inline void observe_report_denial(struct subject *s, const struct pt_regs *regs,
 						  __u32 nr, long error)
 {
@@ -166,7 +176,7 @@ int custody_sys_exit(__u64 *ctx) /* struct pt_regs *, long */
 	s.jail_id = jail->jail_id;
 	nr = (__u32)regs->orig_ax;
 	if (ret >= 0) {
-		if (!observe_is_open(nr))
+		if (!observe_is_open(nr) || (jail->flags & POLICY_FLAG_LSM))
 			return 0;
 		file = observe_find_file((__u64)ret);
 		if (file)
@@ -175,6 +185,8 @@ int custody_sys_exit(__u64 *ctx) /* struct pt_regs *, long */
 	}
 	if (ret != -EPERM && ret != -EACCES && ret != -EROFS && ret != -ENOSYS &&
 	    ret != -EAFNOSUPPORT)
+		return 0;
+	if ((jail->flags & POLICY_FLAG_LSM) && observe_is_lsm_verdict(nr, ret))
 		return 0;
 	if (!observe_is_cgroup_verdict(nr, ret))
 		observe_report_denial(&s, regs, nr, ret);

@@ -13,6 +13,7 @@
 #define PATHS_PROFILES_ETC	"/etc/custody/profiles"
 #define PATHS_PROFILES_USR	"/usr/share/custody/profiles"
 #define PATHS_STATE		"/var/lib/custody"
+#define PATHS_NEXT_JAIL		"/var/lib/custody/next-jail"
 #define PATHS_LEDGER		"/var/lib/custody/ledger"
 #define PATHS_EVIDENCE		"/var/lib/custody/evidence"
 #define PATHS_KEYS		"/var/lib/custody/keys"

@@ -242,7 +242,8 @@ static bool planes_probe_lsm(struct plane_state *ret)
 				      "nothing custody can do: this kernel or its host refuses "
 				      "LSM programs; run on one that permits them, as root");
 		else
-			planes_advise(ret, "use a kernel with CONFIG_BPF_LSM, CONFIG_SECURITY_PATH, "
+			planes_advise(ret,
+				      "use a kernel with CONFIG_BPF_LSM, CONFIG_SECURITY_PATH, "
 				      "CONFIG_SECURITY_NETWORK and BTF");
 		return planes_miss(ret, "an LSM program does not load: %s", strerror(-r));
 	}

@@ -4,8 +4,11 @@
  * be asked by whom is decided here again, because the front parses what anyone sends it.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "launch.h"
@@ -14,6 +17,8 @@
 #include "warden.h"
 
 #define CONTROL_NO_GROUP 0xffffffffU
+#define CONTROL_ROOM (4 << 20)		/* bytes of answers that the front has not read yet */
+#define CONTROL_REST_US 1000000		/* before a front that lived shorter is started again */
 
 void control_reply(struct warden *warden, __u64 id, enum custody_exit exit_code, int status,
 		   const char *text)
@@ -23,8 +28,12 @@ void control_reply(struct warden *warden, __u64 id, enum custody_exit exit_code,
 	if (id == 0 || warden->front.channel < 0)
 		return;
 	(void)snprintf(reply.text, sizeof(reply.text), "%s", text);
-	if (MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_DONE, id, &reply) < 0)
-		log_warning("An answer could not be given to the front, ignoring.");
+	if (MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_DONE, id, &reply) == 0)
+		return;
+	/* Somebody would wait for this answer for ever. A new front is there at once. */
+	log_error("The front takes no answers any more; it is ended.");
+	if (warden->front.pid > 0)
+		(void)kill(warden->front.pid, SIGKILL);
 }
 
 void control_step(struct warden *warden, __u64 id, __u32 step, __u32 steps, const char *text)
@@ -37,18 +46,95 @@ void control_step(struct warden *warden, __u64 id, __u32 step, __u32 steps, cons
 	(void)MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_STEP, id, &reply);
 }
 
-int control_start_front(struct warden *warden)
+/* A `run` without its client is stopped: now, or when what runs on it or the recorder allows. */
+static void control_stop_abandoned(struct jail *jail)
+{
+	if (jail->abandoned && jails_is_alive(jail) && !jail->sequence &&
+	    jail->state != JAIL_STATE_STARTING && jail->warden->recorder_running)
+		life_stop(jail, &(struct ticket){ .peer = jail->ticket.peer });
+}
+
+static __u64 control_now(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (__u64)now.tv_sec * 1000000 + (__u64)now.tv_nsec / 1000;
+}
+
+static int control_try_front(struct warden *warden)
 {
 	struct front_setup setup = { .group = CONTROL_NO_GROUP };
+	int room = CONTROL_ROOM;
 	int r = spawn_role(warden, NULL, &warden->front, ROLE_FRONT, NULL);
 
 	if (r < 0)
 		return r;
-	r = message_send(warden->front.channel, ROLE_WARDEN, MSG_FRONT_SETUP, 0, &setup,
-			 sizeof(setup), &warden->listen_fd, 1);
+	warden->front_started = control_now();
+	/* Room for the longest answer (every jail's row): nothing here waits for the front. */
+	if (setsockopt(warden->front.channel, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0)
+		r = -errno;
 	if (r == 0)
-		log_info("ready");
+		r = message_send(warden->front.channel, ROLE_WARDEN, MSG_FRONT_SETUP, 0, &setup,
+				 sizeof(setup), &warden->listen_fd, 1);
+	if (r < 0)
+		spawn_kill(&warden->front);
 	return r;
+}
+
+static int control_on_timer(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct warden *warden = data;
+
+	(void)source;
+	(void)usec;
+	warden->front_timer = sd_event_source_disable_unref(warden->front_timer);
+	control_start_front(warden);
+	return 0;
+}
+
+static void control_start_later(struct warden *warden)
+{
+	if (warden->front_timer)
+		return;
+	if (sd_event_add_time_relative(warden->event, &warden->front_timer, CLOCK_MONOTONIC,
+				       CONTROL_REST_US, 1000, control_on_timer, warden) < 0)
+		log_error("The front is not started again; the models go on.");
+}
+
+void control_start_front(struct warden *warden)
+{
+	int r;
+
+	if (warden->front.channel >= 0 || warden->front_timer || warden->stopping)
+		return;
+	r = control_try_front(warden);
+	if (r == 0) {
+		log_info("ready");
+		return;
+	}
+	log_error("The front could not be started (%s); it is tried again.", strerror(-r));
+	control_start_later(warden);
+}
+
+/* Its clients are gone with it: nobody waits any more, and a `run` has lost its terminal. */
+void control_front_gone(struct warden *warden)
+{
+	struct jail *next;
+
+	if (warden->stopping)
+		return;
+	log_error("The front ended; it is started again. The models go on.");
+	for (struct jail *j = warden->jails; j; j = next) {
+		next = j->next;
+		j->abandoned = j->abandoned || (j->foreground && jails_is_alive(j));
+		j->ticket.id = j->run_ticket.id = 0;
+		control_stop_abandoned(j);
+	}
+	if (control_now() - warden->front_started < CONTROL_REST_US)
+		control_start_later(warden);
+	else
+		control_start_front(warden);
 }
 
 static void control_refuse(struct warden *warden, __u64 id, const char *format, const char *name)
@@ -115,9 +201,6 @@ static void control_change(struct jail *jail, const struct ticket *ticket,
 	}
 	switch (request->verb) {
 	case REQUEST_STOP:
-		/* From the front when a `run` lost its client: only the jail of that request. */
-		if (request->run && request->run != jail->ticket.id)
-			break;
 		if (!jails_is_alive(jail)) {
 			control_refuse(warden, ticket->id, "%s has already stopped.", jail->name);
 			return;
@@ -163,8 +246,11 @@ static void control_name(struct warden *warden, const struct request_name *reque
 		control_refuse(warden, ticket.id, "Only root may change %s.", jail->name);
 		return;
 	}
-	if (request->run && jail->sequence && request->run == jail->ticket.id) {
-		jail->abandoned = true;
+	/* From the front when a `run` lost its client: only the jail of that very request. */
+	if (request->run) {
+		jail->abandoned = jail->abandoned || request->run == jail->ticket.id ||
+				  request->run == jail->run_ticket.id;
+		control_stop_abandoned(jail);
 		return;
 	}
 	if (jail->sequence) {

@@ -4,6 +4,7 @@
  * custodyd. The message has passed the table (message_recv()); its meaning is checked here.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@ static int dispatch_refused(struct role *role, const struct refused *refused)
 	if (role->role == ROLE_RECORDER) {
 		jail = jails_find_id(role->warden, (__u32)refused->head.id);
 		log_error("The recorder: %s", refused->text);
-		if (!role->warden->recorder_running)
+		if (!role->warden->recorder_served)
 			return sd_event_exit(role->warden->event, (int)refused->exit);
 	}
 	if (!jail || !jail->sequence || !jail->waiting)
@@ -83,11 +84,23 @@ int dispatch_message(struct role *role, union message_buffer *buf, struct messag
 	}
 }
 
-void dispatch_gone(struct role *role)
+void dispatch_gone(struct role *role, bool broken)
 {
 	struct warden *warden = role->warden;
 	struct jail *jail = role->jail;
 
+	/* Whoever breaks the protocol is not what was started: it does not go on by itself. */
+	if (broken && role->pid > 0)
+		(void)kill(role->pid, SIGKILL);
+	if (broken && (role->role == ROLE_JAIL || role->role == ROLE_PLANNER))
+		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EPROTO,
+				       "A process of the launch sent what it may not send; nothing "
+				       "was started. This is a defect of custody.");
+	if (broken && role->role == ROLE_JAIL) {
+		spawn_close(role);
+		launch_cancel(jail, "its builder broke the protocol");
+		return;
+	}
 	if (role->role == ROLE_JAIL) {
 		/* Closed by exec on success: the process goes on, no longer ours to ask. */
 		spawn_close(role);
@@ -105,8 +118,7 @@ void dispatch_gone(struct role *role)
 	spawn_kill(role);
 	switch (role->role) {
 	case ROLE_FRONT:
-		if (!warden->stopping && control_start_front(warden) < 0)
-			log_error("The front could not be started again; the models go on.");
+		control_front_gone(warden);
 		break;
 	case ROLE_RECORDER:
 		recording_gone(warden);

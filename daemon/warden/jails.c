@@ -27,7 +27,8 @@ struct jail *jails_new(struct warden *warden, const char *name)
 		return NULL;
 	(void)snprintf(jail->name, sizeof(jail->name), "%s", name);
 	jail->warden = warden;
-	jail->plan_fd = jail->init_fd = jail->log_fd = jail->broker_peer = -1;
+	jail->plan_fd = jail->init_fd = jail->broker_fd = -1;
+	jail->log_fd = jail->log_read = jail->broker_peer = -1;
 	jail->planner.channel = jail->builder.channel = -1;
 	jail->broker.channel = jail->sweeper.channel = -1;
 	jail->stdio[0] = jail->stdio[1] = jail->stdio[2] = -1;
@@ -106,9 +107,14 @@ void jails_forget(struct jail *jail)
 	jail->timeout = sd_event_source_disable_unref(jail->timeout);
 	jail->tick = sd_event_source_disable_unref(jail->tick);
 	jail->init_event = sd_event_source_disable_unref(jail->init_event);
+	jail->broker_event = sd_event_source_disable_unref(jail->broker_event);
+	jail->broker_grace = sd_event_source_disable_unref(jail->broker_grace);
+	cleanup_close_fd(&jail->broker_fd);
 	cleanup_close_fd(&jail->plan_fd);
 	cleanup_close_fd(&jail->init_fd);
 	cleanup_close_fd(&jail->log_fd);
+	jail->log_event = sd_event_source_disable_unref(jail->log_event);
+	cleanup_close_fd(&jail->log_read);
 	cleanup_close_fd(&jail->broker_peer);
 	for (int i = 0; i < 3; i++)
 		cleanup_close_fd(&jail->stdio[i]);
@@ -125,7 +131,7 @@ static int jails_on_init_end(sd_event_source *source, int fd, uint32_t revents, 
 	(void)source;
 	(void)revents;
 	/* Our child when we launched it (custodyd is its subreaper); not when we adopted it. */
-	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED) == 0)
+	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) == 0 && info.si_pid > 0)
 		jail->wait_status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8
 							       : (info.si_status & 0x7f);
 	jail->init_event = sd_event_source_disable_unref(jail->init_event);
@@ -141,7 +147,6 @@ int jails_watch_init(struct jail *jail, int pidfd)
 	return sd_event_add_io(jail->warden->event, &jail->init_event, pidfd, EPOLLIN,
 			       jails_on_init_end, jail);
 }
-
 
 static void jails_add_counter(const struct policy_counter_key *key,
 			      const struct policy_counter *counter, void *data)

@@ -64,6 +64,20 @@ static void launch_drop_stopped(struct jail *jail)
 	}
 }
 
+/* `start` asked for a model that runs. A `run` is told how it ended when that is on record. */
+static void launch_tell_ended(struct jail *jail)
+{
+	char text[CUSTODY_TEXT_SIZE * 2];
+
+	if (jail->foreground)
+		return;
+	(void)snprintf(text, sizeof(text), "%s was started and has ended already; what it "
+		       "printed is in %s%s/%s.log.", jail->name, jail->warden->root, PATHS_LOGS,
+		       jail->name);
+	control_reply(jail->warden, jail->ticket.id, CUSTODY_EXIT_FALSE, 0, text);
+	jail->ticket.id = 0;
+}
+
 static void launch_finished(struct jail *jail, enum custody_exit exit_code, const char *text)
 {
 	struct warden *warden = jail->warden;
@@ -82,11 +96,14 @@ static void launch_finished(struct jail *jail, enum custody_exit exit_code, cons
 	if (state_save(jail) < 0)
 		log_error("%s runs, but its state could not be saved.", jail->name);
 	log_info("%s runs in custody as jail %u, pid %d.", jail->name, jail->id, jail->init);
+	if (!warden->recorder_running)
+		life_recorder_gone(jail);
 	if (jail->init == 0) {
+		launch_tell_ended(jail);
 		life_ended(jail);
 		return;
 	}
-	if (jail->abandoned) {
+	if (jail->abandoned && warden->recorder_running) {
 		life_stop(jail, &(struct ticket){ .peer = jail->ticket.peer });
 		return;
 	}
@@ -126,14 +143,22 @@ void launch_begin(struct warden *warden, const struct ticket *ticket, const char
 		  struct message_fds *stdio)
 {
 	struct jail *jail;
+	__u32 slot = 0;
 
 	if (!launch_may_begin(warden, ticket, name))
 		return;
+	/* Before the jail is in the list: it would be found to use slot 0. */
+	if (jails_find_slot(warden, &slot) < 0) {
+		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0,
+			      "No room for another jail: 256 are alive.");
+		return;
+	}
 	jail = jails_new(warden, name);
 	if (!jail) {
 		control_reply(warden, ticket->id, CUSTODY_EXIT_INTERNAL, 0, "Out of memory.");
 		return;
 	}
+	jail->slot = slot;
 	jail->state = JAIL_STATE_STARTING;
 	jail->ticket = *ticket;
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", profile[0] ? profile : name);
@@ -146,9 +171,8 @@ void launch_begin(struct warden *warden, const struct ticket *ticket, const char
 		for (unsigned int i = 0; i < 3; i++)
 			jail->stdio[i] = TAKE_FD(stdio->fd[i]);
 	}
-	if ((run && !jail->run) || jails_find_slot(warden, &jail->slot) < 0) {
-		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0,
-			      "No room for another jail: 256 are alive, or memory is short.");
+	if (run && !jail->run) {
+		control_reply(warden, ticket->id, CUSTODY_EXIT_INTERNAL, 0, "Out of memory.");
 		jails_forget(jail);
 		return;
 	}
@@ -198,7 +222,7 @@ static void launch_take_built(struct jail *jail, const struct jail_built *built)
 	if (!sequence_waits_in(jail, launch_step_jail))
 		return;
 	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)built->pid, 0);
-	if (pidfd < 0 || built->n_zones > CUSTODY_ZONES_MAX || jails_watch_init(jail, pidfd) < 0) {
+	if (pidfd < 0 || jails_watch_init(jail, pidfd) < 0 || built->n_zones > CUSTODY_ZONES_MAX) {
 		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EIO,
 				       "The jail's first process could not be watched.");
 		sequence_fail(jail);
@@ -291,7 +315,10 @@ void launch_message(struct jail *jail, struct role *role, union message_buffer *
 void launch_role_gone(struct jail *jail, struct role *role)
 {
 	const char *who = role->role == ROLE_PLANNER ? "custody-planner"
-			  : role->role == ROLE_BROKER ? "custody-broker" : "custody-jail";
+			  : role->role == ROLE_JAIL ? "custody-jail"
+			  /* it ends when the jail's end of their socket closes */
+			  : jail->builder.channel >= 0 ? "custody-broker or custody-jail"
+						       : "custody-broker";
 
 	if (!jail->sequence || !jail->waiting)
 		return;
@@ -308,6 +335,21 @@ void launch_role_gone(struct jail *jail, struct role *role)
 			       "%s ended in the middle of the launch and gave no reason; see "
 			       "custodyd's log.", who);
 	sequence_fail(jail);
+}
+
+void launch_cancel(struct jail *jail, const char *why)
+{
+	if (jail->sequence != launch_steps || !jail->waiting)
+		return;
+	(void)sequence_explain(jail, CUSTODY_EXIT_REFUSED, -ECANCELED, "%s was not started: %s.",
+			       jail->name, why);
+	sequence_fail(jail);
+}
+
+void launch_recorder_gone(struct jail *jail)
+{
+	if (sequence_waits_in(jail, launch_step_record))
+		launch_cancel(jail, "the recorder ended before the launch was on record");
 }
 
 void launch_recorded(struct jail *jail)

@@ -23,6 +23,12 @@ void launch_role_gone(struct jail *jail, struct role *role);
 /* The launch record is on disk. */
 void launch_recorded(struct jail *jail);
 
+/* The recorder ended: a launch that waits for it waits no longer. */
+void launch_recorder_gone(struct jail *jail);
+
+/* Ends a launch that is under way, undone; nothing when none is. May free the jail. */
+void launch_cancel(struct jail *jail, const char *why);
+
 /* The jail's init ended while the launch was still under way. */
 void launch_init_ended(struct jail *jail);
 

@@ -23,6 +23,12 @@
 #define LAUNCH_LOG_LIMIT (16ULL << 20)
 #define LAUNCH_KILL_MS 5000
 
+/* A role that has ended already may have said why: that comes before the end of its channel. */
+static int launch_await(int r)
+{
+	return r < 0 && r != -EPIPE ? r : -EINPROGRESS;
+}
+
 int launch_step_plan(struct jail *jail)
 {
 	struct warden *warden = jail->warden;
@@ -50,7 +56,7 @@ int launch_step_plan(struct jail *jail)
 		return r;
 	r = message_send(jail->planner.channel, ROLE_WARDEN, MSG_PLAN_REQUEST, 1, &request,
 			 sizeof(request), fds, 2);
-	return r < 0 ? r : -EINPROGRESS;
+	return launch_await(r);
 }
 
 void launch_undo_plan(struct jail *jail)
@@ -127,7 +133,10 @@ int launch_step_cgroup(struct jail *jail)
 
 	r = state_next_id(warden, &jail->id);
 	if (r < 0)
-		return r;
+		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, r,
+					"The number of the next jail cannot be taken from %s%s "
+					"(%s); make room there, or restore the file.", warden->root,
+					PATHS_NEXT_JAIL, strerror(-r));
 	n = snprintf(jail->cgroup, sizeof(jail->cgroup), "%s/%s-%u", warden->cgroup, jail->name,
 		     jail->id);
 	if (n < 0 || (size_t)n >= sizeof(jail->cgroup)) {
@@ -208,10 +217,12 @@ int launch_step_broker(struct jail *jail)
 		return r;
 	if (!jail->foreground)
 		jail->log_fd = TAKE_FD(pipe_write);
+	if (!jail->foreground)
+		jail->log_read = fcntl(pipe_read, F_DUPFD_CLOEXEC, CUSTODY_CHANNEL_FD + 1);
 	r = message_send(jail->broker.channel, ROLE_WARDEN, MSG_BROKER_SETUP, 1, &setup,
 			 sizeof(setup),
 			 (int[]){ jail->plan_fd, jail_side, pipe_read, log_a, log_b }, 5);
-	return r < 0 ? r : -EINPROGRESS;
+	return launch_await(r);
 }
 
 void launch_undo_broker(struct jail *jail)
@@ -235,7 +246,7 @@ int launch_step_jail(struct jail *jail)
 		return r;
 	r = message_send(jail->builder.channel, ROLE_WARDEN, MSG_JAIL_BUILD, 1, &build,
 			 sizeof(build), fds, 5);
-	if (r < 0)
+	if (r < 0 && r != -EPIPE)
 		return r;
 	/* The jail has them now; an end that we kept open would hide its EOF. */
 	cleanup_close_fd(&jail->log_fd);
@@ -274,7 +285,13 @@ int launch_step_record(struct jail *jail)
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	jail->started_ns = (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
 	r = recording_put_launch(jail, jail->id);
-	return r < 0 ? r : -EINPROGRESS;
+	if (r < 0)
+		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, r,
+					"The launch of %s could not be recorded (%s), so it was "
+					"not started; see custodyd's log for the recorder's "
+					"reason.",
+					jail->name, strerror(-r));
+	return -EINPROGRESS;
 }
 
 void launch_undo_record(struct jail *jail)

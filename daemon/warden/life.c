@@ -4,6 +4,8 @@
  * word on processes and cgroups, nothing of the model's.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,13 +24,18 @@
 
 #define LIFE_FREEZE_MS 2000
 #define LIFE_KILL_MS 5000
+#define LIFE_PIPE_SIZE 65536
+#define LIFE_REAP_MS 2000	/* from "the cgroup is empty" to "its init can be reaped" */
+#define LIFE_GRACE_US 1000000	/* between the end of a broker and that of its jail */
 
 void life_reap(struct jail *jail)
 {
 	siginfo_t info = { 0 };
 
+	struct pollfd p = { .fd = jail->init_fd, .events = POLLIN };
+
 	jail->init_event = sd_event_source_disable_unref(jail->init_event);
-	if (jail->init_fd >= 0 &&
+	if (jail->init_fd >= 0 && poll(&p, 1, LIFE_REAP_MS) > 0 &&
 	    waitid(P_PIDFD, (id_t)jail->init_fd, &info, WEXITED | WNOHANG) == 0 && info.si_pid > 0)
 		jail->wait_status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8
 							       : (info.si_status & 0x7f);
@@ -77,6 +84,8 @@ int life_release(struct jail *jail)
 		return r;
 	life_reap(jail);
 	spawn_kill(&jail->broker);
+	jail->log_event = sd_event_source_disable_unref(jail->log_event);
+	cleanup_close_fd(&jail->log_read);
 	r = life_remove_sockets(jail);
 	r2 = policy_remove_jail(jail->warden->policy, jail->id);
 	if (r == 0)
@@ -90,18 +99,24 @@ int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid)
 	enum jail_state state = freeze ? JAIL_STATE_FROZEN : JAIL_STATE_RUNNING;
 	int r = cgroup_freeze(jail->cgroup, freeze, LIFE_FREEZE_MS);
 
-	if (r < 0)
+	if (r < 0) {
+		(void)cgroup_freeze(jail->cgroup, !freeze, 0);
 		return r;
+	}
 	jail->state = state;
-	(void)state_save(jail);
-	return recording_put_state(jail, state, why, uid, 0);
+	jail->state_why = why;
+	/* It is so, recorded or not: what the recorder could not take is owed to it. */
+	jail->state_owed = recording_put_state(jail, state, why, uid, 0) < 0;
+	if (state_save(jail) < 0)
+		log_error("The state of %s could not be saved; a restarted custodyd would take it "
+			  "for what it was before.", jail->name);
+	return 0;
 }
 
 /* ---- stopping: the same list whether asked for, or because the model ended by itself ---- */
 
 static int life_step_term(struct jail *jail)
 {
-	jail->state = JAIL_STATE_STOPPING;
 	if (jail->init == 0)
 		return 0;
 	/* A frozen process takes no signal, and SIGTERM is the model's chance to drain. */
@@ -133,10 +148,17 @@ static int life_step_release(struct jail *jail)
 
 static int life_step_record(struct jail *jail)
 {
+	int r = recording_put_state(jail, JAIL_STATE_STOPPED, jail->why ? jail->why : "stopped",
+				    jail->ticket.peer.uid, 0);
+
+	if (r < 0)
+		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
+					"%s has ended, but that could not be recorded (%s); it is "
+					"tried again when the recorder runs.", jail->name,
+					strerror(-r));
 	jail->state = JAIL_STATE_STOPPED;
 	life_note_scratch(jail);
-	(void)state_save(jail);
-	return recording_put_state(jail, JAIL_STATE_STOPPED, "stopped", jail->ticket.peer.uid, 0);
+	return state_save(jail);
 }
 
 static const struct sequence_step life_steps[] = {
@@ -151,7 +173,7 @@ static const struct sequence_step life_steps[] = {
 static void life_stopped(struct jail *jail, enum custody_exit exit_code, const char *text)
 {
 	char line[CUSTODY_TEXT_SIZE];
-	int status = jail->wait_status == LEDGER_STATUS_UNKNOWN ? 0 : jail->wait_status;
+	int status = jail->wait_status;
 
 	jail->tick = sd_event_source_disable_unref(jail->tick);
 	if (exit_code == CUSTODY_EXIT_DONE)
@@ -183,17 +205,26 @@ static void life_begin_stop(struct jail *jail, bool ask)
 	uint64_t drain = jail->plan ? (uint64_t)jail->plan->drain_timeout_s * 1000000 : 0;
 	unsigned int skip = ask ? 0 : 1;
 
+	/* Saved, so that a restarted custodyd goes on with it (life_resume()). */
+	jail->state = JAIL_STATE_STOPPING;
+	(void)state_save(jail);
 	if (ask && sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC,
 					      drain, 1000, life_on_drain_over, jail) < 0)
 		skip = 1;
 	sequence_start(jail, life_steps + skip, ARRAY_SIZE(life_steps) - skip, life_stopped);
 }
 
-void life_stop(struct jail *jail, const struct ticket *ticket)
+/* Whoever waits in the foreground of a `run` waits on, besides the one who asks now. */
+void life_take_ticket(struct jail *jail, const struct ticket *ticket)
 {
 	if (jail->ticket.id && jail->foreground)
 		jail->run_ticket = jail->ticket;
 	jail->ticket = *ticket;
+}
+
+void life_stop(struct jail *jail, const struct ticket *ticket)
+{
+	life_take_ticket(jail, ticket);
 	life_begin_stop(jail, true);
 }
 
@@ -209,35 +240,172 @@ void life_ended(struct jail *jail)
 	}
 	if (!jails_is_alive(jail))
 		return;
-	log_info("%s ended by itself.", jail->name);
-	life_begin_stop(jail, false);
+	if (jail->state == JAIL_STATE_RUNNING && !jail->why)
+		jail->why = "ended by itself";
+	log_info("%s: %s.", jail->name, jail->why ? jail->why : "ended");
+	/* Its last counters belong in the ledger: without a recorder, life_resume() goes on. */
+	if (jail->warden->recorder_running)
+		life_begin_stop(jail, false);
 }
 
-void life_broker_gone(struct jail *jail)
+/* ---- the broker ---- */
+
+/* Without looking at a byte of it. */
+static int life_on_output(sd_event_source *source, int fd, uint32_t revents, void *data)
 {
-	/* It ends by itself when its jail does; before that it is a loss of the endpoint plane. */
-	if (jail->init == 0 || !jails_need_broker(jail))
+	cleanup_fd int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct jail *jail = data;
+
+	(void)source;
+	if (null >= 0 && (revents & EPOLLIN) &&
+	    splice(fd, NULL, null, NULL, LIFE_PIPE_SIZE, SPLICE_F_NONBLOCK) > 0)
+		return 0;
+	jail->log_event = sd_event_source_disable_unref(jail->log_event);
+	cleanup_close_fd(&jail->log_read);
+	return 0;
+}
+
+/* A server that prints must not fail, nor wait for ever, because nobody writes it down any more. */
+static void life_discard_output(struct jail *jail)
+{
+	if (jail->log_read < 0 || jail->log_event)
 		return;
+	log_warning("What %s prints is discarded from here on.", jail->name);
+	if (sd_event_add_io(jail->warden->event, &jail->log_event, jail->log_read, EPOLLIN,
+			    life_on_output, jail) < 0)
+		cleanup_close_fd(&jail->log_read);
+}
+
+static int life_on_broker_grace(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct jail *jail = data;
+
+	(void)source;
+	(void)usec;
+	jail->broker_grace = sd_event_source_disable_unref(jail->broker_grace);
+	if (jail->init == 0 || jail->sequence || !jails_is_alive(jail))
+		return 0;
 	log_error("The broker of %s ended; the model can open no new endpoint.", jail->name);
 	recording_put_gap(jail, LEDGER_GAP_BROKER, 0, 1);
+	return 0;
+}
+
+/*
+ * It ends by itself when its jail does, often a little before init does; on its own, it is a loss
+ * of the endpoint plane.
+ */
+void life_broker_gone(struct jail *jail)
+{
+	if (jail->init == 0 || jail->broker_grace)
+		return;
+	life_discard_output(jail);
+	if (!jails_need_broker(jail))
+		return;
+	if (sd_event_add_time_relative(jail->warden->event, &jail->broker_grace, CLOCK_MONOTONIC,
+				       LIFE_GRACE_US, 1000, life_on_broker_grace, jail) < 0)
+		recording_put_gap(jail, LEDGER_GAP_BROKER, 0, 1);
+}
+
+static int life_on_broker_end(sd_event_source *source, int fd, uint32_t revents, void *data)
+{
+	struct jail *jail = data;
+
+	(void)source;
+	(void)fd;
+	(void)revents;
+	jail->broker_event = sd_event_source_disable_unref(jail->broker_event);
+	cleanup_close_fd(&jail->broker_fd);
+	life_broker_gone(jail);
+	return 0;
+}
+
+int life_watch_broker(struct jail *jail, int pidfd)
+{
+	jail->broker_fd = pidfd;
+	return sd_event_add_io(jail->warden->event, &jail->broker_event, pidfd, EPOLLIN,
+			       life_on_broker_end, jail);
+}
+
+/* ---- losses ---- */
+
+/* Only the model: its end then goes the way of every other end, counters first. */
+static void life_kill_model(struct jail *jail)
+{
+	char path[CUSTODY_PATH_SIZE + 8];
+	int r;
+
+	jail->why = "events were lost (on-loss = kill)";
+	(void)snprintf(path, sizeof(path), "%s/model", jail->cgroup);
+	r = cgroup_kill(path, LIFE_KILL_MS);
+	if (r < 0)
+		log_error("The processes of %s cannot all be killed: %s.", jail->name,
+			  strerror(-r));
 }
 
 void life_lost_events(struct jail *jail)
 {
-	if (!jail->plan || jail->sequence || !jails_is_alive(jail))
+	if (!jail->plan || jail->sequence || !jails_is_alive(jail) || jail->init == 0)
 		return;
 	switch (jail->plan->on_loss) {
 	case PLAN_ON_LOSS_KILL:
 		log_error("Events of %s were lost; its profile says on-loss = kill.", jail->name);
-		life_begin_stop(jail, false);
+		life_kill_model(jail);
 		break;
 	case PLAN_ON_LOSS_FREEZE:
 		log_error("Events of %s were lost; its profile says on-loss = freeze.", jail->name);
-		if (life_freeze(jail, true, "events were lost", ~0U) < 0)
-			life_begin_stop(jail, false);
+		if (jail->state == JAIL_STATE_RUNNING &&
+		    life_freeze(jail, true, "events were lost (on-loss = freeze)", ~0U) < 0)
+			life_kill_model(jail);
 		break;
 	default:
 		log_warning("Events of %s were lost; the ledger has the count.", jail->name);
 		break;
+	}
+}
+
+void life_recorder_gone(struct jail *jail)
+{
+	if (!jails_is_alive(jail))
+		return;
+	/* Before its launch is on record there is nothing of it that a record could miss. */
+	if (jail->state == JAIL_STATE_STARTING && jail->started_ns == 0)
+		return;
+	recording_put_gap(jail, LEDGER_GAP_RECORDER_DOWN, 0, 1);
+	if (!jail->plan || jail->sequence)
+		return;
+	jail->frozen_by_loss = jail->plan->on_loss == PLAN_ON_LOSS_FREEZE &&
+			       jail->state == JAIL_STATE_RUNNING;
+	life_lost_events(jail);
+}
+
+/* ---- what had to wait, for the recorder or for the next custodyd ---- */
+
+static void life_resume_one(struct jail *jail)
+{
+	const struct ticket nobody = { 0 };
+
+	if (jail->frozen_by_loss && jail->state == JAIL_STATE_FROZEN &&
+	    life_freeze(jail, false, "the recorder is back", ~0U) < 0)
+		log_error("%s could not be thawed; \"custodyctl thaw\" tries again.", jail->name);
+	jail->frozen_by_loss = false;
+	if (!jails_is_alive(jail) || jail->sequence)
+		return;
+	if (jail->state == JAIL_STATE_RETIRING) {
+		log_info("The retirement of %s goes on.", jail->name);
+		retire_begin(jail, &nobody);
+	} else if (jail->init == 0) {
+		life_ended(jail);
+	} else if (jail->state == JAIL_STATE_STOPPING || jail->abandoned) {
+		life_stop(jail, &nobody);
+	}
+}
+
+void life_resume(struct warden *warden)
+{
+	struct jail *next;
+
+	for (struct jail *j = warden->jails; j; j = next) {
+		next = j->next;
+		life_resume_one(j);
 	}
 }

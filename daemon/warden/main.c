@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "launch.h"
 #include "privileges.h"
 #include "warden.h"
 
@@ -91,18 +92,46 @@ static int main_parse(int argc, char **argv, struct warden *warden)
 	return CUSTODY_EXIT_DONE;
 }
 
-static int main_on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+#define MAIN_FRONT_MS 1000
+#define MAIN_DRAIN_MS 5000
+
+/*
+ * Launches end here, because nobody would be left to finish them; whoever waits is told. What is
+ * being stopped or retired goes on with the next custodyd, from the state files.
+ */
+static int main_on_end(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
 {
 	struct warden *warden = data;
+	struct jail *j, *next;
 
 	(void)info;
 	warden->stopping = true;
+	for (j = warden->jails; j; j = next) {
+		next = j->next;
+		launch_cancel(j, "custodyd was stopped");
+	}
 	return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+/* A lost terminal or a stray signal is no reason to leave models without their supervisor. */
+static int main_on_noise(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+	(void)source;
+	(void)data;
+	log_info("Signal %u, ignoring. Nothing is to be reloaded: profiles are read at each start.",
+		 info->ssi_signo);
+	return 0;
 }
 
 static int main_watch_signals(struct warden *warden)
 {
-	static const int signals[] = { SIGTERM, SIGINT };
+	static const struct {
+		int number;
+		sd_event_signal_handler_t handler;
+	} signals[] = {
+		{ SIGTERM, main_on_end }, { SIGINT, main_on_end },
+		{ SIGHUP, main_on_noise }, { SIGUSR1, main_on_noise }, { SIGUSR2, main_on_noise },
+	};
 	sigset_t mask;
 	int r = 0;
 
@@ -110,40 +139,18 @@ static int main_watch_signals(struct warden *warden)
 	(void)sigemptyset(&mask);
 	(void)sigaddset(&mask, SIGCHLD);	/* sd-event reaps by it */
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		(void)sigaddset(&mask, signals[i]);
+		(void)sigaddset(&mask, signals[i].number);
 	if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
 		return -errno;
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(signals); i++)
-		r = sd_event_add_signal(warden->event, NULL, signals[i], main_on_signal, warden);
+		r = sd_event_add_signal(warden->event, NULL, signals[i].number,
+					signals[i].handler, warden);
 	return r;
-}
-
-/* Jails that ended while no custodyd ran: their leftovers go the normal way. */
-static void main_end_dead(struct warden *warden)
-{
-	struct jail *next;
-
-	for (struct jail *j = warden->jails; j; j = next) {
-		next = j->next;
-		if (jails_is_alive(j) && j->init == 0)
-			life_ended(j);
-	}
-}
-
-static int main_on_started(sd_event_source *source, void *data)
-{
-	struct warden *warden = data;
-
-	if (!warden->recorder_running)
-		return 0;
-	main_end_dead(warden);
-	return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 }
 
 /* The order: state before policy (what must be adopted), policy before recorder (its ring). */
 static int main_start(struct warden *warden)
 {
-	sd_event_source *started = NULL;
 	int r = setup_warden(warden);
 
 	if (r == 0)
@@ -158,20 +165,23 @@ static int main_start(struct warden *warden)
 		r = recording_start(warden);
 	if (r == 0)
 		r = recording_start_timer(warden);
-	if (r >= 0)
-		r = sd_event_add_post(warden->event, &started, main_on_started, warden);
 	return r < 0 ? r : 0;
 }
 
 static void main_stop_roles(struct warden *warden)
 {
 	warden->stopping = true;
-	spawn_kill(&warden->front);
+	/* The front passes the last answers on and ends when its channel closes. */
+	spawn_close(&warden->front);
+	if (warden->front.pid > 0) {
+		warden->front.child = sd_event_source_disable_unref(warden->front.child);
+		spawn_wait(warden->front.pid, MAIN_FRONT_MS);
+	}
 	/* The recorder drains the ring, signs a head and ends when its channel closes. */
 	spawn_close(&warden->recorder);
 	if (warden->recorder.pid > 0) {
 		warden->recorder.child = sd_event_source_disable_unref(warden->recorder.child);
-		privileges_wait(warden->recorder.pid, 5000);
+		spawn_wait(warden->recorder.pid, MAIN_DRAIN_MS);
 	}
 }
 

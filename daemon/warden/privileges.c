@@ -7,14 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdint.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "cleanup.h"
 #include "confine.h"
@@ -103,14 +97,4 @@ int privileges_bound(void)
 	    status.no_new_privs != 1)
 		return -EPERM;
 	return 0;
-}
-
-void privileges_wait(pid_t pid, int ms)
-{
-	cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd p = { .fd = pidfd, .events = POLLIN };
-
-	if (pidfd < 0 || poll(&p, 1, ms) <= 0)
-		(void)kill(pid, SIGKILL);
-	(void)waitpid(pid, NULL, 0);
 }

@@ -3,16 +3,11 @@
 #ifndef CUSTODY_WARDEN_PRIVILEGES_H
 #define CUSTODY_WARDEN_PRIVILEGES_H
 
-#include <sys/types.h>
-
 /*
  * Bounds custodyd and everything it starts to the capabilities of the table in privileges.c (as
  * far as it has them), sets no_new_privs, and reads both back. Returns 0, -EPERM when the kernel
  * shows something else, or -errno.
  */
 int privileges_bound(void);
-
-/* Waits at most ms for a child to end, then kills it; reaps it. */
-void privileges_wait(pid_t pid, int ms);
 
 #endif

@@ -11,21 +11,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "guard.h"
+#include "launch.h"
 #include "paths.h"
 #include "plan.h"
+#include "retire.h"
 #include "sequence.h"
 
 #define RECORDING_SEND_MS 5000
 #define RECORDING_FSYNC_MS 1000
 #define RECORDING_TIMER_US 1000000
+#define RECORDING_FALLS_MAX 5U		/* ends of the recorder within ... */
+#define RECORDING_FALLS_US 20000000ULL	/* ... this time that are one too many */
 
 /* Opens the signing key; the recorder fills it at its first start. */
 static int recording_open_key(struct warden *warden)
@@ -57,7 +63,7 @@ int recording_start(struct warden *warden)
 			*c = '-';
 	}
 	(void)snprintf(setup.origin, sizeof(setup.origin), "custody/%s/chain-v1", host);
-	warden->recorder_running = false;
+	warden->recorder_running = warden->recorder_served = false;
 	r = spawn_role(warden, NULL, &warden->recorder, ROLE_RECORDER, NULL);
 	if (r < 0)
 		return r;
@@ -65,9 +71,25 @@ int recording_start(struct warden *warden)
 			    sizeof(setup), fds, 4);
 }
 
-/* Models whose profile says so are stopped or frozen while nobody records. */
+/* One that does not stay up is worse than none: it would keep models frozen and thawed by turns. */
+static bool recording_falls_often(struct warden *warden)
+{
+	struct timespec now = { 0 };
+	__u64 usec;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	usec = (__u64)now.tv_sec * 1000000 + (__u64)now.tv_nsec / 1000;
+	if (usec - warden->recorder_fell > RECORDING_FALLS_US)
+		warden->recorder_falls = 0;
+	if (warden->recorder_falls++ == 0)
+		warden->recorder_fell = usec;
+	return warden->recorder_falls > RECORDING_FALLS_MAX;
+}
+
+/* Models whose profile says so are killed or frozen while nobody records. */
 void recording_gone(struct warden *warden)
 {
+	bool served = warden->recorder_served;
 	struct jail *next;
 
 	warden->recorder_running = false;
@@ -78,40 +100,48 @@ void recording_gone(struct warden *warden)
 		"keeps what it has room for.");
 	for (struct jail *j = warden->jails; j; j = next) {
 		next = j->next;
-		j->recorder_gap = jails_is_alive(j);
-		if (!jails_is_alive(j) || !j->plan)
+		life_recorder_gone(j);
+		retire_recorder_gone(j);
+		launch_recorder_gone(j);
+	}
+	if (served && !recording_falls_often(warden) && recording_start(warden) == 0)
+		return;
+	log_error("No recorder stays up; custodyd ends. The jails go on under the policy in the "
+		  "kernel.");
+	(void)sd_event_exit(warden->event, CUSTODY_EXIT_INTERNAL);
+}
+
+/* Gaps and states that nobody could take when they happened. */
+static void recording_pay(struct jail *jail)
+{
+	__u32 owed = jail->gaps_owed;
+
+	jail->gaps_owed = 0;
+	for (__u32 cause = LEDGER_GAP_RING_FULL; cause < _LEDGER_GAP_MAX; cause++) {
+		if (!(owed & (1U << cause)))
 			continue;
-		if (j->plan->on_loss == PLAN_ON_LOSS_FREEZE && j->state == JAIL_STATE_RUNNING)
-			j->frozen_by_loss = true;
-		life_lost_events(j);
+		jail->gaps--;	/* counted when it happened */
+		recording_put_gap(jail, (enum ledger_gap_cause)cause, 0, 1);
 	}
-	if (recording_start(warden) < 0) {
-		log_error("The recorder could not be started again; custodyd ends. The jails go on "
-			  "under the policy in the kernel.");
-		(void)sd_event_exit(warden->event, CUSTODY_EXIT_INTERNAL);
-	}
+	if (jail->state_owed)
+		jail->state_owed = recording_put_state(jail, jail->state, jail->state_why,
+						       ~0U, 0) < 0;
 }
 
 int recording_runs(struct warden *warden, const struct recorder_running *running)
 {
-	warden->recorder_running = true;
+	warden->recorder_running = warden->recorder_served = true;
 	warden->recorder.permit =
 		MSG_BIT(MSG_RECORDED) | MSG_BIT(MSG_RETIRED) | MSG_BIT(MSG_REFUSED);
 	if (running->torn_bytes)
 		log_warning("The ledger ended in a torn record; %llu bytes were cut off.",
 			    (unsigned long long)running->torn_bytes);
-	for (struct jail *j = warden->jails; j; j = j->next) {
-		if (j->recorder_gap)
-			recording_put_gap(j, LEDGER_GAP_RECORDER_DOWN, 0, 1);
-		j->recorder_gap = false;
-		if (j->frozen_by_loss && j->state == JAIL_STATE_FROZEN)
-			(void)life_freeze(j, false, "the recorder is back", ~0U);
-		j->frozen_by_loss = false;
-	}
 	if (guard_add_ledger(warden) < 0)
 		return -EIO;
-	if (warden->front.pid == 0 && control_start_front(warden) < 0)
-		return -EIO;
+	for (struct jail *j = warden->jails; j; j = j->next)
+		recording_pay(j);
+	life_resume(warden);
+	control_start_front(warden);
 	return 0;
 }
 
@@ -127,8 +157,14 @@ static int recording_send(struct warden *warden, __u32 type, __u64 id, void *bod
 	r = message_send(p.fd, ROLE_WARDEN, type, id, body, size, NULL, 0);
 	if (r != -EAGAIN || !must)
 		return r;
-	if (poll(&p, 1, RECORDING_SEND_MS) <= 0)
+	if (poll(&p, 1, RECORDING_SEND_MS) <= 0) {
+		/* It hangs, and everything would with it: from here on it counts as ended. */
+		log_error("The recorder takes nothing any more; it is ended.");
+		warden->recorder_running = false;
+		if (warden->recorder.pid > 0)
+			(void)kill(warden->recorder.pid, SIGKILL);
 		return -ETIMEDOUT;
+	}
 	return message_send(p.fd, ROLE_WARDEN, type, id, body, size, NULL, 0);
 }
 
@@ -247,7 +283,9 @@ void recording_put_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 los
 
 	jail->gaps++;
 	if (recording_send(jail->warden, MSG_RECORD_GAP, 0, &record, sizeof(record), true) < 0)
-		log_error("A gap in the events of %s could not be recorded.", jail->name);
+		jail->gaps_owed |= 1U << cause;
+	if (jail->state != JAIL_STATE_STARTING)
+		(void)state_save(jail);
 }
 
 /* The broker runs as another uid and may be lying about whose event it is; it is this jail's. */
@@ -288,7 +326,8 @@ static void recording_check_jail(struct jail *jail)
 		return;
 	recording_put_gap(jail, LEDGER_GAP_RING_FULL, lost - jail->lost_told, lost);
 	jail->lost_told = lost;
-	(void)state_save(jail);
+	if (jail->state != JAIL_STATE_STARTING)
+		(void)state_save(jail);
 	life_lost_events(jail);
 }
 

@@ -22,6 +22,7 @@
 #define RETIRE_FREEZE_MS 2000
 #define RETIRE_KILL_MS 5000
 #define RETIRE_POLL_US 50000
+#define RETIRE_SWEEP_S 120U
 #define RETIRE_SETTLE_US 2000000
 
 /* Facts that the sweeper gathers, once in each phase. */
@@ -89,12 +90,15 @@ static int retire_step_drain(struct jail *jail)
 	int r;
 
 	jail->sweep_phase = EVIDENCE_BEFORE_ERASE;
-	if (!jails_is_alive(jail) || jail->init == 0) {
+	/* From here on a restarted custodyd goes on with it. */
+	jail->state = JAIL_STATE_RETIRING;
+	r = state_save(jail);
+	if (r < 0)
+		return r;
+	if (jail->init == 0) {
 		jail->connections_known = true;
 		return 0;
 	}
-	jail->state = JAIL_STATE_RETIRING;
-	(void)state_save(jail);
 	r = policy_drain_jail(jail->warden->policy, jail->cgroup_broker);
 	if (r < 0)
 		return r;
@@ -108,7 +112,6 @@ static int retire_step_drain(struct jail *jail)
 static int retire_step_freeze(struct jail *jail)
 {
 	jail->drained_ns = retire_now_ns(CLOCK_REALTIME);
-	jail->state = JAIL_STATE_RETIRING;
 	if (jail->init == 0)
 		return 0;
 	return cgroup_freeze(jail->cgroup, true, RETIRE_FREEZE_MS);
@@ -196,6 +199,41 @@ static int retire_add_unseen(struct jail *jail, const char *why)
 	return r;
 }
 
+/* custodyd's own facts are not the sweeper's to state. */
+static bool retire_is_swept(__u32 id)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(retire_swept); i++) {
+		if (retire_swept[i] == id)
+			return true;
+	}
+	return false;
+}
+
+static int retire_on_sweep_late(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct jail *jail = data;
+
+	(void)source;
+	(void)usec;
+	log_error("The sweeper did not end within %u s; it is killed.", RETIRE_SWEEP_S);
+	retire_sweeper_failed(jail, "The sweeper did not end in time.");
+	return 0;
+}
+
+/* Its lateness makes the retirement incomplete and does not end it: so not the step's timeout. */
+static int retire_arm_sweep(struct jail *jail)
+{
+	jail->tick = sd_event_source_disable_unref(jail->tick);
+	return sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC,
+					  RETIRE_SWEEP_S * 1000000ULL, 1000, retire_on_sweep_late,
+					  jail);
+}
+
+static void retire_undo_sweep(struct jail *jail)
+{
+	spawn_kill(&jail->sweeper);
+}
+
 static int retire_start_sweep(struct jail *jail)
 {
 	struct sweep_request request = {
@@ -226,6 +264,8 @@ static int retire_start_sweep(struct jail *jail)
 	if (r == 0)
 		r = MESSAGE_SEND(jail->sweeper.channel, ROLE_WARDEN, SWEEP_REQUEST, 1, &request);
 	if (r == 0)
+		r = retire_arm_sweep(jail);
+	if (r >= 0)
 		return -EINPROGRESS;
 	log_error("The sweeper could not be started (%s); nothing is claimed about what it would "
 		  "have looked at.", strerror(-r));
@@ -263,8 +303,7 @@ void retire_message(struct jail *jail, const union message_buffer *buf)
 	    !sequence_waits_in(jail, retire_step_look_again))
 		return;
 	if (buf->head.type == MSG_SWEEP_FACT) {
-		if (swept->fact.fact == FACT_NONE || swept->fact.fact >= _FACT_MAX ||
-		    swept->fact.phase != jail->sweep_phase ||
+		if (!retire_is_swept(swept->fact.fact) || swept->fact.phase != jail->sweep_phase ||
 		    (jail->facts_seen & (1U << swept->fact.fact)))
 			return;
 		jail->facts_seen |= 1U << swept->fact.fact;
@@ -282,6 +321,7 @@ void retire_sweeper_failed(struct jail *jail, const char *why)
 	    !sequence_waits_in(jail, retire_step_look_again))
 		return;
 	spawn_kill(&jail->sweeper);
+	jail->tick = sd_event_source_disable_unref(jail->tick);
 	jail->fail_text[0] = '\0';
 	if (retire_add_unseen(jail, why) < 0)
 		sequence_fail(jail);
@@ -325,6 +365,16 @@ static int retire_step_judge(struct jail *jail)
 	return -EINPROGRESS;
 }
 
+void retire_recorder_gone(struct jail *jail)
+{
+	if (!sequence_waits_in(jail, retire_step_judge))
+		return;
+	(void)sequence_explain(jail, CUSTODY_EXIT_INCOMPLETE, -EPIPE,
+			       "The recorder ended before it had judged the retirement of %s; "
+			       "it is begun again when a recorder runs.", jail->name);
+	sequence_fail(jail);
+}
+
 void retire_judged(struct jail *jail, const struct retired *retired)
 {
 	if (!sequence_waits_in(jail, retire_step_judge))
@@ -353,16 +403,23 @@ static const struct sequence_step retire_steps[] = {
 	  "it does so by RCU and work queues, after the last process", retire_step_settle, NULL,
 	  0 },
 	{ "Looking at what is left", "before erasing: the record shows what there was",
-	  retire_step_look, NULL, 120000 },
+	  retire_step_look, retire_undo_sweep, 0 },
 	{ "Erasing scratch, policy, cgroups and sockets", "only after the facts are on record",
 	  retire_step_erase, NULL, 0 },
-	{ "Looking again", "the evidence is about this look", retire_step_look_again, NULL,
-	  120000 },
+	{ "Looking again", "the evidence is about this look", retire_step_look_again,
+	  retire_undo_sweep, 0 },
 	{ "Judging and signing", "the recorder computes the verdict from the ledger alone",
 	  retire_step_judge, NULL, 30000 },
 	{ "Forgetting the jail", "last: until now a restarted custodyd would go on from here",
 	  retire_step_forget, NULL, 0 },
 };
+
+/* Who waits in the foreground for the model's end has it, whatever became of the retirement. */
+static void retire_tell_run(struct jail *jail)
+{
+	control_reply(jail->warden, jail->run_ticket.id, CUSTODY_EXIT_DONE, jail->wait_status, "");
+	jail->run_ticket.id = 0;
+}
 
 static void retire_finished(struct jail *jail, enum custody_exit exit_code, const char *text)
 {
@@ -386,20 +443,24 @@ static void retire_finished(struct jail *jail, enum custody_exit exit_code, cons
 		log_error("Retirement of %s failed: %s", jail->name, text);
 		control_reply(warden, id, exit_code ? exit_code : CUSTODY_EXIT_INTERNAL, 0, text);
 		jail->ticket.id = 0;
+		if (jail->init == 0)
+			retire_tell_run(jail);
 		return;
 	}
 	(void)snprintf(line, sizeof(line), "%s is retired. Verdict: %s.%s%.600s Evidence: %s",
 		       jail->name, words[jail->verdict], jail->verdict_text[0] ? " " : "",
 		       jail->verdict_text, jail->evidence);
 	log_info("%s", line);
+	retire_tell_run(jail);
 	control_reply(warden, id, exits[jail->verdict], 0, line);
 	jails_forget(jail);
 }
 
 void retire_begin(struct jail *jail, const struct ticket *ticket)
 {
-	jail->ticket = *ticket;
+	life_take_ticket(jail, ticket);
 	jail->narrate = true;
+	jail->why = NULL;
 	(void)recording_put_state(jail, JAIL_STATE_RETIRING, "retirement asked for",
 				  ticket->peer.uid, 0);
 	sequence_start(jail, retire_steps, ARRAY_SIZE(retire_steps), retire_finished);

@@ -14,6 +14,9 @@ void retire_message(struct jail *jail, const union message_buffer *buf);
 /* The sweeper could not finish: what it did not say becomes "not looked at". */
 void retire_sweeper_failed(struct jail *jail, const char *why);
 
+/* The recorder ended: a retirement that waits for its verdict fails; life_resume() begins again. */
+void retire_recorder_gone(struct jail *jail);
+
 /* The recorder has judged, signed and stored. */
 void retire_judged(struct jail *jail, const struct retired *retired);
 

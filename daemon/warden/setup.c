@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -27,6 +28,7 @@
 #include "warden.h"
 
 #define SETUP_KILL_MS 5000
+#define SETUP_FILES 8192
 #define SETUP_BPFFS "/sys/fs/bpf"
 
 struct setup_directory {
@@ -173,6 +175,18 @@ static int setup_mount_bpf(struct warden *warden)
 	return r < 0 ? r : setup_check_pins(warden->pin_dir);
 }
 
+/* A handful of fds for each of 256 jails is more than a shell's usual 1024. */
+static void setup_raise_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= SETUP_FILES)
+		return;
+	limit.rlim_cur = limit.rlim_max < SETUP_FILES ? limit.rlim_max : SETUP_FILES;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warning("The limit of open files stays at its default, ignoring.");
+}
+
 int setup_warden(struct warden *warden)
 {
 	int r = 0;
@@ -185,6 +199,7 @@ int setup_warden(struct warden *warden)
 	/* What a jail leaves behind when its builder ends is ours to watch and to reap. */
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -errno;
+	setup_raise_files();
 	(void)umask(022);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(setup_directories); i++)
 		r = setup_make_directory(warden, &setup_directories[i]);

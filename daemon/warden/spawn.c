@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #include "cleanup.h"
 #include "guard.h"
 #include "warden.h"
+
+#define SPAWN_REAP_MS 2000
 
 struct spawn_name {
 	enum custody_role role;
@@ -98,7 +101,7 @@ static int spawn_on_message(sd_event_source *source, int fd, uint32_t revents, v
 		log_error("%s (pid %d) sent something that it may not send now; it is dropped.",
 			  spawn_find_name(role->role)->name, role->pid);
 	if (r < 0)
-		dispatch_gone(role);
+		dispatch_gone(role, r == -EPROTO);
 	return 0;
 }
 
@@ -184,13 +187,38 @@ void spawn_close(struct role *role)
 	role->channel = -1;
 }
 
+/*
+ * The wait is bounded: a process that hangs in the kernel (a dead NFS server) takes SIGKILL only
+ * when it comes back, and custodyd has other models to look after. recording.c reaps it then.
+ */
+static void spawn_reap(pid_t pid)
+{
+	cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	if (pidfd >= 0)
+		(void)poll(&p, 1, SPAWN_REAP_MS);
+	if (waitpid(pid, NULL, WNOHANG) == 0)
+		log_error("Process %d was killed and has not ended yet; it is waited for.", pid);
+}
+
+void spawn_wait(pid_t pid, int ms)
+{
+	cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	if (pidfd < 0 || poll(&p, 1, ms) <= 0)
+		(void)kill(pid, SIGKILL);
+	spawn_reap(pid);
+}
+
 void spawn_kill(struct role *role)
 {
 	spawn_close(role);
 	role->child = sd_event_source_disable_unref(role->child);
 	if (role->pid > 0) {
 		(void)kill(role->pid, SIGKILL);
-		(void)waitpid(role->pid, NULL, 0);
+		spawn_reap(role->pid);
 	}
 	role->pid = 0;
 	role->permit = 0;

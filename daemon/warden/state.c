@@ -24,7 +24,14 @@
 #include "warden.h"
 
 #define STATE_MAGIC	0x54534a43U	/* "CJST" */
-#define STATE_VERSION	2
+#define STATE_VERSION	3
+
+#define STATE_FREEZE_MS	2000
+
+enum state_flag {
+	STATE_FOREGROUND = 1U << 0,	/* of a `run`, whose client ends with custodyd */
+	STATE_FROZEN_BY_LOSS = 1U << 1,
+};
 
 struct state_file {
 	__u32 magic;
@@ -49,6 +56,8 @@ struct state_file {
 	__u32 pad;
 	__u32 n_zones;
 	__u32 scratch_noswap;
+	__u32 flags;		/* enum state_flag */
+	__u32 gaps_owed;
 	char name[CUSTODY_NAME_SIZE];
 	char profile[CUSTODY_NAME_SIZE];
 	char cgroup[CUSTODY_PATH_SIZE];
@@ -157,6 +166,9 @@ int state_save(struct jail *jail)
 	file->scratch_gone = jail->scratch_gone;
 	file->scratch_noswap = jail->scratch_noswap;
 	file->n_zones = jail->n_zones;
+	file->flags = (jail->foreground ? STATE_FOREGROUND : 0) |
+		      (jail->frozen_by_loss ? STATE_FROZEN_BY_LOSS : 0);
+	file->gaps_owed = jail->gaps_owed;
 	(void)snprintf(file->name, sizeof(file->name), "%s", jail->name);
 	(void)snprintf(file->profile, sizeof(file->profile), "%s", jail->profile);
 	(void)snprintf(file->cgroup, sizeof(file->cgroup), "%s", jail->cgroup);
@@ -192,7 +204,7 @@ int state_next_id(struct warden *warden, __u32 *ret)
 {
 	char path[CUSTODY_PATH_SIZE * 2];
 	__u32 next = 1;
-	int r = paths_join(warden->root, PATHS_STATE "/next-jail", path, sizeof(path));
+	int r = paths_join(warden->root, PATHS_NEXT_JAIL, path, sizeof(path));
 
 	if (r == 0)
 		r = state_read_file(path, &next, sizeof(next));
@@ -273,6 +285,9 @@ static void state_fill_jail(struct jail *jail, const struct state_file *file)
 	jail->scratch_gone = file->scratch_gone;
 	jail->scratch_noswap = file->scratch_noswap;
 	jail->n_zones = file->n_zones;
+	jail->foreground = jail->abandoned = file->flags & STATE_FOREGROUND;
+	jail->frozen_by_loss = file->flags & STATE_FROZEN_BY_LOSS;
+	jail->gaps_owed = file->gaps_owed;
 	memcpy(jail->zones, file->zones, sizeof(jail->zones));
 	memcpy(jail->plan_digest, file->plan_digest, sizeof(jail->plan_digest));
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", file->profile);
@@ -295,11 +310,64 @@ static int state_find_init(struct jail *jail, const struct state_file *file)
 	return jails_watch_init(jail, TAKE_FD(pidfd));
 }
 
+/* The one process in the jail's broker cgroup; only custodyd puts any there. 0: none. */
+static pid_t state_read_broker(const struct jail *jail)
+{
+	char path[CUSTODY_PATH_SIZE + 32], line[32] = "";
+	cleanup_file FILE *file = NULL;
+
+	(void)snprintf(path, sizeof(path), "%s/broker/cgroup.procs", jail->cgroup);
+	file = fopen(path, "re");
+	if (!file || !fgets(line, sizeof(line), file))
+		return 0;
+	return (pid_t)strtol(line, NULL, 10);
+}
+
+/* It has no channel any more, but its end is still to be noticed. Asked twice: pids are reused. */
+static int state_find_broker(struct jail *jail)
+{
+	pid_t pid = state_read_broker(jail);
+	cleanup_fd int pidfd = -1;
+
+	if (pid > 0)
+		pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd >= 0 && state_read_broker(jail) == pid)
+		return life_watch_broker(jail, TAKE_FD(pidfd));
+	life_broker_gone(jail);
+	return 0;
+}
+
+/* What the kernel shows against what the file says, after a crash at any point. */
+static int state_reconcile(struct jail *jail, const struct state_file *file)
+{
+	char model[CUSTODY_PATH_SIZE + 8];
+	__u64 id = 0;
+	int r;
+
+	if (!jails_is_alive(jail) || cgroup_read_id(jail->cgroup, &id) < 0)
+		return 0;
+	(void)snprintf(model, sizeof(model), "%s/model", jail->cgroup);
+	r = cgroup_read_id(model, &id);
+	if (r == -ENOENT)
+		return 0;	/* its removal was cut off half way: nothing runs in it */
+	if (r < 0 || id != jail->cgroup_model)
+		return -ESTALE;
+	r = state_find_init(jail, file);
+	if (r >= 0)
+		r = state_find_broker(jail);
+	if (r < 0 || jail->init == 0)
+		return r < 0 ? r : 0;
+	/* A freeze that was cut off before it was recorded has not happened. */
+	if (jail->state == JAIL_STATE_RUNNING || jail->state == JAIL_STATE_FROZEN)
+		return cgroup_freeze(jail->cgroup, jail->state == JAIL_STATE_FROZEN,
+				     STATE_FREEZE_MS);
+	return 0;
+}
+
 static int state_adopt_one(struct warden *warden, const char *path)
 {
 	struct state_file *file __attribute__((cleanup(cleanup_free_ptr))) = malloc(sizeof(*file));
 	struct jail *jail;
-	__u64 id = 0;
 	int r;
 
 	if (!file)
@@ -312,24 +380,46 @@ static int state_adopt_one(struct warden *warden, const char *path)
 		return -ENOMEM;
 	state_fill_jail(jail, file);
 	r = state_load_plan(jail);
-	if (r == 0 && jails_is_alive(jail) && cgroup_read_id(jail->cgroup, &id) == 0) {
-		char model[CUSTODY_PATH_SIZE + 8];
-
-		(void)snprintf(model, sizeof(model), "%s/model", jail->cgroup);
-		if (cgroup_read_id(model, &id) < 0 || id != jail->cgroup_model)
-			r = -ESTALE;
-		else
-			r = state_find_init(jail, file);
-	}
+	if (r == 0)
+		r = state_reconcile(jail, file);
 	if (r < 0) {
 		jails_forget(jail);
 		return r;
 	}
-	if (jail->state == JAIL_STATE_RETIRING || jail->state == JAIL_STATE_STOPPING)
-		jail->state = JAIL_STATE_RUNNING;	/* to be asked again; nothing was lost */
+	/* Its broker has lost its channel; without the observe plane nobody sees what bind() gets. */
+	if (jail->init > 0 && jails_need_broker(jail) &&
+	    !(jail->planes_active & CUSTODY_PLANE_OBSERVE))
+		jail->gaps_owed |= 1U << LEDGER_GAP_BROKER;
 	log_info("%s (jail %u) is in custody again: %s.", jail->name, jail->id,
-		 jail->init ? "it runs" : "it has ended");
+		 jail->state == JAIL_STATE_RETIRING ? "its retirement goes on"
+		 : jail->init ? "it runs" : "it has ended");
 	return 0;
+}
+
+static bool state_has_suffix(const char *name, const char *suffix)
+{
+	size_t n = strlen(name), m = strlen(suffix);
+
+	return n > m && strcmp(name + n - m, suffix) == 0;
+}
+
+/* Halves of a save or of a removal that a crash cut off: a plan without its state, and "*.new". */
+static void state_sweep_halves(struct warden *warden, DIR *dir)
+{
+	struct dirent *entry;
+
+	rewinddir(dir);
+	while ((entry = readdir(dir))) {
+		bool plan = state_has_suffix(entry->d_name, ".plan");
+		__u32 id = (__u32)strtoul(entry->d_name, NULL, 10);
+
+		if (!state_has_suffix(entry->d_name, ".new") &&
+		    !(plan && !jails_find_id(warden, id)))
+			continue;
+		if (unlinkat(dirfd(dir), entry->d_name, 0) < 0)
+			log_warning("%s/%s could not be removed, ignoring.", warden->jails_dir,
+				    entry->d_name);
+	}
 }
 
 int state_adopt_all(struct warden *warden)
@@ -342,9 +432,7 @@ int state_adopt_all(struct warden *warden)
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir))) {
-		size_t n = strlen(entry->d_name);
-
-		if (n < 7 || strcmp(entry->d_name + n - 6, ".state") != 0)
+		if (!state_has_suffix(entry->d_name, ".state"))
 			continue;
 		(void)snprintf(path, sizeof(path), "%s/%s", warden->jails_dir, entry->d_name);
 		r = state_adopt_one(warden, path);
@@ -356,5 +444,6 @@ int state_adopt_all(struct warden *warden)
 			return r;
 		}
 	}
+	state_sweep_halves(warden, dir);
 	return 0;
 }

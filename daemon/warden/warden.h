@@ -49,7 +49,10 @@ struct jail {
 	__u32 slot;
 	enum jail_state state;
 	bool adopted;
-	bool recorder_gap;		/* the recorder was down while it ran: to be recorded */
+	__u32 gaps_owed;		/* bit per enum ledger_gap_cause: not yet in the ledger */
+	bool state_owed;		/* its state changed while nobody recorded ... */
+	const char *state_why;		/* ... and why */
+	const char *why;		/* why it ends, for the record; NULL: asked for */
 	__u64 broker_unsent;		/* broker events that the recorder had no room for */
 	__u64 broker_lost;		/* broker events that the broker had no room for */
 	bool frozen_by_loss;		/* to be thawed when the recorder is back */
@@ -69,6 +72,9 @@ struct jail {
 	pid_t init;			/* the jail's pid 1, our pid namespace; 0 when gone */
 	int init_fd;			/* pidfd */
 	sd_event_source *init_event;
+	int broker_fd;			/* pidfd of an adopted jail's broker: it has no channel */
+	sd_event_source *broker_event;
+	sd_event_source *broker_grace;	/* is the jail still there when its broker has ended? */
 	__u64 ns_inode[_JAIL_NS_MAX];
 	struct nshandle ns_handle[_JAIL_NS_MAX];
 	__u64 scratch_dev[SCRATCH_DEVICES_MAX];
@@ -102,6 +108,8 @@ struct jail {
 	bool foreground;
 	bool abandoned;			/* its client went away while it was starting */
 	int log_fd;			/* write end of the log pipe, until the jail has it */
+	int log_read;			/* its read end, for when the broker is gone */
+	sd_event_source *log_event;
 	int broker_peer;		/* the jail's end of its socket to the broker, likewise */
 	char asked_model[CUSTODY_PATH_SIZE];
 
@@ -138,7 +146,12 @@ struct warden {
 	struct policy *policy;
 	struct role front;
 	struct role recorder;
-	bool recorder_running;
+	bool recorder_running;		/* may be told things */
+	bool recorder_served;		/* this one has been running: it did not refuse to start */
+	unsigned int recorder_falls;	/* ends in short succession */
+	__u64 recorder_fell;		/* CLOCK_MONOTONIC, microseconds */
+	__u64 front_started;		/* likewise */
+	sd_event_source *front_timer;	/* the next attempt to start it */
 	bool stopping;
 	__u64 helper_errors[_POLICY_ERROR_MAX];	/* already in the ledger */
 	__u64 guard_lost;		/* events about custody itself, likewise */
@@ -172,17 +185,19 @@ int spawn_role(struct warden *warden, struct jail *jail, struct role *ret, enum 
 	       const char *cgroup);
 void spawn_close(struct role *role);		/* forgets it: closes the channel, stops watching */
 void spawn_kill(struct role *role);		/* SIGKILL, reap, close */
+void spawn_wait(pid_t pid, int ms);		/* for its own end, then kills it; reaps */
 
 /* ---- dispatch.c: what roles say ---- */
 int dispatch_message(struct role *role, union message_buffer *buf, struct message_fds *fds);
-void dispatch_gone(struct role *role);		/* channel closed or protocol broken */
+void dispatch_gone(struct role *role, bool broken);	/* channel closed, or protocol broken */
 
 /* ---- control.c: requests and replies ---- */
 void control_request(struct warden *warden, union message_buffer *buf, struct message_fds *fds);
 void control_reply(struct warden *warden, __u64 id, enum custody_exit exit_code, int status,
 		   const char *text);
 void control_step(struct warden *warden, __u64 id, __u32 step, __u32 steps, const char *text);
-int control_start_front(struct warden *warden);
+void control_start_front(struct warden *warden);	/* tries again later when it cannot */
+void control_front_gone(struct warden *warden);
 
 /* ---- recording.c: the recorder and what it is told ---- */
 int recording_start(struct warden *warden);
@@ -207,11 +222,15 @@ int state_adopt_all(struct warden *warden);
 int state_read_start(pid_t pid, __u64 *ret);	/* clock ticks since boot */
 
 /* ---- life.c: running, freezing, stopping, ending ---- */
+void life_take_ticket(struct jail *jail, const struct ticket *ticket);
 void life_stop(struct jail *jail, const struct ticket *ticket);
 int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid);
 void life_ended(struct jail *jail);		/* its init is gone */
 void life_broker_gone(struct jail *jail);
 void life_lost_events(struct jail *jail);	/* the profile's on-loss answer */
+void life_recorder_gone(struct jail *jail);	/* likewise, and the gap is owed to the ledger */
+void life_resume(struct warden *warden);	/* the recorder runs: what had to wait for it */
+int life_watch_broker(struct jail *jail, int pidfd);	/* takes pidfd; for an adopted jail */
 void life_reap(struct jail *jail);		/* waits for the killed init and forgets it */
 void life_note_scratch(struct jail *jail);	/* before the device number is another's */
 int life_release(struct jail *jail);		/* processes, policy, cgroup: all but the record */

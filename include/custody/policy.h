@@ -86,6 +86,32 @@ struct policy_device {
 	__u32 object;		/* index: the counters' object */
 };
 
+/* What a zone is for. Its number is what events and counters carry as label. */
+enum custody_label {
+	CUSTODY_LABEL_NONE = 0,	/* not a zone of this jail */
+	CUSTODY_LABEL_ROOT,	/* the jail's own root tmpfs, read-only after building */
+	CUSTODY_LABEL_WEIGHTS,	/* model.path */
+	CUSTODY_LABEL_RUNTIME,	/* files.read: programs and libraries */
+	CUSTODY_LABEL_DATA,	/* files.data: read-only, never executed */
+	CUSTODY_LABEL_WRITE,	/* files.write: outputs that outlive the jail */
+	CUSTODY_LABEL_SCRATCH,	/* files.scratch and /tmp: private, gone at stop */
+	CUSTODY_LABEL_SHM,	/* /dev/shm */
+	CUSTODY_LABEL_DEV,	/* /dev tmpfs */
+	CUSTODY_LABEL_DEVICE,	/* one device node */
+	CUSTODY_LABEL_PROC,	/* /proc of the jail's pid namespace */
+	CUSTODY_LABEL_SYS,	/* what of /sys a profile grants */
+	_CUSTODY_LABEL_MAX,
+};
+
+enum custody_right {
+	CUSTODY_RIGHT_READ = 1U << 0,
+	CUSTODY_RIGHT_WRITE = 1U << 1,
+	CUSTODY_RIGHT_CREATE = 1U << 2,
+	CUSTODY_RIGHT_EXEC = 1U << 3,
+	CUSTODY_RIGHT_IOCTL = 1U << 4,
+	CUSTODY_RIGHTS_ALL = 0x1f,
+};
+
 /* map `zones`: HASH */
 struct policy_zone_key {
 	__u32 jail_id;

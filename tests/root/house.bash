@@ -23,12 +23,13 @@ check() {
 	shift
 	if out=$("$@" 2>&1); then ok "$text"; else not_ok "$text" "exit $?: $out"; fi
 }
-# refused TEXT EXIT WORDS COMMAND...: ok when the command ends with EXIT and says WORDS (a regex).
+# refused TEXT EXIT WORDS COMMAND...: ok when the command ends with EXIT (a pattern) and says WORDS (a regex).
 refused() {
 	local text=$1 want=$2 words=$3 out got=0
 	shift 3
 	out=$("$@" 2>&1) || got=$?
-	if [ "$got" = "$want" ] && printf '%s' "$out" | grep -qE -- "$words"; then
+	# shellcheck disable=SC2053 # WANT may be a pattern
+	if [[ $got == $want ]] && printf '%s' "$out" | grep -qE -- "$words"; then
 		ok "$text"
 	else
 		not_ok "$text" "exit $got (want $want), said: $out (want: $words)"

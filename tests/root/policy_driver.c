@@ -8,8 +8,9 @@
  *
  *   policy_driver VERB PIN CGROUP [ARGUMENT...]
  *     open                          adopts or loads; prints "adopted" or "fresh" and the planes
- *     install ID MODEL BROKER [loopback] [listen=F:P:PORT:ADDRESS] [egress=...] [device=T:MAJ:MIN]
- *     zones ID PATH...              the mounts that PATHs are on, in this mount namespace
+ *     install ID MODEL BROKER [loopback|jit|memfd] [listen=F:P:PORT:ADDRESS] [egress=...] [device=T:MAJ:MIN]
+ *     zones ID PATH[=RIGHTS]...     the mounts that PATHs are on, in this mount namespace; of
+ *                                   "rwcxi", r unless given
  *     go MODEL | drain BROKER
  *     remove ID | count ID | counters ID | errors | events | unpin
  *   MODEL, BROKER: cgroup directories. F: 4 or 6. P: tcp or udp.
@@ -69,9 +70,16 @@ static int driver_parse_option(const char *text, struct custody_plan *plan)
 {
 	struct plan_device *device = &plan->devices[plan->n_devices];
 	char type;
+	static const struct {
+		const char *name;
+		__u32 flag;
+	} flags[] = { { "loopback", PLAN_FLAG_LOOPBACK }, { "jit", PLAN_FLAG_JIT },
+		      { "memfd", PLAN_FLAG_MEMFD } };
 
-	if (strcmp(text, "loopback") == 0) {
-		plan->flags |= PLAN_FLAG_LOOPBACK;
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		if (strcmp(text, flags[i].name) != 0)
+			continue;
+		plan->flags |= flags[i].flag;
 		return 0;
 	}
 	if (strncmp(text, "listen=", 7) == 0)
@@ -104,6 +112,23 @@ static int driver_install(struct policy *policy, int argc, char **argv)
 	return policy_install_jail(policy, (__u32)atoi(argv[0]), model, broker, plan);
 }
 
+/* Cuts "=RIGHTS" off the path. */
+static __u32 driver_parse_rights(char *path)
+{
+	static const char letters[] = "rwcxi";
+	char *text = strchr(path, '=');
+	__u32 rights = 0;
+
+	if (!text)
+		return CUSTODY_RIGHT_READ;
+	*text = '\0';
+	for (__u32 i = 0; letters[i]; i++) {
+		if (strchr(text + 1, letters[i]))
+			rights |= 1U << i;
+	}
+	return rights;
+}
+
 static int driver_zones(struct policy *policy, int argc, char **argv)
 {
 	cleanup_ptr struct jail_zone *zones = calloc(CUSTODY_ZONES_MAX, sizeof(*zones));
@@ -112,11 +137,11 @@ static int driver_zones(struct policy *policy, int argc, char **argv)
 	if (!zones || argc < 2 || argc - 1 > CUSTODY_ZONES_MAX)
 		return -EINVAL;
 	for (int i = 1; i < argc; i++) {
+		zones[i - 1].rights = driver_parse_rights(argv[i]);
 		if (statx(AT_FDCWD, argv[i], 0, STATX_MNT_ID, &st) < 0)
 			return -errno;
 		zones[i - 1].mount_id = st.stx_mnt_id;
 		zones[i - 1].label = CUSTODY_LABEL_DATA;
-		zones[i - 1].rights = CUSTODY_RIGHT_READ;
 	}
 	return policy_install_zones(policy, (__u32)atoi(argv[0]), zones, (__u32)(argc - 1));
 }

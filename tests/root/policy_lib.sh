@@ -58,6 +58,12 @@ counter() { # counter CLASS OBJECT: "allowed denied bytes emitted lost"
 	drive counters "$JAIL" | awk -v c="$1" -v o="$2" '$1 == c && $2 == o { print $3, $4, $5, $6, $7; f = 1 }
 		END { if (!f) print "0 0 0 0 0" }'
 }
+need_lsm() { # with DRIVER_PLANES=14: skips where the host lacks the plane, fails where it breaks
+	local out
+	out=$(drive open 2>&1)
+	[ "$out" != "fresh planes=10" ] || skip_all "this host does not offer the LSM plane"
+	is "$out" "fresh planes=14" "every program of the LSM plane loads and is attached"
+}
 free_port() { # from a range that the kernel does not hand out by itself
 	local port
 	for _ in $(seq 50); do
