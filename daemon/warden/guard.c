@@ -267,6 +267,17 @@ int guard_start(struct warden *warden, bool adopted)
 	return r;
 }
 
+void guard_stop(struct warden *warden)
+{
+	int r = 0;
+
+	if (warden->policy && guard_is_on(warden))
+		r = policy_guard_open(warden->policy);
+	if (r < 0)
+		log_warning("The guard could not be taken away at once (%s), ignoring: it ends with "
+			    "the programs.", strerror(-r));
+}
+
 /* ---- a jail ---- */
 
 static int guard_walk_below(struct guard_walk *walk, int at, const char *name, unsigned int depth);

@@ -21,6 +21,9 @@ struct jail;
  */
 int guard_start(struct warden *warden, bool adopted);
 
+/* A clean stop with no jail left: nothing is guarded any more. */
+void guard_stop(struct warden *warden);
+
 /* The ledger's and the key's files, once the recorder has made them. */
 int guard_add_ledger(struct warden *warden);
 

@@ -153,6 +153,29 @@ int policy_guard_end(struct policy *policy)
 	return policy_guard_begin(policy, &none);
 }
 
+/* Deletes every entry; nothing else writes to the map meanwhile. */
+static int policy_guard_empty(struct policy *policy, enum policy_map map)
+{
+	unsigned char key[64];
+
+	while (bpf_map_get_next_key(policy->maps[map], NULL, key) == 0) {
+		if (bpf_map_delete_elem(policy->maps[map], key) < 0)
+			return -errno;
+	}
+	return errno == ENOENT ? 0 : -errno;
+}
+
+int policy_guard_open(struct policy *policy)
+{
+	static const enum policy_map order[] = { POLICY_MAP_GUARDED, POLICY_MAP_GUARD_OWNERS,
+						 POLICY_MAP_GUARD_OBJECTS, POLICY_MAP_GUARDIANS };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(order); i++)
+		r = policy_guard_empty(policy, order[i]);
+	return r;
+}
+
 int policy_guard_forget(const struct policy *policy, const struct guard_owner_key *owner)
 {
 	struct guard_key key = { .inode = owner->inode, .device = owner->device };

@@ -37,6 +37,12 @@ int policy_guard_learn(struct policy *policy, int at, const char *name,
 		       struct guard_learn *ret_before, bool *ret_written);
 int policy_guard_end(struct policy *policy);
 
+/*
+ * Guards nothing any more, from when this returns; the programs are detached later, in the kernel's
+ * own time. Files before processes, so that custodyd has its rights for as long as it needs them.
+ */
+int policy_guard_open(struct policy *policy);
+
 /* One owner less; an inode without owners is guarded no longer. */
 int policy_guard_forget(const struct policy *policy, const struct guard_owner_key *owner);
 

@@ -326,6 +326,7 @@ void setup_clean(struct warden *warden)
 		policy_close(&warden->policy);
 		return;
 	}
+	guard_stop(warden);
 	policy_close(&warden->policy);
 	if (warden->pin_dir[0] && policy_unpin(warden->pin_dir) < 0)
 		log_warning("%s could not be removed, ignoring.", warden->pin_dir);
