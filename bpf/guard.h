@@ -86,42 +86,11 @@ struct guard_case {
 	struct dentry *dentry;	/* NULL: no path is known */
 };
 
-/* Counts and emits; a function of its own, because many programs need it. */
-static __attribute__((noinline)) void guard_report(const struct guard_case *what)
-{
-	struct subject s = { .class = POLICY_CLASS_GUARD };
-	struct policy_counter *counter;
-	struct custody_event *event;
-	struct super_block *super = NULL;
-	struct dentry *dentry, *root = NULL;
-	struct open_file file = {};
-
-	s.jail_id = what->jail_id;
-	s.object = (__u16)what->object;
-	s.cgroup_id = bpf_get_current_cgroup_id();
-	counter = counter_add(&s, what->error == 0, 0);
-	event = event_open(&s, counter, EVENT_PLANE_LSM,
-			   what->error ? EVENT_DENIED : EVENT_OBSERVED);
-	if (!event)
-		return;
-	event_set_task(event);
-	if (what->dentry) {
-		/* Through memory, because as a typed pointer no function would take it. */
-		*(struct dentry *volatile *)&event->device = what->dentry;
-		dentry = (struct dentry *)*(volatile __u64 *)&event->device;
-		file.dentry = dentry;
-		if (bpf_core_read(&super, sizeof(super), &dentry->d_sb) ||
-		    bpf_core_read(&root, sizeof(root), &super->s_root))
-			error_count(POLICY_ERROR_PATH_READ);
-		file.root = root;
-		file_set_path(event, &file);
-	}
-	event->device = what->device;
-	event->inode = what->inode;
-	event->access = what->access;
-	event->error = what->error;
-	event_submit(event, counter);
-}
+/*
+ * Counts and emits. A global function, in guard_report.bpf.c: verified once for a program, and not
+ * again at each call. Returns 0.
+ */
+int guard_report(const struct guard_case *what);
 
 static __always_inline int guard_deny_inode(const struct guard_inode *found,
 					    const struct guard_key *key, struct dentry *dentry,
@@ -137,7 +106,7 @@ static __always_inline int guard_deny_inode(const struct guard_inode *found,
 		.dentry = dentry,
 	};
 
-	guard_report(&what);
+	(void)guard_report(&what);
 	return -EPERM;	/* a constant: later kernels check what a hook may answer */
 }
 
@@ -151,7 +120,7 @@ static __always_inline int guard_deny(__u32 object, __u64 number, __u32 access)
 		.error = -EPERM,
 	};
 
-	guard_report(&what);
+	(void)guard_report(&what);
 	return -EPERM;	/* a constant: later kernels check what a hook may answer */
 }
 

@@ -154,7 +154,7 @@ static __always_inline int guard_judge_read(const struct guard_inode *found,
 	s.jail_id = found->jail_id;
 	who = (__u64)key->device << 32 | bpf_get_current_pid_tgid() >> 32;
 	if (what.error || seen_first(&s, who, key->inode))
-		guard_report(&what);
+		(void)guard_report(&what);
 	return what.error ? -EPERM : 0;
 }
 
@@ -202,7 +202,7 @@ static __always_inline int guard_judge_node(const struct file *file, const struc
 	if (!bpf_map_lookup_elem(&guard_nodes, &major) || guard_read_jail() ||
 	    guard_has_right(GUARD_RIGHT_SELF))
 		return 0;
-	guard_report(&what);
+	(void)guard_report(&what);
 	return -EPERM;
 }
 

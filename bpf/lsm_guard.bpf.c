@@ -234,7 +234,7 @@ int guard_door(__u64 *ctx) /* struct linux_binprm * */
 		what.error = -EPERM;
 	else
 		config->warden = tgid;
-	guard_report(&what);
+	(void)guard_report(&what);
 	return 0;
 }
 
@@ -266,7 +266,7 @@ int guard_escape(__u64 *ctx) /* struct cgroup *, const char *, struct task_struc
 		return 0;
 	what.inode = task->tgid;
 	what.device = to->kn->id;
-	guard_report(&what);
+	(void)guard_report(&what);
 	return 0;
 }
 
