@@ -274,8 +274,8 @@ void guard_stop(struct warden *warden)
 	if (warden->policy && guard_is_on(warden))
 		r = policy_guard_open(warden->policy);
 	if (r < 0)
-		log_warning("The guard could not be taken away at once (%s), ignoring: it ends with "
-			    "the programs.", strerror(-r));
+		log_warning("The guard could not be taken away at once (%s), ignoring: it ends "
+			    "with the programs.", strerror(-r));
 }
 
 /* ---- a jail ---- */
