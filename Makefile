@@ -7,6 +7,8 @@
 # make lint       style, documents and link rules only
 # make check-root the privileged tests only (root)
 # make fuzz-run   every fuzz target, RUNS=20000 inputs each
+# make check-vm   the privileged tests on every kernel of tests/vm/kernels, emulated (root)
+# make verifier   write tests/vm/verifier.txt anew: what BPF programs cost each kernel's verifier
 # make vm         a shell in a virtual machine with custody installed; KERNEL=6.1 chooses (root)
 # make check-gpu  what only a real GPU can show
 # make bench      launches and requests: plain, under bubblewrap, in custody (root)
@@ -73,7 +75,7 @@ SKEL := $(if $(BPF_SRC),$(B)/gen/custody.skel.h)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all unit fuzz root deps demo-deps demo check lint check-root fuzz-run check-gpu bench vm \
+.PHONY: all unit fuzz root deps demo-deps demo check lint check-root fuzz-run check-gpu bench vm check-vm verifier \
 	install clean
 all: $(BINS)
 
@@ -181,6 +183,7 @@ JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 SELFTEST := $(sort $(wildcard tests/runner/*.sh))
 LINT := tests/lint/selftest.sh tests/lint/lint.sh
 PRIVILEGED := $(sort $(wildcard tests/root/[0-9]*.sh))
+MACHINES := $(addprefix vm:,$(shell sed -n 's/^\([^\#[:space:]][^[:space:]]*\).*/\1/p' tests/vm/kernels))
 
 deps:
 	$(Q)tests/deps.sh check
@@ -203,6 +206,14 @@ check-root: all root
 
 fuzz-run: fuzz
 	$(Q)tests/run --fuzz-runs $(RUNS) $(sort $(FUZZ))
+
+check-vm: deps
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all root
+	$(Q)tests/run $(MACHINES)
+
+verifier: deps
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all root
+	$(Q)tests/vm/verifier.sh
 
 # tests/vm/run says more; `tests/vm/run 6.1 -- COMMAND` runs one command there.
 KERNEL ?= 6.12
@@ -257,4 +268,4 @@ install: all
 clean:
 	rm -rf $(B)
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path $(B)/vm -prune -o -type f -name '*.d' -print 2>/dev/null)

@@ -41,11 +41,11 @@ struct super_block {
 
 struct inode {
 	unsigned short i_mode;
+	unsigned int i_rdev;
 	unsigned int i_nlink;
 	unsigned long i_ino;
 	struct super_block *i_sb;
 	__u32 i_generation;
-	__u32 i_rdev;		/* major << 20 | minor */
 	struct {
 		int counter;
 	} i_writecount;		/* open for writing, or, below 0, being executed */

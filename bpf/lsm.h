@@ -35,6 +35,11 @@
 #define PF_IO_WORKER 0x00000010	/* include/linux/sched.h, the same from 5.12 to 6.18 */
 #define PF_KTHREAD 0x00200000
 
+/* Eight characters as one word, so that a name is compared without a table. */
+#define WORD8(a, b, c, d, e, f, g, h)                                                             \
+	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 |  \
+	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
+
 /*
  * The cheap test. A cgroup's ancestors are an array in the kernel, so this is two loads and a
  * comparison, however deep the task's cgroup is. `config` is frozen: nobody changes it.

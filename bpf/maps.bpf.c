@@ -6,6 +6,7 @@ struct map_config config SEC(".maps");
 struct map_jails jails SEC(".maps");
 struct map_endpoints endpoints SEC(".maps");
 struct map_devices devices SEC(".maps");
+struct map_ioctls ioctls SEC(".maps");
 struct map_zones zones SEC(".maps");
 struct map_counters counters SEC(".maps");
 struct map_errors errors SEC(".maps");

@@ -3,8 +3,8 @@
  * Every map, declared once; maps.bpf.c defines them, and the static linker joins the two by name
  * and definition. Keys and values are in custody/policy.h.
  *
- * Who writes: custodyd all of config, jails, endpoints, devices, zones and the keys of counters;
- * the programs only counters' values, errors, seen, sockets, marks and events (invariant P2).
+ * Who writes: custodyd all of config, jails, endpoints, devices, ioctls, zones and the keys of
+ * counters; the programs only counters' values, errors, seen, sockets, marks and events (P2).
  */
 #ifndef CUSTODY_BPF_MAPS_H
 #define CUSTODY_BPF_MAPS_H
@@ -47,6 +47,14 @@ struct map_devices {
 	__uint(max_entries, CUSTODY_JAILS_MAX * (CUSTODY_DEVICES_MAX + POLICY_DEVICES_STANDARD));
 	__type(key, struct policy_device_key);
 	__type(value, struct policy_device);
+};
+
+struct map_ioctls {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, CUSTODY_JAILS_MAX * POLICY_IOCTL_NUMBERS_MAX);
+	__type(key, struct policy_ioctl_key);
+	__type(value, struct policy_ioctl);
 };
 
 struct map_zones {
@@ -176,6 +184,7 @@ extern struct map_config config SEC(".maps");
 extern struct map_jails jails SEC(".maps");
 extern struct map_endpoints endpoints SEC(".maps");
 extern struct map_devices devices SEC(".maps");
+extern struct map_ioctls ioctls SEC(".maps");
 extern struct map_zones zones SEC(".maps");
 extern struct map_counters counters SEC(".maps");
 extern struct map_errors errors SEC(".maps");

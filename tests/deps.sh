@@ -17,8 +17,9 @@ build=(
 )
 demo=(python3 python3-sklearn iproute2 util-linux procps)
 check=(
-	libclang-rt-14-dev libcmocka-dev shellcheck man-db groff-base nodejs openssl curl libcap2-bin bubblewrap strace
-	qemu-system-x86 debootstrap e2fsprogs cpio busybox-static kmod xz-utils
+	libclang-rt-14-dev libcmocka-dev shellcheck man-db groff-base nodejs openssl curl
+	libcap2-bin bubblewrap strace qemu-system-x86 debootstrap e2fsprogs cpio busybox-static
+	kmod xz-utils
 )
 
 missing_of() {

@@ -509,6 +509,10 @@ static bool plan_check_numbers(const struct custody_plan *plan, const char **ret
 		return plan_refuse(ret_why, "unknown planes, or the structure plane is missing");
 	if (plan->syscall_set != PLAN_SYSCALLS_MODEL_SERVER)
 		return plan_refuse(ret_why, "unknown syscall set");
+	if (plan->ioctl_set < PLAN_IOCTLS_ALL || plan->ioctl_set >= _PLAN_IOCTLS_MAX)
+		return plan_refuse(ret_why, "unknown ioctl set");
+	if (plan->ioctl_set != PLAN_IOCTLS_ALL && !(plan->planes_required & CUSTODY_PLANE_LSM))
+		return plan_refuse(ret_why, "an ioctl set without the lsm plane");
 	if (plan->on_loss < PLAN_ON_LOSS_RECORD || plan->on_loss > PLAN_ON_LOSS_KILL)
 		return plan_refuse(ret_why, "unknown answer to loss");
 	if (plan->drain_timeout_s > PLAN_DRAIN_MAX || plan->retain_days > PLAN_RETAIN_MAX)
@@ -537,7 +541,7 @@ static bool plan_check_counts(const struct custody_plan *plan, const char **ret_
 	if (!PLAN_UNUSED_IS_ZERO(args, n_args) || !PLAN_UNUSED_IS_ZERO(env, n_env) ||
 	    !PLAN_UNUSED_IS_ZERO(zones, n_zones) || !PLAN_UNUSED_IS_ZERO(endpoints, n_endpoints) ||
 	    !PLAN_UNUSED_IS_ZERO(devices, n_devices) ||
-	    !PLAN_UNUSED_IS_ZERO(programs, n_programs) || plan->pad != 0)
+	    !PLAN_UNUSED_IS_ZERO(programs, n_programs))
 		return plan_refuse(ret_why, "an entry that is not counted is not empty");
 #undef PLAN_UNUSED_IS_ZERO
 	return true;

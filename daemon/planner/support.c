@@ -41,8 +41,6 @@ static const struct support_rule support_rules[] = {
 		     "bytes are counted, but not limited by this version; leave egress-total out"),
 	SUPPORT_RULE("network", "on-ceiling", on_ceiling, NULL,
 		     "this version has no byte ceilings; leave on-ceiling out"),
-	SUPPORT_RULE("gpu", "ioctls", ioctls, "all",
-		     "ioctl commands are not filtered by this version; set ioctls = all"),
 	SUPPORT_RULE("retire", "scan", scan, "none",
 		     "this version does not look for copies of the weights; set scan = none"),
 	SUPPORT_RULE("retire", "erase", erase, "memory",
@@ -50,6 +48,18 @@ static const struct support_rule support_rules[] = {
 	SUPPORT_RULE("syscalls", "set", syscalls, "model-server",
 		     "this version has the set model-server only; set it"),
 };
+
+/* Only the lsm plane sees which device an ioctl is for: without it nothing would be held. */
+static void support_check_ioctls(const struct settings *settings, struct problems *problems)
+{
+	if (!settings->ioctls.set || settings->ioctls.number == PLAN_IOCTLS_ALL ||
+	    (settings->planes.number & CUSTODY_PLANE_LSM))
+		return;
+	problems_add(problems, settings->ioctls.place, CUSTODY_EXIT_REFUSED,
+		     "[gpu] ioctls: %s is enforced by the lsm plane only; add lsm to [require] "
+		     "planes, or set ioctls = all",
+		     settings->ioctls.words.list[0].text);
+}
 
 void profile_check_support(const struct settings *settings, struct problems *problems)
 {
@@ -68,4 +78,5 @@ void profile_check_support(const struct settings *settings, struct problems *pro
 		problems_add(problems, value->place, CUSTODY_EXIT_REFUSED, "[%s] %s: %s",
 			     rule->section, rule->key, rule->why);
 	}
+	support_check_ioctls(settings, problems);
 }

@@ -350,5 +350,7 @@ const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 _Static_assert(CUSTODY_PLANE_STRUCTURE == 1U << 0 && CUSTODY_PLANE_CGROUP == 1U << 1 &&
 		       CUSTODY_PLANE_LSM == 1U << 2 && CUSTODY_PLANE_OBSERVE == 1U << 3,
 	       "the words of require.planes are in the order of the bits");
+_Static_assert(PLAN_IOCTLS_ALL == 1 && PLAN_IOCTLS_COMPUTE == 2 && _PLAN_IOCTLS_MAX == 3,
+	       "the words of gpu.ioctls are in the order of the enum");
 _Static_assert(PLAN_ON_LOSS_RECORD == 1 && PLAN_ON_LOSS_FREEZE == 2 && PLAN_ON_LOSS_KILL == 3,
 	       "the words of evidence.on-loss are in the order of the enum");

@@ -16,6 +16,7 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "ioctl_set.h"
 #include "plan.h"
 #include "warden.h"
 
@@ -228,6 +229,14 @@ static void jails_label_endpoint(const struct jail *jail, __u16 object, char *la
 static void jails_label_counter(const struct jail *jail, const struct policy_counter_key *key,
 				char *label, size_t size)
 {
+	static const char *const tasks[_POLICY_TASK_MAX] = {
+		[POLICY_TASK_PTRACE] = "ptrace",   [POLICY_TASK_SIGNAL] = "signal",
+		[POLICY_TASK_CAPABLE] = "capable", [POLICY_TASK_USERNS] = "userns",
+		[POLICY_TASK_MOUNT] = "mount",	   [POLICY_TASK_BPF] = "bpf",
+		[POLICY_TASK_PERF] = "perf",	   [POLICY_TASK_MODULE] = "module",
+		[POLICY_TASK_URING] = "io_uring",  [POLICY_TASK_USERFAULT] = "userfaultfd",
+	};
+
 	if (key->object == POLICY_OBJECT_NONE)
 		return;
 	switch (key->class) {
@@ -245,6 +254,14 @@ static void jails_label_counter(const struct jail *jail, const struct policy_cou
 	case POLICY_CLASS_EGRESS:
 	case POLICY_CLASS_INGRESS:
 		jails_label_endpoint(jail, key->object, label, size);
+		break;
+	case POLICY_CLASS_IOCTL:
+		if (key->object < ioctl_set_compute_n)
+			(void)snprintf(label, size, "%s", ioctl_set_compute[key->object].name);
+		break;
+	case POLICY_CLASS_TASK:
+		if (key->object < ARRAY_SIZE(tasks) && tasks[key->object])
+			(void)snprintf(label, size, "%s", tasks[key->object]);
 		break;
 	default:
 		break;

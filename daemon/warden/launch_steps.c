@@ -16,6 +16,7 @@
 #include "cgroup.h"
 #include "cleanup.h"
 #include "guard.h"
+#include "majors.h"
 #include "paths.h"
 #include "plan.h"
 #include "sequence.h"
@@ -92,9 +93,50 @@ static int launch_check_model(struct jail *jail)
 	return 0;
 }
 
+/* Some majors differ from boot to boot: what the profile says must be what the kernel says now. */
+static int launch_check_device(struct jail *jail, const struct plan_device *device)
+{
+	static const char *const drivers[] = { "nvidia-uvm", "kfd" };
+	const char *path = plan_string(jail->plan, device->path);
+	const char *origin = plan_string(jail->plan, device->origin);
+	const char *driver = NULL;
+	cleanup_file FILE *list = NULL;
+	__u32 major = 0;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
+		if (strncmp(path, "/dev/", 5) == 0 && strcmp(path + 5, drivers[i]) == 0)
+			driver = drivers[i];
+	}
+	if (!driver)
+		return 0;
+	list = fopen("/proc/devices", "re");
+	r = list ? majors_find(list, driver, &major) : -errno;
+	if (r < 0)
+		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, r,
+					"%s: no driver \"%s\" is in /proc/devices; load it.",
+					origin, driver);
+	if (major != device->major)
+		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, -ENODEV,
+					"%s: %s has major %u on this host now, not %u; write "
+					"%s:%u.", origin, path, major, device->major, driver,
+					major);
+	return 0;
+}
+
+static int launch_check_devices(struct jail *jail)
+{
+	int r = 0;
+
+	for (__u32 i = 0; r == 0 && i < jail->plan->n_devices; i++)
+		r = launch_check_device(jail, &jail->plan->devices[i]);
+	return r;
+}
+
 int launch_step_check(struct jail *jail)
 {
 	__u32 missing = jail->plan->planes_required & ~jail->warden->planes;
+	int r;
 
 	for (__u32 plane = 1; plane <= CUSTODY_PLANE_OBSERVE; plane <<= 1) {
 		if (!(missing & plane))
@@ -108,7 +150,8 @@ int launch_step_check(struct jail *jail)
 	}
 	jail->planes_active = jail->warden->planes;
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", jail->plan->profile);
-	return launch_check_model(jail);
+	r = launch_check_devices(jail);
+	return r < 0 ? r : launch_check_model(jail);
 }
 
 static int launch_make_child(struct jail *jail, const char *name, __u64 *ret_id)

@@ -22,7 +22,8 @@ struct policy;
  * of custody's cgroup directory) and pins, all or nothing. Pins that are there but not complete
  * are an error that says which one is missing (-EUCLEAN), never replaced while jails may depend
  * on them. Of the planes named (enum custody_plane mask) those are used that the host offers, each
- * whole or not at all; cgroup always. `error` (size bytes) gets the reason in words. *ret_adopted tells which it was.
+ * whole or not at all; cgroup always. `error` (size bytes) gets the reason in words. *ret_adopted
+ * tells which it was.
  */
 int policy_open(const char *pin_dir, const char *cgroup, __u32 planes, struct policy **ret,
 		bool *ret_adopted, char *error, size_t size);

@@ -10,6 +10,8 @@
 
 #include "cleanup.h"
 #include "custody/guard.h"
+#include "ioctl_set.h"
+#include "plan.h"
 #include "policy_internal.h"
 
 /* Character devices with major 1 that every jail may read and write. */
@@ -83,12 +85,60 @@ static void policy_add_device(struct policy_entries *entries, const struct polic
 	entry->value.access = BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE;
 	entry->value.object = object;
 	policy_add_counter(entries, key->jail_id, POLICY_CLASS_DEVICE, object);
-	policy_add_counter(entries, key->jail_id, POLICY_CLASS_IOCTL, object);
+	policy_add_counter(entries, key->jail_id, POLICY_CLASS_MMAP, object);
+}
+
+static bool policy_has_ioctls(const struct policy_entries *entries, __u32 class)
+{
+	for (__u32 i = 0; i < entries->n_ioctls; i++) {
+		if (entries->ioctls[i].key.class == class)
+			return true;
+	}
+	return false;
+}
+
+static int policy_add_ioctl_row(struct policy_entries *entries, __u32 jail_id, __u32 index)
+{
+	const struct ioctl_row *row = &ioctl_set_compute[index];
+
+	if (row->last - row->first >= POLICY_IOCTL_NUMBERS_MAX - entries->n_ioctls)
+		return -E2BIG;
+	for (__u32 number = row->first; number <= row->last; number++) {
+		entries->ioctls[entries->n_ioctls++] = (struct policy_ioctl_entry){
+			.key = { .jail_id = jail_id, .class = row->class, .number = number },
+			.value = { .object = index },
+		};
+	}
+	policy_add_counter(entries, jail_id, POLICY_CLASS_IOCTL, index);
+	return 0;
+}
+
+/* The set's numbers for the driver behind a device, and that this device is held to them. */
+static int policy_add_ioctls(struct policy_entries *entries, __u32 jail_id,
+			     const struct custody_plan *plan, const struct plan_device *device)
+{
+	__u32 class = ioctl_set_find_class(device->major, plan_string(plan, device->path));
+	int r = 0;
+
+	if (plan->ioctl_set == PLAN_IOCTLS_ALL)
+		return 0;
+	if (plan->ioctl_set != PLAN_IOCTLS_COMPUTE || class == POLICY_IOCTLS_ANY)
+		return -EINVAL;
+	entries->devices[entries->n_devices - 1].value.ioctls = class;
+	if (policy_has_ioctls(entries, class))
+		return 0;
+	for (__u32 i = 0; r == 0 && i < ioctl_set_compute_n; i++) {
+		if (ioctl_set_compute[i].class == class)
+			r = policy_add_ioctl_row(entries, jail_id, i);
+	}
+	return r;
 }
 
 static int policy_add_devices(struct policy_entries *entries, __u32 jail_id,
 			      const struct custody_plan *plan)
 {
+	int r;
+
 	for (__u32 i = 0; i < plan->n_devices; i++) {
 		const struct plan_device *device = &plan->devices[i];
 		struct policy_device_key key = { .jail_id = jail_id };
@@ -101,6 +151,9 @@ static int policy_add_devices(struct policy_entries *entries, __u32 jail_id,
 		if (policy_has_device(entries, &key))
 			return -EEXIST;
 		policy_add_device(entries, &key, i);
+		r = policy_add_ioctls(entries, jail_id, plan, device);
+		if (r < 0)
+			return r;
 	}
 	/* One that the plan names as well keeps the plan's number. */
 	for (__u32 i = 0; i < POLICY_DEVICES_STANDARD; i++) {
@@ -143,7 +196,9 @@ int policy_build_entries(const struct custody_plan *plan, __u32 jail_id,
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_SYSCALL, 0);
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_CHANGE, POLICY_OBJECT_NONE);
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_EXECMAP, POLICY_OBJECT_NONE);
-	policy_add_counter(&entries, jail_id, POLICY_CLASS_TASK, 0);
+	for (__u16 task = 0; task < _POLICY_TASK_MAX; task++)
+		policy_add_counter(&entries, jail_id, POLICY_CLASS_TASK, task);
+	policy_add_counter(&entries, jail_id, POLICY_CLASS_MMAP, POLICY_OBJECT_NONE);
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_IOCTL, POLICY_OBJECT_NONE);
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_RECEIVE, POLICY_OBJECT_NONE);
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_GUARD, GUARD_ARTIFACT);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What policy.c, policy_pin.c, policy_links.c, policy_map.c and policy_entries.c share. Nobody else includes it.
+ * What policy.c, policy_pin.c, policy_links.c, policy_map.c and policy_entries.c share. Nobody else
+ * includes it.
  */
 #ifndef CUSTODY_WARDEN_POLICY_INTERNAL_H
 #define CUSTODY_WARDEN_POLICY_INTERNAL_H
@@ -23,6 +24,7 @@ enum policy_map {
 	POLICY_MAP_JAILS,
 	POLICY_MAP_ENDPOINTS,
 	POLICY_MAP_DEVICES,
+	POLICY_MAP_IOCTLS,
 	POLICY_MAP_ZONES,
 	POLICY_MAP_COUNTERS,
 	POLICY_MAP_ERRORS,
@@ -77,6 +79,31 @@ enum policy_link {
 	POLICY_LINK_BPRM_CHECK_SECURITY,
 	POLICY_LINK_MMAP_FILE,
 	POLICY_LINK_FILE_MPROTECT,
+	POLICY_LINK_PTRACE,
+	POLICY_LINK_TRACEME,
+	POLICY_LINK_TASK_KILL,
+	POLICY_LINK_CAPABLE,
+	POLICY_LINK_USERNS,
+	POLICY_LINK_MOUNT,
+	POLICY_LINK_MOVE_MOUNT,
+	POLICY_LINK_UMOUNT,
+	POLICY_LINK_PIVOT_ROOT,
+	POLICY_LINK_BPF,
+	POLICY_LINK_BPF_MAP,
+	POLICY_LINK_BPF_PROG,
+	POLICY_LINK_PERF,
+	POLICY_LINK_MODULE_REQUEST,
+	POLICY_LINK_READ_FILE,
+	POLICY_LINK_LOAD_DATA,
+	POLICY_LINK_ANON_INODE,
+	POLICY_LINK_URING_CREDS,
+	POLICY_LINK_URING_SQPOLL,
+	POLICY_LINK_URING_CMD,
+	POLICY_LINK_RECEIVE,
+	POLICY_LINK_IOCTL,
+	POLICY_LINK_IOCTL_COMPAT,
+	POLICY_LINK_DEVICE_OPEN,
+	POLICY_LINK_DEVICE_MMAP,
 	POLICY_LINK_GUARD_MAP,
 	POLICY_LINK_GUARD_PROGRAM,
 	POLICY_LINK_GUARD_BPF,
@@ -147,8 +174,8 @@ int policy_pin_open_maps(const char *dir, struct bpf_object *object, struct poli
 
 /*
  * Checks the pinned links of policy->planes: present, attached to this cgroup (or tracepoint, or
- * hook) with the right type, running the very program that `object` (loaded, sharing the pinned maps) has, on
- * the pinned maps and no others.
+ * hook) with the right type, running the very program that `object` (loaded, sharing the pinned
+ * maps) has, on the pinned maps and no others.
  */
 int policy_pin_check_links(const char *dir, struct bpf_object *object, const char *cgroup,
 			   const struct policy *policy, char *error, size_t size);
@@ -178,12 +205,19 @@ struct policy_device_entry {
 	struct policy_device value;
 };
 
+struct policy_ioctl_entry {
+	struct policy_ioctl_key key;
+	struct policy_ioctl value;
+};
+
 struct policy_entries {
 	__u32 n_endpoints;
 	__u32 n_devices;
+	__u32 n_ioctls;
 	__u32 n_counters;
 	struct policy_endpoint_entry endpoints[CUSTODY_ENDPOINTS_MAX];
 	struct policy_device_entry devices[CUSTODY_DEVICES_MAX + POLICY_DEVICES_STANDARD];
+	struct policy_ioctl_entry ioctls[POLICY_IOCTL_NUMBERS_MAX];
 	struct policy_counter_key counters[POLICY_COUNTERS_MAX];
 };
 

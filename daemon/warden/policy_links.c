@@ -17,15 +17,13 @@
 const char *const policy_map_names[_POLICY_MAP_MAX] = {
 	[POLICY_MAP_CONFIG] = "config",	      [POLICY_MAP_JAILS] = "jails",
 	[POLICY_MAP_ENDPOINTS] = "endpoints", [POLICY_MAP_DEVICES] = "devices",
-	[POLICY_MAP_ZONES] = "zones",	      [POLICY_MAP_COUNTERS] = "counters",
-	[POLICY_MAP_ERRORS] = "errors",	      [POLICY_MAP_SEEN] = "seen",
-	[POLICY_MAP_SOCKETS] = "sockets",     [POLICY_MAP_MARKS] = "marks",
-	[POLICY_MAP_EVENTS] = "events",
-	[POLICY_MAP_GUARDED] = "guarded",
-	[POLICY_MAP_GUARD_OWNERS] = "guard_owners",
+	[POLICY_MAP_IOCTLS] = "ioctls",	      [POLICY_MAP_ZONES] = "zones",
+	[POLICY_MAP_COUNTERS] = "counters",   [POLICY_MAP_ERRORS] = "errors",
+	[POLICY_MAP_SEEN] = "seen",	      [POLICY_MAP_SOCKETS] = "sockets",
+	[POLICY_MAP_MARKS] = "marks",	      [POLICY_MAP_EVENTS] = "events",
+	[POLICY_MAP_GUARDED] = "guarded",     [POLICY_MAP_GUARD_OWNERS] = "guard_owners",
 	[POLICY_MAP_GUARD_OBJECTS] = "guard_objects",
-	[POLICY_MAP_GUARDIANS] = "guardians",
-	[POLICY_MAP_GUARD_CONFIG] = "guard_config",
+	[POLICY_MAP_GUARDIANS] = "guardians", [POLICY_MAP_GUARD_CONFIG] = "guard_config",
 	[POLICY_MAP_GUARD_LEARN] = "guard_learn",
 	[POLICY_MAP_GUARD_READERS] = "guard_readers",
 	[POLICY_MAP_GUARD_NODES] = "guard_nodes",
@@ -41,10 +39,15 @@ const char *const policy_map_names[_POLICY_MAP_MAX] = {
 		.name = NAME, .program = "custody_" NAME, .plane = CUSTODY_PLANE_OBSERVE,       \
 		.attach_type = BPF_TRACE_RAW_TP, .tracepoint = TRACEPOINT                       \
 	}
-/* The program of hook "x" is lsm_x. Two programs on one hook: name the second by hand. */
+/* The program of hook "x" is lsm_x. A second program on a hook has a name of its own. */
 #define LSM_LINK(HOOK)                                                                           \
 	{                                                                                       \
 		.name = HOOK, .program = "lsm_" HOOK, .plane = CUSTODY_PLANE_LSM,               \
+		.attach_type = BPF_LSM_MAC, .hook = HOOK                                        \
+	}
+#define LSM_LINK_SECOND(NAME, HOOK)                                                               \
+	{                                                                                       \
+		.name = NAME, .program = "lsm_" NAME, .plane = CUSTODY_PLANE_LSM,               \
 		.attach_type = BPF_LSM_MAC, .hook = HOOK                                        \
 	}
 #define LSM_LINK_NEWER(HOOK)                                                                     \
@@ -96,6 +99,31 @@ const struct policy_link_row policy_links[_POLICY_LINK_MAX] = {
 	[POLICY_LINK_BPRM_CHECK_SECURITY] = LSM_LINK("bprm_check_security"),
 	[POLICY_LINK_MMAP_FILE] = LSM_LINK("mmap_file"),
 	[POLICY_LINK_FILE_MPROTECT] = LSM_LINK("file_mprotect"),
+	[POLICY_LINK_PTRACE] = LSM_LINK("ptrace_access_check"),
+	[POLICY_LINK_TRACEME] = LSM_LINK("ptrace_traceme"),
+	[POLICY_LINK_TASK_KILL] = LSM_LINK("task_kill"),
+	[POLICY_LINK_CAPABLE] = LSM_LINK("capable"),
+	[POLICY_LINK_USERNS] = LSM_LINK("userns_create"),
+	[POLICY_LINK_MOUNT] = LSM_LINK("sb_mount"),
+	[POLICY_LINK_MOVE_MOUNT] = LSM_LINK("move_mount"),
+	[POLICY_LINK_UMOUNT] = LSM_LINK("sb_umount"),
+	[POLICY_LINK_PIVOT_ROOT] = LSM_LINK("sb_pivotroot"),
+	[POLICY_LINK_BPF] = LSM_LINK("bpf"),
+	[POLICY_LINK_BPF_MAP] = LSM_LINK("bpf_map"),
+	[POLICY_LINK_BPF_PROG] = LSM_LINK("bpf_prog"),
+	[POLICY_LINK_PERF] = LSM_LINK("perf_event_open"),
+	[POLICY_LINK_MODULE_REQUEST] = LSM_LINK("kernel_module_request"),
+	[POLICY_LINK_READ_FILE] = LSM_LINK("kernel_read_file"),
+	[POLICY_LINK_LOAD_DATA] = LSM_LINK("kernel_load_data"),
+	[POLICY_LINK_ANON_INODE] = LSM_LINK("inode_init_security_anon"),
+	[POLICY_LINK_URING_CREDS] = LSM_LINK("uring_override_creds"),
+	[POLICY_LINK_URING_SQPOLL] = LSM_LINK("uring_sqpoll"),
+	[POLICY_LINK_URING_CMD] = LSM_LINK("uring_cmd"),
+	[POLICY_LINK_RECEIVE] = LSM_LINK("file_receive"),
+	[POLICY_LINK_IOCTL] = LSM_LINK("file_ioctl"),
+	[POLICY_LINK_IOCTL_COMPAT] = LSM_LINK_NEWER("file_ioctl_compat"),
+	[POLICY_LINK_DEVICE_OPEN] = LSM_LINK_SECOND("device_open", "file_open"),
+	[POLICY_LINK_DEVICE_MMAP] = LSM_LINK_SECOND("device_mmap", "mmap_file"),
 	[POLICY_LINK_GUARD_MAP] = GUARD_LINK("map", "bpf_map"),
 	[POLICY_LINK_GUARD_PROGRAM] = GUARD_LINK("program", "bpf_prog"),
 	[POLICY_LINK_GUARD_BPF] = GUARD_LINK("bpf", "bpf"),

@@ -79,6 +79,9 @@ static int policy_put_entries(const struct policy *policy, const struct policy_e
 		r = policy_put_entry(policy, POLICY_MAP_DEVICES, &entries->devices[i].key,
 				     &entries->devices[i].value,
 				     sizeof(entries->devices[i].value));
+	for (__u32 i = 0; r == 0 && i < entries->n_ioctls; i++)
+		r = policy_put_entry(policy, POLICY_MAP_IOCTLS, &entries->ioctls[i].key,
+				     &entries->ioctls[i].value, sizeof(entries->ioctls[i].value));
 	return r;
 }
 
@@ -273,8 +276,8 @@ static int policy_walk_map(const struct policy *policy, enum policy_map map, pol
 
 /* Maps whose entries belong to a jail, in the order of removal: first what lets it do things. */
 static const enum policy_map policy_jail_maps[] = {
-	POLICY_MAP_JAILS, POLICY_MAP_ENDPOINTS, POLICY_MAP_DEVICES,
-	POLICY_MAP_ZONES, POLICY_MAP_COUNTERS,	POLICY_MAP_SEEN,    POLICY_MAP_GUARD_OWNERS,
+	POLICY_MAP_JAILS, POLICY_MAP_ENDPOINTS, POLICY_MAP_DEVICES, POLICY_MAP_IOCTLS,
+	POLICY_MAP_ZONES, POLICY_MAP_COUNTERS,	POLICY_MAP_SEEN,	POLICY_MAP_GUARD_OWNERS,
 };
 
 /* All keys but those of `jails` begin with the jail's id. */
@@ -288,6 +291,7 @@ static __u32 policy_read_jail_id(enum policy_map map, const void *key, const voi
 _Static_assert(offsetof(struct policy_jail, jail_id) == 0 &&
 		       offsetof(struct policy_endpoint_key, jail_id) == 0 &&
 		       offsetof(struct policy_device_key, jail_id) == 0 &&
+		       offsetof(struct policy_ioctl_key, jail_id) == 0 &&
 		       offsetof(struct policy_zone_key, jail_id) == 0 &&
 		       offsetof(struct policy_counter_key, jail_id) == 0 &&
 		       offsetof(struct policy_seen_key, jail_id) == 0 &&

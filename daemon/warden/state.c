@@ -386,7 +386,7 @@ static int state_adopt_one(struct warden *warden, const char *path)
 		jails_forget(jail);
 		return r;
 	}
-	/* Its broker has lost its channel; without the observe plane nobody sees what bind() gets. */
+	/* Its broker has lost its channel; without the observe plane nobody sees its answers. */
 	if (jail->init > 0 && jails_need_broker(jail) &&
 	    !(jail->planes_active & CUSTODY_PLANE_OBSERVE))
 		jail->gaps_owed |= 1U << LEDGER_GAP_BROKER;

@@ -57,7 +57,7 @@ struct custody_event {
 	__u64 device; /* st_dev of the file (MKDEV in kernel encoding), or major<<32|minor */
 	__u64 inode;
 	__u64 mount_id;
-	__u32 access;		/* open flags, device access, exit code, socket type */
+	__u32 access;		/* open flags, device access, exit code, socket type, ioctl */
 	__u16 port;		/* host order */
 	__u16 path_len;
 	__u8 address[16];

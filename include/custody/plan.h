@@ -104,6 +104,13 @@ enum plan_syscall_set {
 	_PLAN_SYSCALLS_MAX,
 };
 
+/* Which ioctl numbers the jail's GPU nodes answer; the numbers are daemon/lib/ioctl_set.c's. */
+enum plan_ioctl_set {
+	PLAN_IOCTLS_ALL = 1,
+	PLAN_IOCTLS_COMPUTE = 2,	/* enforced by the lsm plane, which must be required */
+	_PLAN_IOCTLS_MAX,
+};
+
 enum plan_on_loss {
 	PLAN_ON_LOSS_RECORD = 1,
 	PLAN_ON_LOSS_FREEZE = 2,
@@ -137,7 +144,7 @@ struct custody_plan {
 	__u32 n_endpoints;
 	__u32 n_devices;
 	__u32 n_programs;
-	__u32 pad;
+	__u32 ioctl_set;		/* enum plan_ioctl_set */
 	__u32 pool_used;		/* bytes; pool[pool_used - 1] is NUL */
 	struct plan_string args[PLAN_ARGS_MAX];
 	struct plan_string env[PLAN_ENV_MAX];

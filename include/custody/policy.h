@@ -84,7 +84,33 @@ struct policy_device_key {
 struct policy_device {
 	__u32 access;		/* BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE; never MKNOD */
 	__u32 object;		/* index: the counters' object */
+	__u32 ioctls;		/* enum policy_ioctls: whose numbers are compared, if at all */
+	__u32 pad;
 };
+
+/* Whose ioctl numbers a device has. */
+enum policy_ioctls {
+	POLICY_IOCTLS_ANY = 0,	/* not compared: what the cgroup plane opens may be asked all */
+	POLICY_IOCTLS_NVIDIA,	/* the frontend, major 195: low 8 bits */
+	POLICY_IOCTLS_UVM,	/* the whole word */
+	POLICY_IOCTLS_DRM,	/* low 8 bits */
+	POLICY_IOCTLS_KFD,	/* low 8 bits */
+	_POLICY_IOCTLS_MAX,
+};
+
+/* map `ioctls`: HASH. A number without an entry is denied. */
+struct policy_ioctl_key {
+	__u32 jail_id;
+	__u32 class;		/* enum policy_ioctls, never ANY */
+	__u32 number;		/* what the driver compares: see enum policy_ioctls */
+};
+
+struct policy_ioctl {
+	__u32 object;		/* row of the set: the counters' object */
+};
+
+#define POLICY_IOCTL_ROWS_MAX 128	/* rows of a set, each with its counter */
+#define POLICY_IOCTL_NUMBERS_MAX 256	/* numbers of a set: a row may hold several */
 
 /* What a zone is for. Its number is what events and counters carry as label. */
 enum custody_label {
@@ -141,9 +167,10 @@ enum policy_class {
 	POLICY_CLASS_SYSCALL,	/* object 0; denials seen at syscall exit */
 	POLICY_CLASS_CHANGE,	/* object: zone or NONE; access: enum policy_change */
 	POLICY_CLASS_EXECMAP,	/* object: zone or NONE; a file became executable memory */
-	POLICY_CLASS_TASK,	/* object 0; other processes, privileges, the kernel itself */
-	POLICY_CLASS_IOCTL,	/* object: device index or NONE */
+	POLICY_CLASS_TASK,	/* object: enum policy_task */
+	POLICY_CLASS_IOCTL,	/* object: row of the ioctl set; NONE: not in it, or no set */
 	POLICY_CLASS_RECEIVE,	/* object: zone or NONE; a file passed in by another process */
+	POLICY_CLASS_MMAP,	/* object: device index or NONE; a device's memory was mapped */
 	POLICY_CLASS_GUARD,	/* object: enum guard_object (custody/guard.h) */
 	_POLICY_CLASS_MAX,
 };
@@ -176,11 +203,36 @@ enum policy_execmap {
 	POLICY_EXECMAP_UNLINKED = 1U << 19,	/* a file that no directory names */
 };
 
+/*
+ * What a model tried on other processes, on its own privileges, on the kernel: object of class
+ * TASK. `access` and `inode` of the event say more.
+ */
+enum policy_task {
+	POLICY_TASK_PTRACE = 0,	/* access: PTRACE_MODE_* of the kernel; inode: the other's pid */
+	POLICY_TASK_SIGNAL,	/* access: the signal; inode: the other's pid */
+	POLICY_TASK_CAPABLE,	/* access: the capability; first of a process only */
+	POLICY_TASK_USERNS,
+	POLICY_TASK_MOUNT,	/* access: flags of mount(2), umount2(2) */
+	POLICY_TASK_BPF,	/* access: command of bpf(2) */
+	POLICY_TASK_PERF,
+	POLICY_TASK_MODULE,	/* access: kernel_read_file_id; 0 for a module asked for by name */
+	POLICY_TASK_URING,	/* access: enum policy_uring */
+	POLICY_TASK_USERFAULT,
+	_POLICY_TASK_MAX,
+};
+
+enum policy_uring {
+	POLICY_URING_MAKE = 0,
+	POLICY_URING_CREDS,	/* the rest: with a ring that was made elsewhere */
+	POLICY_URING_SQPOLL,
+	POLICY_URING_CMD,
+};
+
 /* Most counters of one jail: by zone, by device, by endpoint, each with NONE, and single ones. */
 #define POLICY_COUNTERS_MAX                                                                     \
 	(5 * (CUSTODY_ZONES_MAX + 1) +                                                          \
 	 2 * (CUSTODY_DEVICES_MAX + POLICY_DEVICES_STANDARD + 1) +                              \
-	 5 * (CUSTODY_ENDPOINTS_MAX + 1) + 7)
+	 5 * (CUSTODY_ENDPOINTS_MAX + 1) + (POLICY_IOCTL_ROWS_MAX + 1) + _POLICY_TASK_MAX + 6)
 
 /* map `counters`: PERCPU_HASH, entries made by custodyd at launch, summed by custodyd */
 struct policy_counter_key {
@@ -236,7 +288,9 @@ _Static_assert(sizeof(struct policy_jail) == 16, "policy_jail");
 _Static_assert(sizeof(struct policy_endpoint_key) == 24, "policy_endpoint_key");
 _Static_assert(sizeof(struct policy_endpoint) == 8, "policy_endpoint");
 _Static_assert(sizeof(struct policy_device_key) == 16, "policy_device_key");
-_Static_assert(sizeof(struct policy_device) == 8, "policy_device");
+_Static_assert(sizeof(struct policy_device) == 16, "policy_device");
+_Static_assert(sizeof(struct policy_ioctl_key) == 12, "policy_ioctl_key");
+_Static_assert(sizeof(struct policy_ioctl) == 4, "policy_ioctl");
 _Static_assert(sizeof(struct policy_zone_key) == 16, "policy_zone_key");
 _Static_assert(sizeof(struct policy_zone) == 16, "policy_zone");
 _Static_assert(sizeof(struct policy_counter_key) == 8, "policy_counter_key");

@@ -84,7 +84,8 @@ for how in retire front recorder; do
 	*) kill -KILL "$(pgrep -P "$DAEMON" -x "custody-${how:0:7}")"; wait_for 10 ctl ps ;;
 	esac
 	[ $how != recorder ] || wait_for 10 ctl stop "under-$how"
-	ended() { ! kill -0 "$CLIENT"; }
+	# A zombie has ended: this shell reaps it only between commands.
+	ended() { ! grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$CLIENT/status"; }
 	check "$how under a waiting run: the client does not wait for ever" wait_for 10 ended
 	{ kill -KILL "$CLIENT"; wait "$CLIENT"; } 2>/dev/null
 	check "$how under a waiting run: its model is gone" wait_for 10 no_cgroup "under-$how"

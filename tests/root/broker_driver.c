@@ -290,7 +290,10 @@ static int driver_take_events(const struct driver *driver, int channel, pid_t co
 {
 	cleanup_fd int file = driver_open_file(driver, "events");
 	cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, command, 0);
-	struct pollfd p[] = { { .fd = channel, .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };
+	struct pollfd p[] = {
+		{ .fd = channel, .events = POLLIN },
+		{ .fd = pidfd, .events = POLLIN },
+	};
 	union message_buffer message;
 	int status = 0;
 
@@ -303,8 +306,8 @@ static int driver_take_events(const struct driver *driver, int channel, pid_t co
 			p[1].fd = -1;
 		if (p[0].fd < 0 || !p[0].revents)
 			continue;
-		if (message_recv(channel, ROLE_WARDEN, ROLE_BROKER, MSG_BIT(MSG_BROKER_EVENT), &message,
-				 NULL) == 0)
+		if (message_recv(channel, ROLE_WARDEN, ROLE_BROKER, MSG_BIT(MSG_BROKER_EVENT),
+				 &message, NULL) == 0)
 			driver_print_event(file, (const struct broker_event *)&message);
 		else
 			p[0].fd = -1;

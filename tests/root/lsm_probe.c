@@ -261,7 +261,8 @@ static int probe_setacl(char **argv)
 			__u16 tag, perm;
 			__u32 id;
 		} entry[5];
-	} acl = { 2, { { 1, 6, -1U }, { 2, 4, 1 }, { 4, 0, -1U }, { 16, 4, -1U }, { 32, 0, -1U } } };
+	} acl = { 2,
+		  { { 1, 6, -1U }, { 2, 4, 1 }, { 4, 0, -1U }, { 16, 4, -1U }, { 32, 0, -1U } } };
 
 	return setxattr(argv[0], "system.posix_acl_access", &acl, sizeof(acl), 0);
 }

@@ -8,11 +8,13 @@
  *
  *   policy_driver VERB PIN CGROUP [ARGUMENT...]
  *     open                          adopts or loads; prints "adopted" or "fresh" and the planes
- *     install ID MODEL BROKER [loopback|jit|memfd] [listen=F:P:PORT:ADDRESS] [egress=...] [device=T:MAJ:MIN]
+ *     install ID MODEL BROKER [loopback|jit|memfd] [listen=F:P:PORT:ADDRESS] [egress=...]
+ *             [device=T:MAJ:MIN[:PATH]] [ioctls=compute]
  *     zones ID PATH[=RIGHTS]...     the mounts that PATHs are on, in this mount namespace; of
  *                                   "rwcxi", r unless given
  *     go MODEL | drain BROKER
  *     remove ID | count ID | counters ID | errors | events | unpin
+ *     ring                          events, whatever is missing among the pins
  *   MODEL, BROKER: cgroup directories. F: 4 or 6. P: tcp or udp.
  */
 #include <arpa/inet.h>
@@ -26,6 +28,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "cgroup.h"
@@ -66,10 +69,25 @@ static int driver_parse_endpoint(const char *text, __u32 kind, struct custody_pl
 	return 0;
 }
 
-static int driver_parse_option(const char *text, struct custody_plan *plan)
+/* device=T:MAJ:MIN or device=T:MAJ:MIN:PATH; the path tells which driver it is. */
+static int driver_parse_device(const char *text, struct custody_plan *plan)
 {
 	struct plan_device *device = &plan->devices[plan->n_devices];
-	char type;
+	char type, path[64] = "";
+	int n = sscanf(text, "%c:%u:%u:%63s", &type, &device->major, &device->minor, path);
+
+	if (n < 3 || plan->pool_used + sizeof(path) > sizeof(plan->pool))
+		return -EINVAL;
+	device->type = (__u32)type;
+	device->path = (struct plan_string){ .off = plan->pool_used, .len = (__u32)strlen(path) };
+	memcpy(plan->pool + plan->pool_used, path, strlen(path) + 1);
+	plan->pool_used += (__u32)strlen(path) + 1;
+	plan->n_devices++;
+	return 0;
+}
+
+static int driver_parse_option(const char *text, struct custody_plan *plan)
+{
 	static const struct {
 		const char *name;
 		__u32 flag;
@@ -86,11 +104,13 @@ static int driver_parse_option(const char *text, struct custody_plan *plan)
 		return driver_parse_endpoint(text + 7, PLAN_ENDPOINT_LISTEN, plan);
 	if (strncmp(text, "egress=", 7) == 0)
 		return driver_parse_endpoint(text + 7, PLAN_ENDPOINT_EGRESS, plan);
-	if (sscanf(text, "device=%c:%u:%u", &type, &device->major, &device->minor) != 3)
-		return -EINVAL;
-	device->type = (__u32)type;
-	plan->n_devices++;
-	return 0;
+	if (strcmp(text, "ioctls=compute") == 0) {
+		plan->ioctl_set = PLAN_IOCTLS_COMPUTE;
+		return 0;
+	}
+	if (strncmp(text, "device=", 7) == 0)
+		return driver_parse_device(text + 7, plan);
+	return -EINVAL;
 }
 
 static int driver_install(struct policy *policy, int argc, char **argv)
@@ -101,6 +121,8 @@ static int driver_install(struct policy *policy, int argc, char **argv)
 
 	if (!plan || argc < 3)
 		return -EINVAL;
+	plan->ioctl_set = PLAN_IOCTLS_ALL;
+	plan->pool_used = 1;
 	for (int i = 3; r == 0 && i < argc; i++)
 		r = driver_parse_option(argv[i], plan);
 	if (r == 0)
@@ -246,6 +268,23 @@ static int driver_events(struct policy *policy, int argc, char **argv)
 	return r < 0 ? r : 0;
 }
 
+/* Events without any check of the pins: for tests that take a link away. */
+static int driver_ring(const char *pin)
+{
+	char path[512];
+	struct ring_buffer *ring = NULL;
+	cleanup_fd int fd = -1;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/map-events", pin);
+	fd = bpf_obj_get(path);
+	if (fd >= 0)
+		ring = ring_buffer__new(fd, driver_print_event, NULL, NULL);
+	r = ring ? ring_buffer__consume(ring) : -errno;
+	ring_buffer__free(ring);
+	return r < 0 ? driver_fail("ring", r) : 0;
+}
+
 static int driver_open(struct policy *policy, int argc, char **argv)
 {
 	(void)argc;
@@ -275,11 +314,14 @@ int main(int argc, char **argv)
 	if (argc < 4)
 		return 2;
 	log_setup("policy_driver", getenv("DRIVER_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	if (strcmp(argv[1], "ring") == 0)
+		return driver_ring(argv[2]);
 	if (strcmp(argv[1], "unpin") == 0) {
 		r = policy_unpin(argv[2]);
 		return r < 0 ? driver_fail("unpin", r) : 0;
 	}
-	r = policy_open(argv[2], argv[3], driver_read_planes(), &policy, &adopted, error, sizeof(error));
+	r = policy_open(argv[2], argv[3], driver_read_planes(), &policy, &adopted, error,
+			sizeof(error));
 	if (r < 0) {
 		(void)fprintf(stderr, "%s\n", error);
 		return r == -EUCLEAN ? 117 : 1;

@@ -150,7 +150,7 @@ static void table_print_log_end(const char *log)
 	(void)fputs(from, stderr);
 }
 
-/* Returns 0 where the answer is one that a kernel may give, 1 where it is a fault of the program. */
+/* Returns 1 where the answer is a fault of the program, not a trait of the kernel. */
 static int table_show(const struct bpf_program *wanted, char *log)
 {
 	const char *name = bpf_program__name(wanted);

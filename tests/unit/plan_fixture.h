@@ -109,6 +109,7 @@ static inline void plan_fixture_make(struct custody_plan *plan)
 	memset(plan->profile_digest, 0xab, sizeof(plan->profile_digest));
 	plan->planes_required = CUSTODY_PLANE_STRUCTURE | CUSTODY_PLANE_CGROUP;
 	plan->syscall_set = PLAN_SYSCALLS_MODEL_SERVER;
+	plan->ioctl_set = PLAN_IOCTLS_ALL;
 	plan->on_loss = PLAN_ON_LOSS_RECORD;
 	plan->drain_timeout_s = 60;
 	plan->limit_memory = 1ULL << 30;

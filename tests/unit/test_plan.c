@@ -78,7 +78,9 @@ struct mutation {
 	M(devices_unused, "not counted", plan.devices[4].minor = 1)                              \
 	M(n_programs_big, "count", plan.n_programs = PLAN_PROGRAMS_MAX + 1)                      \
 	M(programs_unused, "not counted", plan.programs[1].flags = 1)                            \
-	M(count_pad, "not counted", plan.pad = 1)                                                \
+	M(ioctls_none, "ioctl set", plan.ioctl_set = 0)                                          \
+	M(ioctls_max, "ioctl set", plan.ioctl_set = _PLAN_IOCTLS_MAX)                            \
+	M(ioctls_lsm, "lsm plane", plan.ioctl_set = PLAN_IOCTLS_COMPUTE)                         \
 	M(programs_flags, "flags", plan.programs[0].flags = 2)                                   \
 	M(programs_pad, "flags", plan.programs[0].pad = 1)                                       \
 	M(programs_path, "program to run", plan.programs[0].path = ADD("sh"))                    \

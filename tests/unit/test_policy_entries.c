@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "custody/guard.h"
 #include "../../daemon/warden/policy_internal.h"
 
 struct fixture {
@@ -26,8 +27,13 @@ struct fixture {
 
 static int fixture_make(void **state)
 {
-	*state = calloc(1, sizeof(struct fixture));
-	return *state ? 0 : -1;
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -1;
+	f->plan.ioctl_set = PLAN_IOCTLS_ALL;
+	*state = f;
+	return 0;
 }
 
 static int fixture_free(void **state)
@@ -87,7 +93,10 @@ static void test_empty_plan(void **state)
 		assert_int_equal(entry->value.object, POLICY_OBJECT_DEVICE_STANDARD + i);
 		assert_int_equal(fixture_count(f, POLICY_CLASS_DEVICE, entry->value.object), 1);
 	}
-	for (__u16 class = POLICY_CLASS_OPEN; class < _POLICY_CLASS_MAX; class++)
+	assert_int_equal(fixture_count(f, POLICY_CLASS_GUARD, GUARD_ARTIFACT), 1);
+	assert_int_equal(fixture_count(f, POLICY_CLASS_GUARD, GUARD_READ), 1);
+	assert_int_equal(fixture_count(f, POLICY_CLASS_GUARD, GUARD_CGROUP), 1);
+	for (__u16 class = POLICY_CLASS_OPEN; class < POLICY_CLASS_GUARD; class++)
 		assert_int_equal(fixture_count(f, class, 0) +
 				 fixture_count(f, class, POLICY_OBJECT_NONE), 1);
 }
@@ -181,8 +190,90 @@ static void test_largest_plan(void **state)
 	assert_int_equal(policy_build_entries(&f->plan, 7, &f->entries), 0);
 	assert_int_equal(f->entries.n_endpoints, CUSTODY_ENDPOINTS_MAX);
 	assert_int_equal(f->entries.n_devices, CUSTODY_DEVICES_MAX + POLICY_DEVICES_STANDARD);
-	/* What is left of the contract's number are the zones': open and exec each. */
-	assert_int_equal(f->entries.n_counters, POLICY_COUNTERS_MAX - 2 * CUSTODY_ZONES_MAX);
+	/* What is left of the contract's number are the zones', five each, and the ioctl set's. */
+	assert_int_equal(f->entries.n_counters,
+			 POLICY_COUNTERS_MAX - 5 * CUSTODY_ZONES_MAX - POLICY_IOCTL_ROWS_MAX);
+}
+
+static void fixture_add_path(struct fixture *f, __u32 major, __u32 minor, const char *path)
+{
+	struct plan_device *device = fixture_add_device(f, major, minor);
+
+	device->path.off = f->plan.pool_used;
+	device->path.len = (__u32)strlen(path);
+	memcpy(f->plan.pool + device->path.off, path, strlen(path) + 1);
+	f->plan.pool_used += (__u32)strlen(path) + 1;
+}
+
+static const struct policy_ioctl_entry *fixture_find_ioctl(const struct fixture *f, __u32 class,
+							   __u32 number)
+{
+	const struct policy_ioctl_entry *found = NULL;
+
+	for (__u32 i = 0; i < f->entries.n_ioctls; i++) {
+		const struct policy_ioctl_entry *entry = &f->entries.ioctls[i];
+
+		if (entry->key.class != class || entry->key.number != number)
+			continue;
+		assert_null(found); /* no number twice */
+		assert_int_equal(entry->key.jail_id, 7);
+		found = entry;
+	}
+	return found;
+}
+
+static void test_ioctls(void **state)
+{
+	struct fixture *f = *state;
+
+	f->plan.pool_used = 1;
+	fixture_add_path(f, 195, 0, "/dev/nvidia0");
+	fixture_add_path(f, 195, 255, "/dev/nvidiactl");
+	fixture_add_path(f, 510, 0, "/dev/nvidia-uvm");
+	assert_int_equal(policy_build_entries(&f->plan, 7, &f->entries), 0);
+	assert_int_equal(f->entries.n_ioctls, 0);
+	assert_int_equal(f->entries.devices[0].value.ioctls, POLICY_IOCTLS_ANY);
+	f->plan.ioctl_set = PLAN_IOCTLS_COMPUTE;
+	assert_int_equal(policy_build_entries(&f->plan, 7, &f->entries), 0);
+	assert_int_equal(f->entries.devices[0].value.ioctls, POLICY_IOCTLS_NVIDIA);
+	assert_int_equal(f->entries.devices[1].value.ioctls, POLICY_IOCTLS_NVIDIA);
+	assert_int_equal(f->entries.devices[2].value.ioctls, POLICY_IOCTLS_UVM);
+	assert_int_equal(f->entries.devices[3].value.ioctls, POLICY_IOCTLS_ANY); /* /dev/null */
+	assert_non_null(fixture_find_ioctl(f, POLICY_IOCTLS_NVIDIA, 0x2a));
+	assert_null(fixture_find_ioctl(f, POLICY_IOCTLS_NVIDIA, 211));
+	assert_non_null(fixture_find_ioctl(f, POLICY_IOCTLS_UVM, 0x30000001));
+	assert_null(fixture_find_ioctl(f, POLICY_IOCTLS_UVM, 62));
+	assert_null(fixture_find_ioctl(f, POLICY_IOCTLS_DRM, 0));
+	for (__u32 i = 0; i < f->entries.n_ioctls; i++) {
+		const struct policy_ioctl_entry *entry = &f->entries.ioctls[i];
+
+		(void)fixture_find_ioctl(f, entry->key.class, entry->key.number);
+		assert_int_equal(fixture_count(f, POLICY_CLASS_IOCTL, (__u16)entry->value.object),
+				 1);
+	}
+}
+
+/* All four drivers at once fit; a set that is none, and a device without numbers, do not pass. */
+static void test_ioctls_bounds(void **state)
+{
+	struct fixture *f = *state;
+
+	f->plan.pool_used = 1;
+	f->plan.ioctl_set = PLAN_IOCTLS_COMPUTE;
+	fixture_add_path(f, 195, 0, "/dev/nvidia0");
+	fixture_add_path(f, 510, 0, "/dev/nvidia-uvm");
+	fixture_add_path(f, 226, 128, "/dev/dri/renderD128");
+	fixture_add_path(f, 511, 0, "/dev/kfd");
+	assert_int_equal(policy_build_entries(&f->plan, 7, &f->entries), 0);
+	assert_int_equal(f->entries.devices[3].value.ioctls, POLICY_IOCTLS_KFD);
+	assert_non_null(fixture_find_ioctl(f, POLICY_IOCTLS_DRM, 0x9f));
+	assert_null(fixture_find_ioctl(f, POLICY_IOCTLS_DRM, 0xa0));
+	assert_non_null(fixture_find_ioctl(f, POLICY_IOCTLS_KFD, 0x15));
+	f->plan.ioctl_set = _PLAN_IOCTLS_MAX;
+	assert_int_equal(policy_build_entries(&f->plan, 7, &f->entries), -EINVAL);
+	f->plan.ioctl_set = PLAN_IOCTLS_COMPUTE;
+	fixture_add_path(f, 10, 200, "/dev/net/tun");
+	assert_int_equal(policy_build_entries(&f->plan, 7, &f->entries), -EINVAL);
 }
 
 int main(void)
@@ -195,6 +286,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refusals, fixture_make, fixture_free),
 		cmocka_unit_test_setup_teardown(test_standard_device_in_plan, fixture_make,
 						fixture_free),
+		cmocka_unit_test_setup_teardown(test_ioctls, fixture_make, fixture_free),
+		cmocka_unit_test_setup_teardown(test_ioctls_bounds, fixture_make, fixture_free),
 		cmocka_unit_test_setup_teardown(test_largest_plan, fixture_make, fixture_free),
 	};
 

@@ -79,9 +79,11 @@ def read_bytes(path):
 
 @contextlib.contextmanager
 def locked(folder):
-    """One maker of pieces at a time."""
+    """One maker of pieces at a time; what one that was killed left half made is removed."""
     with open(os.path.join(folder, "lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for path in glob.glob(os.path.join(folder, "making-*")):
+            shutil.rmtree(path)
         yield
 
 
@@ -148,7 +150,7 @@ def base_image(folder, say):
     if os.path.exists(image):
         return image
     say("making the base system (about a minute, once)")
-    with tempfile.TemporaryDirectory(prefix="base-", dir=folder) as work:
+    with tempfile.TemporaryDirectory(prefix="making-", dir=folder) as work:
         tree = os.path.join(work, "tree")
         run(["debootstrap", "--variant=minbase", "--include=" + ",".join(PACKAGES), SUITE, tree,
              mirror()])
@@ -236,7 +238,7 @@ def kernel_folder(folder, name, say):
     if os.path.exists(place):
         return place
     say("fetching %s %s" % (package, version))
-    with tempfile.TemporaryDirectory(prefix="fetch-", dir=folder) as work:
+    with tempfile.TemporaryDirectory(prefix="making-", dir=folder) as work:
         deb = download_package(package, version, work)
         tree = os.path.join(work, "tree")
         run(["dpkg-deb", "-x", deb, tree])
@@ -273,7 +275,7 @@ def tree_image(work, command):
     with contextlib.suppress(OSError):
         size = os.get_terminal_size()
         with open(os.path.join(stage, "lab-size"), "w", encoding="ascii") as file:
-            file.write("rows %d cols %d\n" % (size.lines, size.columns))
+            file.write("%d %d\n" % (size.lines, size.columns))
     image = os.path.join(work, "tree.ext4")
     make_ext4(stage, image, 64, "lab-tree")
     shutil.rmtree(stage)

@@ -6,7 +6,10 @@ export TERM=xterm-256color
 dmesg -n 4
 /custody/tests/vm/guest/install.sh
 cd /custody || exit 1
-[ ! -s lab-size ] || stty $(cat lab-size)
+if [ -s lab-size ]; then
+	read -r rows columns <lab-size
+	stty rows "$rows" cols "$columns"
+fi
 echo
 echo "$(uname -r): custody is installed, the tree is here; custodyd: systemctl start custodyd;"
 echo "tests: tests/run tests/root/...; the machine ends with the shell, and nothing is kept."

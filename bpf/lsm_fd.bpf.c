@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Descriptors that arrive: by SCM_RIGHTS and pidfd_getfd. A model may receive files of its own
+ * zones, and plumbing: what carries bytes or wakes somebody up, and opens nothing. Anything else
+ * (a file of the host, a namespace, a mount, a ring, a map, a seccomp listener) answers EACCES.
+ *
+ * For SCM_RIGHTS the message itself arrives, without the descriptors that were refused and with
+ * MSG_CTRUNC (scm_detach_fds()); pidfd_getfd fails with the error. The broker's listening sockets
+ * are put into the model by seccomp's ADDFD, which asks this hook in the model's context: they
+ * are sockets, and pass.
+ */
+#include "lsm.h"
+#include "file.h"
+
+#include <linux/magic.h>
+
+#define PIDFS_MAGIC 0x50494446	/* 6.9: fs/pidfs.c */
+
+/* Anonymous inodes that open nothing, by the first eight characters of their kind. */
+static __always_inline bool fd_is_harmless(const struct open_file *file)
+{
+	const struct dentry *dentry = file->dentry;
+	const unsigned char *name = NULL;
+	__u64 word = 0;
+
+	if (bpf_core_read(&name, sizeof(name), &dentry->d_name.name) ||
+	    bpf_probe_read_kernel(&word, sizeof(word), name)) {
+		error_count(POLICY_ERROR_FILE_READ);
+		return false;
+	}
+	return word == WORD8('[', 'e', 'v', 'e', 'n', 't', 'f', 'd') ||
+	       word == WORD8('[', 'e', 'v', 'e', 'n', 't', 'p', 'o') ||
+	       word == WORD8('[', 't', 'i', 'm', 'e', 'r', 'f', 'd') ||
+	       word == WORD8('[', 's', 'i', 'g', 'n', 'a', 'l', 'f') ||
+	       word == WORD8('[', 'p', 'i', 'd', 'f', 'd', ']', 0) ||
+	       word == WORD8('i', 'n', 'o', 't', 'i', 'f', 'y', 0) ||
+	       word == WORD8('s', 'y', 'n', 'c', '_', 'f', 'i', 'l') || /* fences of a GPU */
+	       word == WORD8('s', 'y', 'n', 'c', 'o', 'b', 'j', '_');
+}
+
+static __always_inline bool fd_is_plumbing(const struct open_file *file)
+{
+	switch (file->magic) {
+	case PIPEFS_MAGIC:
+	case SOCKFS_MAGIC:
+	case PIDFS_MAGIC:
+	case DMA_BUF_MAGIC: /* memory of a GPU, shared between processes */
+		return true;
+	case ANON_INODE_FS_MAGIC:
+		return fd_is_harmless(file);
+	default:
+		return file_is_memory(file);
+	}
+}
+
+SEC("lsm/file_receive")
+int lsm_file_receive(__u64 *ctx) /* struct file * */
+{
+	const struct file *file = (const struct file *)ctx[0];
+	struct subject s = { .class = POLICY_CLASS_RECEIVE, .object = POLICY_OBJECT_NONE };
+	struct policy_counter *counter;
+	struct custody_event *event;
+	struct open_file info = {};
+	int r = 0;
+
+	if (!lsm_find_model(&s, &r))
+		return r;
+	if (file_read(file, &info) &&
+	    (lsm_find_zone(&s, info.mount_id) || fd_is_plumbing(&info))) {
+		(void)counter_add(&s, true, 0);
+		return 0;
+	}
+	event = lsm_open_event(&s, -EACCES, &counter);
+	if (event) {
+		event->flags |= EVENT_FLAG_NO_ZONE;
+		event_set_file(event, &info);
+		event_submit(event, counter);
+	}
+	return -EACCES;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

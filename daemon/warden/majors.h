@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Majors that the kernel gives out when a driver is loaded. Run by custodyd at launch. Trusts
+ * /proc/devices, which is the kernel's; nothing else is read.
+ */
+#ifndef CUSTODY_WARDEN_MAJORS_H
+#define CUSTODY_WARDEN_MAJORS_H
+
+#include <linux/types.h>
+#include <stdio.h>
+
+/*
+ * The major of a character device driver in a list that is written like /proc/devices. 0 with
+ * *ret, -ENODEV when no driver of this name is loaded.
+ */
+int majors_find(FILE *list, const char *driver, __u32 *ret);
+
+#endif
