@@ -43,7 +43,7 @@ struct guard_walk {
 
 static bool guard_is_on(const struct warden *warden)
 {
-	return (warden->planes & CUSTODY_PLANE_LSM) != 0;
+	return (warden->planes & CUSTODY_PLANE_LSM) != 0 && !warden->no_guard;
 }
 
 static int guard_learn_name(struct guard_walk *walk, int at, const char *name)
@@ -247,6 +247,11 @@ int guard_start(struct warden *warden, bool adopted)
 	struct guard_process own = { 0 };
 	int r = 0;
 
+	if (warden->no_guard) {
+		log_warning("Started with --no-guard: other root processes may trace, kill and "
+			    "change custody, and weights in its custody.");
+		return 0;
+	}
 	if (!guard_is_on(warden)) {
 		log_info("Without the plane lsm nothing guards custody's own objects, or weights, "
 			 "against other processes of root's. See custodyctl doctor.");

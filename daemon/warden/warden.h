@@ -153,6 +153,7 @@ struct warden {
 	__u64 front_started;		/* likewise */
 	sd_event_source *front_timer;	/* the next attempt to start it */
 	bool stopping;
+	bool no_guard;			/* asked for: the guard stays open */
 	__u64 helper_errors[_POLICY_ERROR_MAX];	/* already in the ledger */
 	__u64 guard_lost;		/* events about custody itself, likewise */
 	sd_event_source *loss_timer;
