@@ -35,6 +35,7 @@ struct iattr {
 struct super_block {
 	struct list_head s_mounts;	/* of struct mount, by mnt_instance: newest last; to 6.16 */
 	__u32 s_dev;
+	struct dentry *s_root;
 	unsigned long s_magic;
 };
 
@@ -44,12 +45,17 @@ struct inode {
 	unsigned int i_nlink;
 	unsigned long i_ino;
 	struct super_block *i_sb;
+	__u32 i_generation;
+	struct {
+		int counter;
+	} i_writecount;		/* open for writing, or, below 0, being executed */
 };
 
 struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
+	struct super_block *d_sb;
 };
 
 struct vfsmount {
@@ -100,24 +106,44 @@ struct cgroup {
 };
 
 struct css_set {
-	struct cgroup *dfl_cgrp;	/* of cgroup v2 */
+	struct cgroup *dfl_cgrp;	/* in the cgroup2 hierarchy */
+};
+
+struct mm_struct {
+	struct file *exe_file;
 };
 
 struct task_struct {
 	unsigned int flags;
+	unsigned int ptrace;	/* not 0: traced */
+	int tgid;
 	const struct cred *cred;
 	const struct cred *real_cred;
 	int exit_code;
 	__u64 start_time;
-	struct task_struct *group_leader;
-	int tgid;
+	__u64 start_boottime;
+	struct task_struct *real_parent;
 	struct css_set *cgroups;
+	struct mm_struct *mm;
+	struct task_struct *group_leader;
 	struct files_struct *files;
 	struct signal_struct *signal;
 };
 
 struct linux_binprm {
 	struct file *file;
+};
+
+struct bpf_map {
+	__u32 id;
+};
+
+struct bpf_prog_aux {
+	__u32 id;
+};
+
+struct bpf_prog {
+	struct bpf_prog_aux *aux;
 };
 
 struct vm_area_struct {

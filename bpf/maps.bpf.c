@@ -14,5 +14,13 @@ struct map_seen seen SEC(".maps");
 struct map_sockets sockets SEC(".maps");
 struct map_marks marks SEC(".maps");
 struct map_events events SEC(".maps");
+struct map_guarded guarded SEC(".maps");
+struct map_guard_owners guard_owners SEC(".maps");
+struct map_guard_objects guard_objects SEC(".maps");
+struct map_guardians guardians SEC(".maps");
+struct map_guard_config guard_config SEC(".maps");
+struct map_guard_learn guard_learn SEC(".maps");
+struct map_guard_readers guard_readers SEC(".maps");
+struct map_guard_nodes guard_nodes SEC(".maps");
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

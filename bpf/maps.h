@@ -14,6 +14,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "custody/event.h"
+#include "custody/guard.h"
 #include "custody/limits.h"
 #include "custody/policy.h"
 
@@ -67,7 +68,7 @@ struct map_zones {
 struct map_counters {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, CUSTODY_JAILS_MAX * POLICY_COUNTERS_MAX);
+	__uint(max_entries, CUSTODY_JAILS_MAX * POLICY_COUNTERS_MAX + _GUARD_OBJECT_MAX);
 	__type(key, struct policy_counter_key);
 	__type(value, struct policy_counter);
 };
@@ -117,6 +118,68 @@ struct map_events {
 	__uint(max_entries, CUSTODY_RING_SIZE);
 };
 
+/*
+ * The guard's: custody/guard.h. guardians also loses entries to the program at a process's end,
+ * and gains custodyd's by the door; guarded and guard_owners gain what custodyd has them learn.
+ */
+struct map_guarded {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, GUARD_INODES_MAX);
+	__type(key, struct guard_key);
+	__type(value, struct guard_inode);
+};
+
+struct map_guard_owners {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, GUARD_INODES_MAX);
+	__type(key, struct guard_owner_key);
+	__type(value, __u32);
+};
+
+struct map_guard_objects {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GUARD_OBJECTS_MAX);
+	__type(key, struct guard_object_key);
+	__type(value, __u32);
+};
+
+struct map_guardians {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GUARD_PROCESSES_MAX);
+	__type(key, __u32);
+	__type(value, struct guard_process);
+};
+
+struct map_guard_config {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct guard_config);
+};
+
+struct map_guard_learn {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct guard_learn);
+};
+
+struct map_guard_readers {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GUARD_READERS_MAX);
+	__type(key, struct guard_reader_key);
+	__type(value, __u32);
+};
+
+struct map_guard_nodes {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GUARD_NODES_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+};
+
 extern struct map_config config SEC(".maps");
 extern struct map_jails jails SEC(".maps");
 extern struct map_endpoints endpoints SEC(".maps");
@@ -129,5 +192,13 @@ extern struct map_seen seen SEC(".maps");
 extern struct map_sockets sockets SEC(".maps");
 extern struct map_marks marks SEC(".maps");
 extern struct map_events events SEC(".maps");
+extern struct map_guarded guarded SEC(".maps");
+extern struct map_guard_owners guard_owners SEC(".maps");
+extern struct map_guard_objects guard_objects SEC(".maps");
+extern struct map_guardians guardians SEC(".maps");
+extern struct map_guard_config guard_config SEC(".maps");
+extern struct map_guard_learn guard_learn SEC(".maps");
+extern struct map_guard_readers guard_readers SEC(".maps");
+extern struct map_guard_nodes guard_nodes SEC(".maps");
 
 #endif

@@ -18,6 +18,7 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "guard.h"
 #include "launch_steps.h"
 #include "paths.h"
 #include "plan.h"
@@ -228,6 +229,12 @@ static void launch_take_built(struct jail *jail, const struct jail_built *built)
 		return;
 	}
 	jail->init = (pid_t)built->pid;
+	if (guard_add_init(jail) < 0) {
+		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EIO,
+				       "The jail's first process could not be guarded.");
+		sequence_fail(jail);
+		return;
+	}
 	memcpy(jail->ns_inode, built->ns_inode, sizeof(jail->ns_inode));
 	memcpy(jail->scratch_dev, built->scratch_dev, sizeof(jail->scratch_dev));
 	jail->scratch_noswap = built->scratch_noswap;

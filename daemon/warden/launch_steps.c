@@ -15,6 +15,7 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "guard.h"
 #include "majors.h"
 #include "paths.h"
 #include "plan.h"
@@ -208,8 +209,11 @@ void launch_undo_cgroup(struct jail *jail)
 
 int launch_step_policy(struct jail *jail)
 {
-	return policy_install_jail(jail->warden->policy, jail->id, jail->cgroup_model,
-				   jail->cgroup_broker, jail->plan);
+	int r = policy_install_jail(jail->warden->policy, jail->id, jail->cgroup_model,
+				    jail->cgroup_broker, jail->plan);
+
+	/* Its own cgroup is open to it alone before it has a process; so are its weights. */
+	return r < 0 ? r : guard_add_jail(jail);
 }
 
 void launch_undo_policy(struct jail *jail)

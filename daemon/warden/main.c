@@ -20,10 +20,11 @@
 static const char main_help[] =
 	"custodyd: takes AI models into custody\n"
 	"\n"
-	"Usage: custodyd [--root DIR] [--cgroup NAME] [--debug]\n"
+	"Usage: custodyd [--root DIR] [--cgroup NAME] [--no-guard] [--debug]\n"
 	"\n"
 	"  --root DIR      keep everything of custody below DIR (tests, demonstrations)\n"
 	"  --cgroup NAME   name of custody's cgroup (default: custody)\n"
+	"  --no-guard      other root processes may trace, kill and change custody (debugging)\n"
 	"  --debug         say more in the log\n"
 	"  --help          this text\n"
 	"  --version       the version\n"
@@ -37,6 +38,7 @@ static int main_parse(int argc, char **argv, struct warden *warden)
 	static const struct option options[] = {
 		{ "root", required_argument, NULL, 'r' },
 		{ "cgroup", required_argument, NULL, 'c' },
+		{ "no-guard", no_argument, NULL, 'g' },
 		{ "debug", no_argument, NULL, 'd' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
@@ -63,6 +65,9 @@ static int main_parse(int argc, char **argv, struct warden *warden)
 			}
 			(void)snprintf(warden->cgroup_name, sizeof(warden->cgroup_name), "%s",
 				       optarg);
+			break;
+		case 'g':
+			warden->no_guard = true;
 			break;
 		case 'd':
 			log_setup("custodyd", LOG_LEVEL_DEBUG);

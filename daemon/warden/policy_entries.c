@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "custody/guard.h"
 #include "ioctl_set.h"
 #include "plan.h"
 #include "policy_internal.h"
@@ -200,6 +201,9 @@ int policy_build_entries(const struct custody_plan *plan, __u32 jail_id,
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_MMAP, POLICY_OBJECT_NONE);
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_IOCTL, POLICY_OBJECT_NONE);
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_RECEIVE, POLICY_OBJECT_NONE);
+	policy_add_counter(&entries, jail_id, POLICY_CLASS_GUARD, GUARD_ARTIFACT);
+	policy_add_counter(&entries, jail_id, POLICY_CLASS_GUARD, GUARD_READ);
+	policy_add_counter(&entries, jail_id, POLICY_CLASS_GUARD, GUARD_CGROUP);
 	*ret = entries;
 	return 0;
 }

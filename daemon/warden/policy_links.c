@@ -21,6 +21,12 @@ const char *const policy_map_names[_POLICY_MAP_MAX] = {
 	[POLICY_MAP_COUNTERS] = "counters",   [POLICY_MAP_ERRORS] = "errors",
 	[POLICY_MAP_SEEN] = "seen",	      [POLICY_MAP_SOCKETS] = "sockets",
 	[POLICY_MAP_MARKS] = "marks",	      [POLICY_MAP_EVENTS] = "events",
+	[POLICY_MAP_GUARDED] = "guarded",     [POLICY_MAP_GUARD_OWNERS] = "guard_owners",
+	[POLICY_MAP_GUARD_OBJECTS] = "guard_objects",
+	[POLICY_MAP_GUARDIANS] = "guardians", [POLICY_MAP_GUARD_CONFIG] = "guard_config",
+	[POLICY_MAP_GUARD_LEARN] = "guard_learn",
+	[POLICY_MAP_GUARD_READERS] = "guard_readers",
+	[POLICY_MAP_GUARD_NODES] = "guard_nodes",
 };
 
 #define CGROUP_LINK(NAME, TYPE)                                                                  \
@@ -48,6 +54,16 @@ const char *const policy_map_names[_POLICY_MAP_MAX] = {
 	{                                                                                       \
 		.name = HOOK, .program = "lsm_" HOOK, .plane = CUSTODY_PLANE_LSM,               \
 		.attach_type = BPF_LSM_MAC, .hook = HOOK, .newer = true                         \
+	}
+#define GUARD_LINK(NAME, HOOK)                                                                   \
+	{                                                                                       \
+		.name = "guard-" NAME, .program = "guard_" NAME, .plane = CUSTODY_PLANE_LSM,    \
+		.attach_type = BPF_LSM_MAC, .hook = HOOK                                        \
+	}
+#define GUARD_TRACEPOINT(NAME, TRACEPOINT)                                                       \
+	{                                                                                       \
+		.name = "guard-" NAME, .program = "guard_" NAME, .plane = CUSTODY_PLANE_LSM,    \
+		.attach_type = BPF_TRACE_RAW_TP, .tracepoint = TRACEPOINT                       \
 	}
 
 const struct policy_link_row policy_links[_POLICY_LINK_MAX] = {
@@ -108,6 +124,31 @@ const struct policy_link_row policy_links[_POLICY_LINK_MAX] = {
 	[POLICY_LINK_IOCTL_COMPAT] = LSM_LINK_NEWER("file_ioctl_compat"),
 	[POLICY_LINK_DEVICE_OPEN] = LSM_LINK_SECOND("device_open", "file_open"),
 	[POLICY_LINK_DEVICE_MMAP] = LSM_LINK_SECOND("device_mmap", "mmap_file"),
+	[POLICY_LINK_GUARD_MAP] = GUARD_LINK("map", "bpf_map"),
+	[POLICY_LINK_GUARD_PROGRAM] = GUARD_LINK("program", "bpf_prog"),
+	[POLICY_LINK_GUARD_BPF] = GUARD_LINK("bpf", "bpf"),
+	[POLICY_LINK_GUARD_TRACE] = GUARD_LINK("trace", "ptrace_access_check"),
+	[POLICY_LINK_GUARD_SIGNAL] = GUARD_LINK("signal", "task_kill"),
+	[POLICY_LINK_GUARD_SIGIO] = GUARD_LINK("sigio", "file_send_sigiotask"),
+	[POLICY_LINK_GUARD_LIMIT] = GUARD_LINK("limit", "task_setrlimit"),
+	[POLICY_LINK_GUARD_DOOR] = GUARD_LINK("door", "bprm_committed_creds"),
+	[POLICY_LINK_GUARD_PERMISSION] = GUARD_LINK("permission", "inode_permission"),
+	[POLICY_LINK_GUARD_OPEN] = GUARD_LINK("open", "file_open"),
+	[POLICY_LINK_GUARD_RECEIVE] = GUARD_LINK("receive", "file_receive"),
+	[POLICY_LINK_GUARD_UNLINK] = GUARD_LINK("unlink", "inode_unlink"),
+	[POLICY_LINK_GUARD_RMDIR] = GUARD_LINK("rmdir", "inode_rmdir"),
+	[POLICY_LINK_GUARD_RENAME] = GUARD_LINK("rename", "inode_rename"),
+	[POLICY_LINK_GUARD_LINK] = GUARD_LINK("link", "inode_link"),
+	[POLICY_LINK_GUARD_SETXATTR] = GUARD_LINK("setxattr", "inode_setxattr"),
+	[POLICY_LINK_GUARD_REMOVEXATTR] = GUARD_LINK("removexattr", "inode_removexattr"),
+	[POLICY_LINK_GUARD_TRUNCATE] = GUARD_LINK("truncate", "path_truncate"),
+	[POLICY_LINK_GUARD_CHMOD] = GUARD_LINK("chmod", "path_chmod"),
+	[POLICY_LINK_GUARD_CHOWN] = GUARD_LINK("chown", "path_chown"),
+	[POLICY_LINK_GUARD_MOUNT] = GUARD_LINK("mount", "sb_mount"),
+	[POLICY_LINK_GUARD_MOVE_MOUNT] = GUARD_LINK("move_mount", "move_mount"),
+	[POLICY_LINK_GUARD_UMOUNT] = GUARD_LINK("umount", "sb_umount"),
+	[POLICY_LINK_GUARD_EXIT] = GUARD_TRACEPOINT("exit", "sched_process_exit"),
+	[POLICY_LINK_GUARD_ESCAPE] = GUARD_TRACEPOINT("escape", "cgroup_attach_task"),
 };
 
 static void policy_free_btf(struct btf **btf)

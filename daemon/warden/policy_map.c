@@ -13,6 +13,7 @@
 
 #include "cleanup.h"
 #include "policy.h"
+#include "policy_guard.h"
 #include "policy_internal.h"
 
 #define POLICY_VALUE_MAX 64	/* bytes of the largest value that is read back */
@@ -36,7 +37,7 @@ static int policy_put_entry(const struct policy *policy, enum policy_map map, co
 }
 
 /* Adds a counter of zeros on every CPU and reads it back. */
-static int policy_put_counter(const struct policy *policy, const struct policy_counter_key *key)
+int policy_put_counter(const struct policy *policy, const struct policy_counter_key *key)
 {
 	cleanup_ptr struct policy_counter *zeros = NULL, *now = NULL;
 	int cpus = libbpf_num_possible_cpus();
@@ -276,7 +277,7 @@ static int policy_walk_map(const struct policy *policy, enum policy_map map, pol
 /* Maps whose entries belong to a jail, in the order of removal: first what lets it do things. */
 static const enum policy_map policy_jail_maps[] = {
 	POLICY_MAP_JAILS, POLICY_MAP_ENDPOINTS, POLICY_MAP_DEVICES, POLICY_MAP_IOCTLS,
-	POLICY_MAP_ZONES, POLICY_MAP_COUNTERS,	POLICY_MAP_SEEN,
+	POLICY_MAP_ZONES, POLICY_MAP_COUNTERS,	POLICY_MAP_SEEN,	POLICY_MAP_GUARD_OWNERS,
 };
 
 /* All keys but those of `jails` begin with the jail's id. */
@@ -293,7 +294,8 @@ _Static_assert(offsetof(struct policy_jail, jail_id) == 0 &&
 		       offsetof(struct policy_ioctl_key, jail_id) == 0 &&
 		       offsetof(struct policy_zone_key, jail_id) == 0 &&
 		       offsetof(struct policy_counter_key, jail_id) == 0 &&
-		       offsetof(struct policy_seen_key, jail_id) == 0,
+		       offsetof(struct policy_seen_key, jail_id) == 0 &&
+		       offsetof(struct guard_owner_key, jail_id) == 0,
 	       "policy_read_jail_id() reads the first word");
 
 struct policy_tally {
@@ -312,6 +314,12 @@ static int policy_tally_entry(const struct policy *policy, enum policy_map map, 
 	tally->n++;
 	if (!tally->remove)
 		return 0;
+	if (map == POLICY_MAP_GUARD_OWNERS) {
+		int r = policy_guard_forget(policy, key);
+
+		if (r < 0)
+			return r;
+	}
 	if (bpf_map_delete_elem(policy->maps[map], key) < 0 && errno != ENOENT)
 		return -errno;
 	return 0;

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "guard.h"
 #include "launch.h"
 #include "paths.h"
 #include "plan.h"
@@ -135,6 +136,8 @@ int recording_runs(struct warden *warden, const struct recorder_running *running
 	if (running->torn_bytes)
 		log_warning("The ledger ended in a torn record; %llu bytes were cut off.",
 			    (unsigned long long)running->torn_bytes);
+	if (guard_add_ledger(warden) < 0)
+		return -EIO;
 	for (struct jail *j = warden->jails; j; j = j->next)
 		recording_pay(j);
 	life_resume(warden);
@@ -351,6 +354,21 @@ static void recording_check_errors(struct warden *warden)
 	}
 }
 
+/* Events about custody itself belong to jail 0, which no jail is. */
+static void recording_check_guard(struct warden *warden)
+{
+	struct record_gap record = { .gap = { .cause = LEDGER_GAP_RING_FULL } };
+	__u64 lost = 0;
+
+	if (policy_read_counters(warden->policy, 0, recording_add_lost, &lost) < 0 ||
+	    lost <= warden->guard_lost)
+		return;
+	record.gap.lost = lost - warden->guard_lost;
+	record.gap.total = lost;
+	if (recording_send(warden, MSG_RECORD_GAP, 0, &record, sizeof(record), true) == 0)
+		warden->guard_lost = lost;
+}
+
 void recording_check_losses(struct warden *warden)
 {
 	struct jail *next;
@@ -361,6 +379,7 @@ void recording_check_losses(struct warden *warden)
 			recording_check_jail(j);
 	}
 	recording_check_errors(warden);
+	recording_check_guard(warden);
 }
 
 static bool recording_is_known_child(const struct warden *warden, pid_t pid)

@@ -23,6 +23,7 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "guard.h"
 #include "paths.h"
 #include "warden.h"
 
@@ -282,7 +283,8 @@ int setup_open_policy(struct warden *warden)
 		return -EUCLEAN;
 	}
 	(void)policy_read_errors(warden->policy, warden->helper_errors);
-	return setup_remove_strays(warden);
+	r = guard_start(warden, adopted);
+	return r < 0 ? r : setup_remove_strays(warden);
 }
 
 int setup_listen(struct warden *warden)
@@ -324,6 +326,7 @@ void setup_clean(struct warden *warden)
 		policy_close(&warden->policy);
 		return;
 	}
+	guard_stop(warden);
 	policy_close(&warden->policy);
 	if (warden->pin_dir[0] && policy_unpin(warden->pin_dir) < 0)
 		log_warning("%s could not be removed, ignoring.", warden->pin_dir);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "guard.h"
 #include "warden.h"
 
 #define SPAWN_REAP_MS 2000
@@ -170,7 +171,9 @@ int spawn_role(struct warden *warden, struct jail *jail, struct role *ret, enum 
 			      MSG_BIT(MSG_REQUEST_NAME);
 	if (role == ROLE_SWEEPER)
 		ret->permit |= MSG_BIT(MSG_SWEEP_DONE);
-	r = spawn_watch(ret);
+	r = guard_add_role(warden, pid, role);
+	if (r == 0)
+		r = spawn_watch(ret);
 	if (r < 0)
 		spawn_kill(ret);
 	return r;

@@ -74,7 +74,7 @@ static int state_digest(const void *data, size_t size, __u8 ret[CUSTODY_DIGEST_S
 }
 
 /* Field 22 of /proc/PID/stat. The comm may hold anything, so it is skipped from its last ')'. */
-static int state_read_start(pid_t pid, __u64 *ret)
+int state_read_start(pid_t pid, __u64 *ret)
 {
 	char path[64], text[1024];
 	cleanup_fd int fd = -1;

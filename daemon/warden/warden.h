@@ -153,7 +153,9 @@ struct warden {
 	__u64 front_started;		/* likewise */
 	sd_event_source *front_timer;	/* the next attempt to start it */
 	bool stopping;
+	bool no_guard;			/* asked for: the guard stays open */
 	__u64 helper_errors[_POLICY_ERROR_MAX];	/* already in the ledger */
+	__u64 guard_lost;		/* events about custody itself, likewise */
 	sd_event_source *loss_timer;
 	struct jail *jails;
 };
@@ -218,6 +220,7 @@ int state_save(struct jail *jail);
 int state_remove(struct jail *jail);
 int state_next_id(struct warden *warden, __u32 *ret);	/* never the same twice */
 int state_adopt_all(struct warden *warden);
+int state_read_start(pid_t pid, __u64 *ret);	/* clock ticks since boot */
 
 /* ---- life.c: running, freezing, stopping, ending ---- */
 void life_take_ticket(struct jail *jail, const struct ticket *ticket);

@@ -171,6 +171,7 @@ enum policy_class {
 	POLICY_CLASS_IOCTL,	/* object: row of the ioctl set; NONE: not in it, or no set */
 	POLICY_CLASS_RECEIVE,	/* object: zone or NONE; a file passed in by another process */
 	POLICY_CLASS_MMAP,	/* object: device index or NONE; a device's memory was mapped */
+	POLICY_CLASS_GUARD,	/* object: enum guard_object (custody/guard.h) */
 	_POLICY_CLASS_MAX,
 };
 
@@ -231,7 +232,7 @@ enum policy_uring {
 #define POLICY_COUNTERS_MAX                                                                     \
 	(5 * (CUSTODY_ZONES_MAX + 1) +                                                          \
 	 2 * (CUSTODY_DEVICES_MAX + POLICY_DEVICES_STANDARD + 1) +                              \
-	 5 * (CUSTODY_ENDPOINTS_MAX + 1) + (POLICY_IOCTL_ROWS_MAX + 1) + _POLICY_TASK_MAX + 3)
+	 5 * (CUSTODY_ENDPOINTS_MAX + 1) + (POLICY_IOCTL_ROWS_MAX + 1) + _POLICY_TASK_MAX + 6)
 
 /* map `counters`: PERCPU_HASH, entries made by custodyd at launch, summed by custodyd */
 struct policy_counter_key {

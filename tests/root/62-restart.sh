@@ -5,6 +5,9 @@
 set -u
 # shellcheck source=tests/root/house.bash
 . "$(dirname "$0")/house.bash"
+# This test enters a jail's cgroup, which the guard refuses (80-guard-custody.sh).
+# shellcheck disable=SC2034 # read by daemon_start
+HOUSE_NO_GUARD=1
 house_open
 PORT=$(free_port)
 OTHER=$(free_port)

@@ -80,9 +80,9 @@ house_open() {
 daemon_serves() { grep -q 'ready$' "$ROOT/custodyd.log"; }
 daemon_start() {
 	: >"$ROOT/custodyd.log"
-	"$BIN/custodyd" --root "$ROOT" "$@" 2>>"$ROOT/custodyd.log" &
+	"$BIN/custodyd" --root "$ROOT" ${HOUSE_NO_GUARD:+--no-guard} "$@" 2>>"$ROOT/custodyd.log" &
 	DAEMON=$!
-	wait_for 20 daemon_serves || { sed 's/^/# /' "$ROOT/custodyd.log"; return 1; }
+	wait_for 120 daemon_serves || { sed 's/^/# /' "$ROOT/custodyd.log"; return 1; }
 }
 daemon_stop() {
 	[ -n "$DAEMON" ] || return 0

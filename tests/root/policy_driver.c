@@ -4,7 +4,7 @@
  * planes. Run as root by tests/root/2*.sh. Trusts its arguments.
  *
  * link: daemon/warden/policy.c daemon/warden/policy_pin.c daemon/warden/policy_links.c
- * link: daemon/warden/policy_map.c daemon/warden/policy_entries.c
+ * link: daemon/warden/policy_map.c daemon/warden/policy_guard.c daemon/warden/policy_entries.c
  *
  *   policy_driver VERB PIN CGROUP [ARGUMENT...]
  *     open                          adopts or loads; prints "adopted" or "fresh" and the planes

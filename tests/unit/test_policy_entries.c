@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "custody/guard.h"
 #include "../../daemon/warden/policy_internal.h"
 
 struct fixture {
@@ -92,7 +93,10 @@ static void test_empty_plan(void **state)
 		assert_int_equal(entry->value.object, POLICY_OBJECT_DEVICE_STANDARD + i);
 		assert_int_equal(fixture_count(f, POLICY_CLASS_DEVICE, entry->value.object), 1);
 	}
-	for (__u16 class = POLICY_CLASS_OPEN; class < _POLICY_CLASS_MAX; class++)
+	assert_int_equal(fixture_count(f, POLICY_CLASS_GUARD, GUARD_ARTIFACT), 1);
+	assert_int_equal(fixture_count(f, POLICY_CLASS_GUARD, GUARD_READ), 1);
+	assert_int_equal(fixture_count(f, POLICY_CLASS_GUARD, GUARD_CGROUP), 1);
+	for (__u16 class = POLICY_CLASS_OPEN; class < POLICY_CLASS_GUARD; class++)
 		assert_int_equal(fixture_count(f, class, 0) +
 				 fixture_count(f, class, POLICY_OBJECT_NONE), 1);
 }

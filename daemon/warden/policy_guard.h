@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guard's maps. Run by custodyd, used by guard.c alone. Everything that is put in is read back.
+ * All return 0 or -errno; -E2BIG from the kernel means that the map is full, and fails the caller.
+ */
+#ifndef CUSTODY_WARDEN_POLICY_GUARD_H
+#define CUSTODY_WARDEN_POLICY_GUARD_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include "custody/guard.h"
+#include "policy.h"
+
+/* pid in the initial pid namespace; start in clock ticks since boot; rights: enum guard_right. */
+int policy_guard_add_process(struct policy *policy, __u32 pid, __u64 start, __u32 rights);
+
+/* -ENOENT when it is not known. */
+int policy_guard_read_process(struct policy *policy, __u32 pid, struct guard_process *ret);
+
+int policy_guard_set_config(struct policy *policy, const struct guard_config *config);
+
+/* Every map, program and link under the pin directory. */
+int policy_guard_add_objects(struct policy *policy, const char *dir);
+
+/* Counters of custody itself, jail 0. Those that are there stay. */
+int policy_guard_add_counters(struct policy *policy);
+
+/*
+ * Learning (G3): after begin(), whatever this process opens is entered `as` told; each learn()
+ * opens one name below `at` (AT_FDCWD and a path do), and looks whether the kernel has entered it.
+ * `ret_before` is zeroed by the caller before the first and then carried along; it holds the last
+ * inode's key. *ret_written: somebody has the file open for writing. end() always follows.
+ */
+int policy_guard_begin(struct policy *policy, const struct guard_inode *as);
+int policy_guard_learn(struct policy *policy, int at, const char *name,
+		       struct guard_learn *ret_before, bool *ret_written);
+int policy_guard_end(struct policy *policy);
+
+/*
+ * Guards nothing any more, from when this returns; the programs are detached later, in the kernel's
+ * own time. Files before processes, so that custodyd has its rights for as long as it needs them.
+ */
+int policy_guard_open(struct policy *policy);
+
+/* One owner less; an inode without owners is guarded no longer. */
+int policy_guard_forget(const struct policy *policy, const struct guard_owner_key *owner);
+
+#endif
