@@ -88,6 +88,7 @@ static const struct message_text message_texts[] = {
 	TEXT(SWEEP_REQUEST, sweep_request, cgroup),
 	TEXT(SWEEP_REQUEST, sweep_request, model),
 	TEXT(SWEEP_FACT, sweep_fact, fact.detail),
+	TEXT(RESOLVE_REQUEST, resolve_request, name),
 };
 
 void message_close_fds(struct message_fds *fds)

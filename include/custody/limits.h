@@ -17,6 +17,7 @@
 #define CUSTODY_JAILS_MAX	256	/* live jails on one host; also the number of uid blocks */
 #define CUSTODY_ZONES_MAX	64	/* mounts of one jail */
 #define CUSTODY_ENDPOINTS_MAX	16	/* listen + egress entries of one jail */
+#define CUSTODY_ADDRESSES_MAX	8	/* pinned for one host name */
 #define CUSTODY_DEVICES_MAX	32	/* device rules of one jail */
 #define CUSTODY_MESSAGE_MAX	32768	/* longest typed message, bytes */
 #define CUSTODY_FDS_MAX		8	/* most fds in one message */
@@ -33,6 +34,7 @@
 #define CUSTODY_UID_RECORDER	60613
 #define CUSTODY_UID_SWEEPER	60614
 #define CUSTODY_UID_MEASURER	60615
+#define CUSTODY_UID_RESOLVER	60617
 
 /*
  * Each live jail owns a block of 65536 ids in the range that the same table leaves unused

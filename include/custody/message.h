@@ -33,6 +33,7 @@ enum custody_role {
 	ROLE_RECORDER = 1U << 5,
 	ROLE_SWEEPER = 1U << 6,
 	ROLE_CONTROL = 1U << 7,	/* custodyctl */
+	ROLE_RESOLVER = 1U << 9,
 };
 
 /*
@@ -55,14 +56,15 @@ enum custody_role {
 	X(PLAN_SEALED, plan_sealed, ROLE_PLANNER, ROLE_WARDEN, 1)                                 \
 	/* a role could not do its work: the reason, for people */                                \
 	X(REFUSED, refused, ROLE_PLANNER | ROLE_JAIL | ROLE_BROKER | ROLE_RECORDER |              \
-	  ROLE_SWEEPER, ROLE_WARDEN, 0)                                                           \
+	  ROLE_SWEEPER | ROLE_RESOLVER, ROLE_WARDEN, 0)                                                           \
 	/* jail: plan, stdin, stdout, stderr, socket to its broker */                             \
 	X(JAIL_BUILD, jail_build, ROLE_WARDEN, ROLE_JAIL, 5)                                      \
 	X(JAIL_BUILT, jail_built, ROLE_JAIL, ROLE_WARDEN, 0)                                      \
 	X(JAIL_READY, jail_ready, ROLE_JAIL, ROLE_WARDEN, 0)                                      \
 	X(JAIL_GO, jail_go, ROLE_WARDEN, ROLE_JAIL, 0)                                            \
-	/* broker: plan, socket to the jail, log pipe (read end), two log files */                \
-	X(BROKER_SETUP, broker_setup, ROLE_WARDEN, ROLE_BROKER, 5)                                \
+	/* broker: plan, socket to the jail, log pipe (read end), two log files, and a bound      \
+	   socket on which a later custodyd finds it */                                           \
+	X(BROKER_SETUP, broker_setup, ROLE_WARDEN, ROLE_BROKER, 6)                                \
 	X(BROKER_LISTENING, broker_listening, ROLE_BROKER, ROLE_WARDEN, 0)                        \
 	X(BROKER_LISTENER, broker_listener, ROLE_JAIL, ROLE_BROKER, 1)                            \
 	X(BROKER_EVENT, broker_event, ROLE_BROKER, ROLE_WARDEN, 0)                                \
@@ -81,7 +83,12 @@ enum custody_role {
 	/* sweeper: one request, facts, done */                                                   \
 	X(SWEEP_REQUEST, sweep_request, ROLE_WARDEN, ROLE_SWEEPER, 0)                             \
 	X(SWEEP_FACT, sweep_fact, ROLE_SWEEPER, ROLE_WARDEN, 0)                                   \
-	X(SWEEP_DONE, sweep_done, ROLE_SWEEPER, ROLE_WARDEN, 0)
+	X(SWEEP_DONE, sweep_done, ROLE_SWEEPER, ROLE_WARDEN, 0)                                   \
+	/* host names of egress: broker asks custodyd, custodyd a resolver, and back */           \
+	X(BROKER_RESOLVE, broker_resolve, ROLE_BROKER, ROLE_WARDEN, 0)                            \
+	X(BROKER_RESOLVED, broker_resolved, ROLE_WARDEN, ROLE_BROKER, 0)                          \
+	X(RESOLVE_REQUEST, resolve_request, ROLE_WARDEN, ROLE_RESOLVER, 0)                        \
+	X(RESOLVE_ANSWER, resolve_answer, ROLE_RESOLVER, ROLE_WARDEN, 0)
 
 enum custody_message_type {
 	MSG_NONE = 0,
@@ -422,6 +429,42 @@ struct sweep_done {
 	struct message_head head;
 	__u32 n_facts;
 	__u32 pad;
+};
+
+/* An address that a host name was resolved to. */
+struct resolved_address {
+	__u8 family;		/* 4 or 6 */
+	__u8 pad[7];
+	__u8 address[16];	/* network order; IPv4 in the first 4 bytes */
+};
+
+/* Of a name endpoint of the plan. */
+struct broker_resolve {
+	struct message_head head;
+	__u32 endpoint;		/* index into plan.endpoints */
+	__u32 pad;
+};
+
+/* The addresses are in the policy maps by now, for every endpoint of that name. */
+struct broker_resolved {
+	struct message_head head;
+	__u32 endpoint;
+	__s32 error;		/* 0, or negative errno and n == 0 */
+	__u32 n;
+	__u32 pad;
+	struct resolved_address addresses[CUSTODY_ADDRESSES_MAX];
+};
+
+struct resolve_request {
+	struct message_head head;
+	char name[PLAN_HOST_NAME_MAX + 5];
+};
+
+struct resolve_answer {
+	struct message_head head;
+	__s32 error;		/* 0, or negative errno and n == 0 */
+	__u32 n;
+	struct resolved_address addresses[CUSTODY_ADDRESSES_MAX];
 };
 
 #endif

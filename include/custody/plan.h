@@ -63,6 +63,7 @@ enum plan_endpoint_family {
 	PLAN_FAMILY_INET = 4,
 	PLAN_FAMILY_INET6 = 6,
 	PLAN_FAMILY_UNIX = 1,
+	PLAN_FAMILY_NAME = 2,	/* egress only: TCP to what a host name is resolved to */
 };
 
 struct plan_endpoint {
@@ -72,7 +73,7 @@ struct plan_endpoint {
 	__u16 port;			/* host byte order; 0 for unix */
 	__u16 pad[3];
 	__u8 address[16];		/* network order; IPv4 in the first 4 bytes */
-	struct plan_string path;	/* unix: path on the host == path given to bind() */
+	struct plan_string path;	/* unix: path on the host and in the jail; name: the host name */
 	struct plan_string origin;
 };
 
@@ -97,7 +98,19 @@ enum plan_flag {
 	PLAN_FLAG_JIT = 1U << 0, /* files.jit: anonymous executable memory allowed */
 	PLAN_FLAG_LOOPBACK = 1U << 1, /* network.loopback: private loopback may be bound and used */
 	PLAN_FLAG_MEMFD = 1U << 2, /* process.memfd: memfd_create allowed */
+	PLAN_FLAG_CONNECT = 1U << 8, /* connect() is the broker's to answer: there is egress */
+	PLAN_FLAG_CONNREFUSED = 1U << 9, /* network.refuse: ECONNREFUSED instead of EACCES */
 };
+
+/*
+ * The address by which the jail knows the host name of endpoint i: 127.128.0.(i + 1), in its
+ * /etc/hosts. Endpoints of the same name have the address of the first. Nothing is ever sent to
+ * it: the broker, which answers connect(), knows it by the plan. No egress endpoint may lie in
+ * 127.128.0.0/16.
+ */
+#define PLAN_NAME_PREFIX_0 127
+#define PLAN_NAME_PREFIX_1 128
+#define PLAN_HOST_NAME_MAX 107	/* bytes of a host name: what ps and status can show */
 
 enum plan_syscall_set {
 	PLAN_SYSCALLS_MODEL_SERVER = 1,

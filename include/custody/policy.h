@@ -66,6 +66,23 @@ struct policy_endpoint {
 	__u32 rights;		/* enum policy_endpoint_right mask */
 };
 
+/* Addresses of host names come on top of one entry for each endpoint. */
+#define POLICY_ENDPOINTS_MAX (CUSTODY_JAILS_MAX * CUSTODY_ENDPOINTS_MAX * CUSTODY_ADDRESSES_MAX)
+
+/*
+ * map `peers`: LRU_HASH, value __u64 time (monotonic clock, ns) of the last datagram that came from
+ * there to a published UDP endpoint: for so long the model may answer.
+ */
+struct policy_peer_key {
+	__u32 jail_id;
+	__u16 endpoint;
+	__u16 port;		/* of the peer */
+	__u8 address[16];	/* IPv4: the first 4 bytes */
+};
+
+#define POLICY_PEERS_MAX	65536
+#define POLICY_PEER_NS		60000000000ULL
+
 /* map `devices`: HASH */
 struct policy_device_key {
 	__u32 jail_id;
@@ -172,6 +189,7 @@ enum policy_class {
 	POLICY_CLASS_RECEIVE,	/* object: zone or NONE; a file passed in by another process */
 	POLICY_CLASS_MMAP,	/* object: device index or NONE; a device's memory was mapped */
 	POLICY_CLASS_GUARD,	/* object: enum guard_object (custody/guard.h) */
+	POLICY_CLASS_RESOLVE,	/* object: endpoint; a host name was resolved (events only) */
 	_POLICY_CLASS_MAX,
 };
 
@@ -286,6 +304,7 @@ struct policy_seen_key {
 _Static_assert(sizeof(struct policy_config) == 16, "policy_config");
 _Static_assert(sizeof(struct policy_jail) == 16, "policy_jail");
 _Static_assert(sizeof(struct policy_endpoint_key) == 24, "policy_endpoint_key");
+_Static_assert(sizeof(struct policy_peer_key) == 24, "policy_peer_key");
 _Static_assert(sizeof(struct policy_endpoint) == 8, "policy_endpoint");
 _Static_assert(sizeof(struct policy_device_key) == 16, "policy_device_key");
 _Static_assert(sizeof(struct policy_device) == 16, "policy_device");

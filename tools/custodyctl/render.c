@@ -30,9 +30,9 @@ static const char *const render_classes[_POLICY_CLASS_MAX] = {
 	[POLICY_CLASS_EXECMAP] = "execmap", [POLICY_CLASS_TASK] = "task",
 	[POLICY_CLASS_IOCTL] = "ioctl",	    [POLICY_CLASS_RECEIVE] = "receive",
 	[POLICY_CLASS_MMAP] = "mmap",
-	[POLICY_CLASS_GUARD] = "guard",
+	[POLICY_CLASS_GUARD] = "guard",	    [POLICY_CLASS_RESOLVE] = "resolve",
 };
-_Static_assert(_POLICY_CLASS_MAX == 19, "every class has a word");
+_Static_assert(_POLICY_CLASS_MAX == 20, "every class has a word");
 
 struct render_plane {
 	__u32 bit;
@@ -115,6 +115,11 @@ void render_endpoint(const struct reply_endpoint *endpoint, char *ret)
 		(void)inet_ntop(AF_INET6, endpoint->address, address, sizeof(address));
 		(void)snprintf(ret, RENDER_ENDPOINT, "%s:[%s]:%u", protocol, address,
 			       endpoint->port);
+		return;
+	case PLAN_FAMILY_NAME:
+		(void)escape_text(endpoint->path, sizeof(endpoint->path), false, path,
+				  sizeof(path));
+		(void)snprintf(ret, RENDER_ENDPOINT, "name:%s:%u", path, endpoint->port);
 		return;
 	default:
 		(void)snprintf(ret, RENDER_ENDPOINT, "family %u", endpoint->family);
