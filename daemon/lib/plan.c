@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "plan_internal.h"
 
 #define PLAN_MEMORY_MIN (1ULL << 20)
 #define PLAN_SIZE_MAX (1ULL << 50)	/* bytes: memory and tmpfs */
@@ -24,16 +25,15 @@
 #define PLAN_DRAIN_MAX 3600U		/* seconds */
 #define PLAN_RETAIN_MAX 36500ULL	/* days */
 #define PLAN_ORIGIN_MAX 512U
-#define PLAN_UNIX_PATH_MAX 108U /* struct sockaddr_un, with its NUL */
 
 
-static bool plan_refuse(const char **ret_why, const char *why)
+bool plan_refuse(const char **ret_why, const char *why)
 {
 	*ret_why = why;
 	return false;
 }
 
-static bool plan_is_zero(const void *bytes, size_t n)
+bool plan_is_zero(const void *bytes, size_t n)
 {
 	const char *b = bytes;
 
@@ -72,7 +72,7 @@ static bool plan_check_pool(const struct custody_plan *plan)
 }
 
 /* A whole string of the used pool: from behind a NUL to the next one. */
-static bool plan_check_string(const struct custody_plan *plan, struct plan_string s)
+bool plan_check_string(const struct custody_plan *plan, struct plan_string s)
 {
 	if (s.len == 0)
 		return s.off == 0;
@@ -97,7 +97,7 @@ const char *plan_string(const struct custody_plan *plan, struct plan_string s)
 }
 
 /* Text for people: may be empty. */
-static bool plan_check_origin(const struct custody_plan *plan, struct plan_string s)
+bool plan_check_origin(const struct custody_plan *plan, struct plan_string s)
 {
 	return plan_check_string(plan, s) && s.len < PLAN_ORIGIN_MAX &&
 	       plan_is_printable(plan_string(plan, s));
@@ -123,7 +123,7 @@ static bool plan_is_normal_path(const char *path)
 	return true;
 }
 
-static bool plan_check_path(const struct custody_plan *plan, struct plan_string s)
+bool plan_check_path(const struct custody_plan *plan, struct plan_string s)
 {
 	return s.len > 0 && s.len < CUSTODY_PATH_SIZE && plan_check_string(plan, s) &&
 	       plan_is_normal_path(plan_string(plan, s));
@@ -159,7 +159,7 @@ static bool plan_is_reserved_target(const char *target)
 }
 
 /* custody's own state: neither it, nor what is in it, nor what contains it. */
-static bool plan_touches_custody(const char *path)
+bool plan_touches_custody(const char *path)
 {
 	static const char *const own[] = { "/var/lib/custody", "/run/custody" };
 
@@ -186,7 +186,7 @@ static bool plan_touches_system(const char *path)
 	return false;
 }
 
-static bool plan_is_kernel_source(const char *source)
+bool plan_is_kernel_source(const char *source)
 {
 	static const char *const tops[] = { "/proc", "/sys", "/dev" };
 
@@ -316,77 +316,6 @@ static bool plan_check_zones(const struct custody_plan *plan, const char **ret_w
 	return plan_check_zone_order(plan, ret_why) && plan_check_model(plan, ret_why);
 }
 
-/* Not multicast, broadcast or IPv4 in IPv6 clothing; nothing behind an IPv4 address. */
-static bool plan_check_address(const struct plan_endpoint *endpoint)
-{
-	static const __u8 mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-
-	if (endpoint->family == PLAN_FAMILY_INET)
-		return plan_is_zero(endpoint->address + 4, 12) && endpoint->address[0] < 224;
-	return endpoint->address[0] != 0xff && memcmp(endpoint->address, mapped, 12) != 0;
-}
-
-static bool plan_check_inet(const struct plan_endpoint *endpoint, const char **ret_why)
-{
-	if (endpoint->protocol != IPPROTO_TCP && endpoint->protocol != IPPROTO_UDP)
-		return plan_refuse(ret_why, "an endpoint is neither TCP nor UDP");
-	if (endpoint->port == 0)
-		return plan_refuse(ret_why, "an endpoint has no port");
-	if (!plan_check_address(endpoint))
-		return plan_refuse(ret_why, "an endpoint's address cannot be bound");
-	if (endpoint->path.len != 0 || endpoint->path.off != 0)
-		return plan_refuse(ret_why, "an internet endpoint has a path");
-	return true;
-}
-
-static bool plan_check_unix(const struct custody_plan *plan, const struct plan_endpoint *endpoint,
-			    const char **ret_why)
-{
-	const char *path;
-
-	if (endpoint->protocol != 0 || endpoint->port != 0 || !plan_is_zero(endpoint->address, 16))
-		return plan_refuse(ret_why, "a UNIX endpoint has a protocol, port or address");
-	if (!plan_check_path(plan, endpoint->path) || endpoint->path.len >= PLAN_UNIX_PATH_MAX)
-		return plan_refuse(ret_why, "a UNIX endpoint's path is not normal, or too long");
-	path = plan_string(plan, endpoint->path);
-	if (plan_is_kernel_source(path) || plan_touches_custody(path))
-		return plan_refuse(ret_why,
-				   "a UNIX endpoint lies in /proc, /sys, /dev or custody's");
-	return true;
-}
-
-static bool plan_same_endpoint(const struct custody_plan *plan, const struct plan_endpoint *a,
-			       const struct plan_endpoint *b)
-{
-	return a->family == b->family && a->protocol == b->protocol && a->port == b->port &&
-	       memcmp(a->address, b->address, sizeof(a->address)) == 0 &&
-	       strcmp(plan_string(plan, a->path), plan_string(plan, b->path)) == 0;
-}
-
-static bool plan_check_endpoint(const struct custody_plan *plan, __u32 index, const char **ret_why)
-{
-	const struct plan_endpoint *endpoint = &plan->endpoints[index];
-	bool ok;
-
-	if (endpoint->kind != PLAN_ENDPOINT_LISTEN)
-		return plan_refuse(ret_why, "an endpoint is not one to listen on");
-	if (!plan_is_zero(endpoint->pad, sizeof(endpoint->pad)))
-		return plan_refuse(ret_why, "an endpoint has padding");
-	if (!plan_check_origin(plan, endpoint->origin))
-		return plan_refuse(ret_why, "the origin of an endpoint is not printable text");
-	if (endpoint->family == PLAN_FAMILY_INET || endpoint->family == PLAN_FAMILY_INET6)
-		ok = plan_check_inet(endpoint, ret_why);
-	else if (endpoint->family == PLAN_FAMILY_UNIX)
-		ok = plan_check_unix(plan, endpoint, ret_why);
-	else
-		ok = plan_refuse(ret_why, "an endpoint has an unknown family");
-	for (__u32 i = 0; ok && i < index; i++) {
-		if (plan_same_endpoint(plan, &plan->endpoints[i], endpoint))
-			ok = plan_refuse(ret_why, "two endpoints are the same");
-	}
-	return ok;
-}
-
 /* Character majors that the kernel gives out by itself (Documentation/admin-guide/devices.txt). */
 static bool plan_is_dynamic_major(__u32 major)
 {
@@ -500,10 +429,15 @@ static bool plan_check_env(const struct custody_plan *plan, __u32 index, const c
 
 static bool plan_check_numbers(const struct custody_plan *plan, const char **ret_why)
 {
-	const __u32 flags = PLAN_FLAG_JIT | PLAN_FLAG_LOOPBACK | PLAN_FLAG_MEMFD;
+	const __u32 flags = PLAN_FLAG_JIT | PLAN_FLAG_LOOPBACK | PLAN_FLAG_MEMFD |
+			    PLAN_FLAG_CONNECT | PLAN_FLAG_CONNREFUSED;
 
 	if ((plan->flags & ~flags) != 0)
 		return plan_refuse(ret_why, "unknown flags");
+	if ((plan->flags & PLAN_FLAG_CONNREFUSED) && !(plan->flags & PLAN_FLAG_CONNECT))
+		return plan_refuse(ret_why, "an errno for connect(), which is not the broker's");
+	if ((plan->flags & PLAN_FLAG_CONNECT) && !(plan->planes_required & CUSTODY_PLANE_CGROUP))
+		return plan_refuse(ret_why, "connect() by the broker without the cgroup plane");
 	if ((plan->planes_required & ~(__u32)CUSTODY_PLANES_ALL) != 0 ||
 	    !(plan->planes_required & CUSTODY_PLANE_STRUCTURE))
 		return plan_refuse(ret_why, "unknown planes, or the structure plane is missing");

@@ -2,6 +2,7 @@
 /* Settings to a plan. Run by the planner. Trusts no setting; plan_check() has the last word. */
 #include "build.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <string.h>
@@ -378,34 +379,63 @@ static void build_add_zones(struct build *b)
 		build_add_zone(b, &zones.list[i]);
 }
 
+/* Host names in lower case, without the port. */
+static struct plan_string build_add_target(struct build *b, const struct value_endpoint *from,
+					   struct place place)
+{
+	char host[PLAN_HOST_NAME_MAX + 1];
+	size_t n;
+
+	if (from->family != PLAN_FAMILY_NAME)
+		return build_add_string(b, from->path ? from->path : "", place);
+	n = value_host_length(from->path);
+	for (size_t i = 0; i < n; i++)
+		host[i] = (char)tolower((unsigned char)from->path[i]);
+	host[n] = '\0';
+	return build_add_string(b, host, place);
+}
+
+static bool build_add_endpoint(struct build *b, const struct word *word, __u32 kind,
+			       const char *key)
+{
+	struct plan_endpoint *to = &b->plan->endpoints[b->plan->n_endpoints];
+	struct value_endpoint from = { 0 };
+	int r;
+
+	if (b->plan->n_endpoints >= CUSTODY_ENDPOINTS_MAX) {
+		problems_error(b->problems, word->place,
+			       "[network] %s: more than %d endpoints, listen and egress together",
+			       key, CUSTODY_ENDPOINTS_MAX);
+		return false;
+	}
+	r = kind == PLAN_ENDPOINT_LISTEN ? value_parse_endpoint(word->text, &from)
+					 : value_parse_egress(word->text, &from);
+	if (r < 0)
+		return false; /* settings_check_value() has said so */
+	*to = (struct plan_endpoint){
+		.kind = kind,
+		.family = from.family,
+		.protocol = from.protocol,
+		.port = from.port,
+		.path = build_add_target(b, &from, word->place),
+		.origin = build_add_origin(b, word->place, "network", key),
+	};
+	memcpy(to->address, from.address, sizeof(to->address));
+	b->plan->n_endpoints++;
+	return build_check(b, word->place, "network", key, word->text);
+}
+
 static void build_add_endpoints(struct build *b)
 {
-	const struct words *words = &b->settings->listen.words;
+	const struct setting_value *listen = &b->settings->listen;
+	const struct setting_value *egress = &b->settings->egress;
 
-	for (size_t i = 0; i < words->n && !settings_is_none(&b->settings->listen); i++) {
-		struct plan_endpoint *to = &b->plan->endpoints[b->plan->n_endpoints];
-		const struct word *word = &words->list[i];
-		struct value_endpoint from = { 0 };
-
-		if (i >= CUSTODY_ENDPOINTS_MAX) {
-			problems_error(b->problems, word->place,
-				       "[network] listen: more than %d endpoints",
-				       CUSTODY_ENDPOINTS_MAX);
+	for (size_t i = 0; i < listen->words.n && !settings_is_none(listen); i++) {
+		if (!build_add_endpoint(b, &listen->words.list[i], PLAN_ENDPOINT_LISTEN, "listen"))
 			return;
-		}
-		if (value_parse_endpoint(word->text, &from) < 0)
-			return; /* settings_check_value() has said so */
-		*to = (struct plan_endpoint){
-			.kind = PLAN_ENDPOINT_LISTEN,
-			.family = from.family,
-			.protocol = from.protocol,
-			.port = from.port,
-			.path = build_add_string(b, from.path ? from.path : "", word->place),
-			.origin = build_add_origin(b, word->place, "network", "listen"),
-		};
-		memcpy(to->address, from.address, sizeof(to->address));
-		b->plan->n_endpoints++;
-		if (!build_check(b, word->place, "network", "listen", word->text))
+	}
+	for (size_t i = 0; i < egress->words.n && !settings_is_none(egress); i++) {
+		if (!build_add_endpoint(b, &egress->words.list[i], PLAN_ENDPOINT_EGRESS, "egress"))
 			return;
 	}
 }
@@ -457,6 +487,14 @@ static void build_add_devices(struct build *b)
 	}
 }
 
+/* connect() is the kernel's to refuse (EPERM) when there is neither egress nor a wish. */
+static __u32 build_find_connect(const struct settings *s)
+{
+	if (settings_is_none(&s->egress) && !s->refuse.set)
+		return 0;
+	return PLAN_FLAG_CONNECT | (s->refuse.number == 2 ? PLAN_FLAG_CONNREFUSED : 0);
+}
+
 static void build_set_numbers(struct build *b)
 {
 	const struct settings *s = b->settings;
@@ -464,7 +502,7 @@ static void build_set_numbers(struct build *b)
 
 	plan->flags = (s->jit.number ? PLAN_FLAG_JIT : 0) |
 		      (s->loopback.number ? PLAN_FLAG_LOOPBACK : 0) |
-		      (s->memfd.number ? PLAN_FLAG_MEMFD : 0);
+		      (s->memfd.number ? PLAN_FLAG_MEMFD : 0) | build_find_connect(s);
 	plan->planes_required = (__u32)s->planes.number | CUSTODY_PLANE_STRUCTURE;
 	plan->syscall_set = PLAN_SYSCALLS_MODEL_SERVER;
 	plan->ioctl_set = (__u32)s->ioctls.number;

@@ -38,6 +38,7 @@
 	SETTING("files", "jit", YES, jit, "no", "anonymous executable memory") \
 	SETTING("network", "listen", LISTEN, listen, "none", "published endpoints") \
 	SETTING("network", "egress", EGRESS, egress, "none", "destinations to connect to") \
+	SETTING("network", "refuse", REFUSE, refuse, "", "errno of a connect that is not listed") \
 	SETTING("network", "egress-rate", RATE, egress_rate, "", "most bytes in a second") \
 	SETTING("network", "egress-total", TOTAL, egress_total, "", "most bytes ever sent") \
 	SETTING("network", "on-ceiling", ON_CEILING, on_ceiling, "", "at the ceiling") \
@@ -64,7 +65,7 @@
 			TYPE(RATE) TYPE(TOTAL) TYPE(ON_CEILING) TYPE(DEVICES) TYPE(IOCTLS)         \
 				TYPE(COUNT) TYPE(PERCENT) TYPE(SYSCALLS) TYPE(PLANES)              \
 					TYPE(ON_LOSS) TYPE(DAYS) TYPE(TIMEOUT) TYPE(SCAN)          \
-						TYPE(ERASE)
+						TYPE(ERASE) TYPE(REFUSE)
 
 enum setting_type_id {
 #define SETTING_TYPE_ENUM(type) SETTING_TYPE_##type,

@@ -32,8 +32,6 @@ static const struct support_rule support_rules[] = {
 		     "model signatures are not verified by this version; leave trusted-keys out"),
 	SUPPORT_RULE("model", "formats", formats, NULL,
 		     "model files are not measured by this version; leave formats out"),
-	SUPPORT_RULE("network", "egress", egress, "none",
-		     "this version makes no connections out of the jail; set egress = none"),
 	SUPPORT_RULE(
 		"network", "egress-rate", egress_rate, NULL,
 		"byte rates are counted, but not limited by this version; leave egress-rate out"),
@@ -61,6 +59,19 @@ static void support_check_ioctls(const struct settings *settings, struct problem
 		     settings->ioctls.words.list[0].text);
 }
 
+/* The broker connects; that nobody else does is for the cgroup plane to hold. */
+static void support_check_egress(const struct settings *settings, struct problems *problems)
+{
+	bool egress = settings->egress.set && !settings_is_none(&settings->egress);
+
+	if ((!egress && !settings->refuse.set) || (settings->planes.number & CUSTODY_PLANE_CGROUP))
+		return;
+	problems_add(problems, egress ? settings->egress.place : settings->refuse.place,
+		     CUSTODY_EXIT_REFUSED,
+		     "[network] %s is enforced by the cgroup plane; add cgroup to [require] planes%s",
+		     egress ? "egress" : "refuse", egress ? ", or set egress = none" : "");
+}
+
 void profile_check_support(const struct settings *settings, struct problems *problems)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(support_rules); i++) {
@@ -79,4 +90,5 @@ void profile_check_support(const struct settings *settings, struct problems *pro
 			     rule->section, rule->key, rule->why);
 	}
 	support_check_ioctls(settings, problems);
+	support_check_egress(settings, problems);
 }

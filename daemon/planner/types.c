@@ -219,7 +219,11 @@ static int types_check_listen(const struct setting_type *type, const char *word,
 static int types_check_egress(const struct setting_type *type, const char *word,
 			      struct setting_value *value)
 {
-	return value_is_host_endpoint(word) ? 0 : types_check_listen(type, word, value);
+	struct value_endpoint endpoint;
+
+	(void)type;
+	(void)value;
+	return value_parse_egress(word, &endpoint);
 }
 
 static int types_check_device(const struct setting_type *type, const char *word,
@@ -309,8 +313,8 @@ const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 					  "unix:/PATH, ports 1-65535",
 				  .check = types_check_listen,
 				  TYPE_LIST },
-	[SETTING_TYPE_EGRESS] = { .form = "tcp:ADDRESS:PORT, tcp:[IPV6]:PORT, udp:... or "
-					  "name:HOST:PORT, or none",
+	[SETTING_TYPE_EGRESS] = { .form = "tcp:ADDRESS:PORT, tcp:[IPV6]:PORT, udp:..., "
+					  "unix:/PATH, name:HOST:PORT, or none",
 				  .check = types_check_egress,
 				  TYPE_LIST },
 	[SETTING_TYPE_RATE] = { .form = "a rate such as 50M/s",
@@ -320,6 +324,7 @@ const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 				 .check = types_check_total,
 				 .print = types_print_total },
 	[SETTING_TYPE_ON_CEILING] = { TYPE_CHOICE("cut freeze kill") },
+	[SETTING_TYPE_REFUSE] = { TYPE_CHOICE("eacces econnrefused") },
 	[SETTING_TYPE_DEVICES] = { .form = "nvidia:N (0-127), dri:N (128-191), nvidia-uvm:MAJOR, "
 					   "kfd:MAJOR, or none",
 				   .check = types_check_device,

@@ -3,11 +3,13 @@
 #include "value.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #include "cleanup.h"
+#include "destination.h"
 
 #define VALUE_DIGITS "0123456789"
 
@@ -243,18 +245,66 @@ int value_parse_endpoint(const char *text, struct value_endpoint *ret)
 	return r;
 }
 
-bool value_is_host_endpoint(const char *text)
+size_t value_host_length(const char *text)
 {
-	static const char host[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-";
-	__u64 port = 0;
-	size_t n;
+	char host[PLAN_HOST_NAME_MAX + 1];
+	size_t n = strcspn(text, ":");
 
-	if (strncmp(text, "name:", 5) != 0)
-		return false;
-	n = strspn(text + 5, host);
-	return n > 0 && n < 254 && text[5 + n] == ':' &&
-	       value_parse_count(text + 5 + n + 1, 65535, &port) == 0 && port > 0;
+	if (n > PLAN_HOST_NAME_MAX)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		host[i] = (char)tolower((unsigned char)text[i]);
+	host[n] = '\0';
+	return destination_check_host(host) ? n : 0;
+}
+
+static int value_parse_host(const char *text, struct value_endpoint *ret)
+{
+	size_t n = value_host_length(text);
+	__u64 port = 0;
+	int r;
+
+	if (n == 0 || text[n] != ':')
+		return -EINVAL;
+	r = value_parse_count(text + n + 1, 65535, &port);
+	if (r == 0 && port == 0)
+		r = -ERANGE;
+	if (r < 0)
+		return r;
+	*ret = (struct value_endpoint){ .family = PLAN_FAMILY_NAME, .protocol = IPPROTO_TCP,
+					.port = (__u16)port, .path = text };
+	return 0;
+}
+
+int value_parse_egress(const char *text, struct value_endpoint *ret)
+{
+	static const char mapped[] = "[::ffff:";
+	const size_t scheme = strcspn(text, ":") + 1;
+	struct value_endpoint endpoint = { 0 };
+	char plain[64];
+	int r;
+
+	if (strncmp(text, "name:", 5) == 0)
+		return value_parse_host(text + 5, ret);
+	if (scheme == 5)
+		return value_parse_endpoint(text, ret);
+	/* An IPv4 address in IPv6 clothing: without the clothes. */
+	if (scheme == 4 && strncasecmp(text + scheme, mapped, sizeof(mapped) - 1) == 0 &&
+	    strchr(text + scheme, '.') && strlen(text) < sizeof(plain)) {
+		const char *address = text + scheme + sizeof(mapped) - 1;
+		size_t n = strcspn(address, "]");
+
+		(void)snprintf(plain, sizeof(plain), "%.*s%.*s%s", (int)scheme, text, (int)n,
+			       address, address[n] ? address + n + 1 : "");
+		text = plain;
+	}
+	r = value_parse_endpoint(text, &endpoint);
+	if (r < 0)
+		return r;
+	if (!destination_check_address(endpoint.family, endpoint.address))
+		return -ERANGE;
+	*ret = endpoint;
+	return 0;
 }
 
 /* A major that the kernel gives out at run time. */

@@ -42,18 +42,25 @@ bool value_check_path(const char *text);
 
 /* One endpoint. path points into the word that was parsed. */
 struct value_endpoint {
-	__u16 family; /* enum plan_endpoint_family; 0: by name */
+	__u16 family; /* enum plan_endpoint_family */
 	__u16 protocol;
 	__u16 port;
 	__u8 address[16];
-	const char *path; /* unix: the path */
+	const char *path; /* unix: the path; name: HOST:PORT */
 };
 
 /* tcp:ADDR:PORT, tcp:[ADDR6]:PORT, udp:..., unix:/PATH. */
 int value_parse_endpoint(const char *text, struct value_endpoint *ret);
 
-/* name:HOST:PORT. */
-bool value_is_host_endpoint(const char *text);
+/*
+ * The same, for a destination: also name:HOST:PORT (path is "HOST:PORT" then, see
+ * value_host_length()), and [::ffff:A.B.C.D], which is A.B.C.D. -ERANGE for an address that is
+ * none of a destination: unspecified, or of those that stand for host names in the jail.
+ */
+int value_parse_egress(const char *text, struct value_endpoint *ret);
+
+/* Bytes of HOST in "HOST:PORT", 0 when it is no host name that plan_check() takes. */
+size_t value_host_length(const char *text);
 
 /* The nodes that one word of gpu.devices stands for. */
 struct value_device {
