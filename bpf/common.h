@@ -74,6 +74,18 @@ static __always_inline struct policy_counter *counter_add(const struct subject *
 	return counter;
 }
 
+static __always_inline void peer_set_address(struct policy_peer_key *key, __u8 family,
+					     const __u8 *address)
+{
+	if (family == 4) {
+		key->address[10] = 0xff;
+		key->address[11] = 0xff;
+		__builtin_memcpy(key->address + 12, address, 4);
+		return;
+	}
+	__builtin_memcpy(key->address, address, 16);
+}
+
 /* True when (subject, a, b) was not seen before. When it cannot be told, it is news. */
 static __always_inline bool seen_first(const struct subject *s, __u64 a, __u64 b)
 {

@@ -69,6 +69,20 @@ static __always_inline void skb_read_remote(struct bpf_sock *sk, struct policy_e
 	address[3] = sk->dst_ip6[3];
 }
 
+/* A socket of IPv6 that is connected to ::ffff:a.b.c.d speaks IPv4 with a.b.c.d. */
+static __always_inline void skb_unmap_remote(struct policy_endpoint_key *key)
+{
+	__u32 *address = (__u32 *)key->address;
+
+	if (key->family != 6 || address[0] != 0 || address[1] != 0 ||
+	    address[2] != bpf_htonl(0xffff))
+		return;
+	key->family = 4;
+	address[0] = address[3];
+	address[2] = 0;
+	address[3] = 0;
+}
+
 /* The endpoint that the socket is at, and its local port; NONE when at none. */
 static __always_inline __u16 skb_find_endpoint(struct __sk_buff *skb, __u32 jail_id, __u16 *port)
 {
@@ -90,6 +104,7 @@ static __always_inline __u16 skb_find_endpoint(struct __sk_buff *skb, __u32 jail
 	endpoint = skb_find_side(&key, POLICY_ENDPOINT_BIND);
 	if (!endpoint) {
 		skb_read_remote(sk, &key);
+		skb_unmap_remote(&key);
 		endpoint = skb_find_side(&key, POLICY_ENDPOINT_CONNECT);
 	}
 	return endpoint ? endpoint->endpoint : POLICY_OBJECT_NONE;
@@ -124,6 +139,53 @@ static __always_inline bool skb_is_refused(struct __sk_buff *skb, const struct p
 	       sk->state == BPF_TCP_LISTEN;
 }
 
+/* Who sent a datagram, from the packet itself: the socket is connected to nobody. */
+static __always_inline bool skb_read_sender(struct __sk_buff *skb, struct policy_peer_key *key)
+{
+	__u8 first = 0, next = 0;
+	__u8 address[16] = {};
+	__u32 transport = 40;
+	__u16 port = 0;
+
+	if (bpf_skb_load_bytes(skb, 0, &first, sizeof(first)))
+		return false;
+	if (first >> 4 == 4) {
+		transport = (__u32)(first & 0xf) * 4;
+		if (bpf_skb_load_bytes(skb, 12, address, 4))
+			return false;
+		peer_set_address(key, 4, address);
+	} else {
+		/* Behind extension headers nothing is looked for: such a peer gets no answer. */
+		if (bpf_skb_load_bytes(skb, 6, &next, sizeof(next)) || next != IPPROTO_UDP ||
+		    bpf_skb_load_bytes(skb, 8, address, 16))
+			return false;
+		peer_set_address(key, 6, address);
+	}
+	if (bpf_skb_load_bytes(skb, transport, &port, sizeof(port)))
+		return false;
+	key->port = bpf_ntohs(port);
+	return true;
+}
+
+/* A datagram came to a published endpoint: for a while the model may answer it. */
+static __always_inline void skb_note_peer(struct __sk_buff *skb, const struct subject *s)
+{
+	struct policy_peer_key key = { .jail_id = s->jail_id, .endpoint = s->object };
+	__u64 now = bpf_ktime_get_ns();
+	struct bpf_sock *sk = skb->sk;
+	struct bpf_sock *full;
+	__u64 *heard;
+
+	full = sk ? bpf_sk_fullsock(sk) : NULL;
+	if (!full || full->protocol != IPPROTO_UDP || !skb_read_sender(skb, &key))
+		return;
+	heard = bpf_map_lookup_elem(&peers, &key);
+	if (heard)
+		*(volatile __u64 *)heard = now;
+	else if (bpf_map_update_elem(&peers, &key, &now, BPF_ANY))
+		error_count(POLICY_ERROR_SEEN_UPDATE);
+}
+
 static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 {
 	struct subject s = { .class = class };
@@ -141,6 +203,8 @@ static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 	allowed = jail->role == POLICY_ROLE_MODEL || s.object != POLICY_OBJECT_NONE;
 	if (allowed && skb_is_refused(skb, jail, class))
 		allowed = false;
+	if (allowed && class == POLICY_CLASS_INGRESS && s.object != POLICY_OBJECT_NONE)
+		skb_note_peer(skb, &s);
 	counter = counter_add(&s, allowed, skb->len);
 	if (!allowed)
 		skb_report_drop(&s, counter, port);

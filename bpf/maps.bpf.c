@@ -11,6 +11,7 @@ struct map_zones zones SEC(".maps");
 struct map_counters counters SEC(".maps");
 struct map_errors errors SEC(".maps");
 struct map_seen seen SEC(".maps");
+struct map_peers peers SEC(".maps");
 struct map_sockets sockets SEC(".maps");
 struct map_marks marks SEC(".maps");
 struct map_events events SEC(".maps");

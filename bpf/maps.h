@@ -4,7 +4,7 @@
  * and definition. Keys and values are in custody/policy.h.
  *
  * Who writes: custodyd all of config, jails, endpoints, devices, ioctls, zones and the keys of
- * counters; the programs only counters' values, errors, seen, sockets, marks and events (P2).
+ * counters; the programs only counters' values, errors, seen, sockets, marks, peers and events (P2).
  */
 #ifndef CUSTODY_BPF_MAPS_H
 #define CUSTODY_BPF_MAPS_H
@@ -36,7 +36,7 @@ struct map_jails {
 struct map_endpoints {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, CUSTODY_JAILS_MAX * CUSTODY_ENDPOINTS_MAX);
+	__uint(max_entries, POLICY_ENDPOINTS_MAX);
 	__type(key, struct policy_endpoint_key);
 	__type(value, struct policy_endpoint);
 };
@@ -84,6 +84,13 @@ struct map_seen {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
 	__type(key, struct policy_seen_key);
+	__type(value, __u64);
+};
+
+struct map_peers {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, POLICY_PEERS_MAX);
+	__type(key, struct policy_peer_key);
 	__type(value, __u64);
 };
 
@@ -189,6 +196,7 @@ extern struct map_zones zones SEC(".maps");
 extern struct map_counters counters SEC(".maps");
 extern struct map_errors errors SEC(".maps");
 extern struct map_seen seen SEC(".maps");
+extern struct map_peers peers SEC(".maps");
 extern struct map_sockets sockets SEC(".maps");
 extern struct map_marks marks SEC(".maps");
 extern struct map_events events SEC(".maps");

@@ -64,8 +64,8 @@ int custody_sock_create(struct bpf_sock *ctx)
 	return allowed ? SOCK_ALLOW : SOCK_DENY;
 }
 
-/* Did the model of this jail make the socket itself? Unknown is no. */
-static __always_inline bool sock_is_private(struct bpf_sock_addr *ctx, __u32 jail_id)
+/* Did this role of this jail make the socket? Unknown is no. */
+static __always_inline bool sock_is_made_by(struct bpf_sock_addr *ctx, __u32 jail_id, __u32 role)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct socket_origin *origin;
@@ -73,7 +73,7 @@ static __always_inline bool sock_is_private(struct bpf_sock_addr *ctx, __u32 jai
 	if (!sk)
 		return false;
 	origin = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-	return origin && origin->jail_id == jail_id && origin->role == POLICY_ROLE_MODEL;
+	return origin && origin->jail_id == jail_id && origin->role == role;
 }
 
 static __always_inline bool sock_is_loopback(const struct policy_endpoint_key *key)
@@ -86,10 +86,60 @@ static __always_inline bool sock_is_loopback(const struct policy_endpoint_key *k
 	       address[3] == bpf_htonl(1);
 }
 
-/* Who may use which right: a broker publishes, a model reaches out. */
-static __always_inline bool sock_check_role(__u32 role, __u32 right)
+/* A broker publishes and connects; a model sends on the sockets that its broker connected. */
+static __always_inline bool sock_check_role(__u32 role, __u16 class)
 {
-	return role == (right == POLICY_ENDPOINT_BIND ? POLICY_ROLE_BROKER : POLICY_ROLE_MODEL);
+	return role == (class == POLICY_CLASS_SENDMSG ? POLICY_ROLE_MODEL : POLICY_ROLE_BROKER);
+}
+
+/* The published endpoint that the socket is bound to, or NULL. */
+static __always_inline struct policy_endpoint *sock_find_own(struct bpf_sock *sk, __u32 jail_id)
+{
+	struct policy_endpoint_key key = { .jail_id = jail_id, .protocol = IPPROTO_UDP };
+	__u32 *address = (__u32 *)key.address;
+	struct policy_endpoint *endpoint;
+
+	key.family = sk->family == AF_INET ? 4 : 6;
+	key.port = (__u16)sk->src_port;
+	if (key.family == 4) {
+		address[0] = sk->src_ip4;
+	} else {
+		address[0] = sk->src_ip6[0];
+		address[1] = sk->src_ip6[1];
+		address[2] = sk->src_ip6[2];
+		address[3] = sk->src_ip6[3];
+	}
+	endpoint = bpf_map_lookup_elem(&endpoints, &key);
+	return endpoint && (endpoint->rights & POLICY_ENDPOINT_BIND) ? endpoint : NULL;
+}
+
+/*
+ * A server of datagrams answers whoever asked: on a socket that its broker bound, to an address
+ * and port from which a datagram has come to that endpoint lately (egress.bpf.c writes it down).
+ * What this opens: somebody outside who can write another's address as the sender's has the model
+ * answer there, as with any such server.
+ */
+static __always_inline bool sock_is_answer(struct bpf_sock_addr *ctx,
+					   const struct policy_endpoint_key *to, struct subject *s)
+{
+	struct policy_peer_key key = { .jail_id = s->jail_id, .port = to->port };
+	struct policy_endpoint *endpoint;
+	struct bpf_sock *sk = ctx->sk;
+	__u64 *heard;
+
+	if (!sk || to->protocol != IPPROTO_UDP ||
+	    !sock_is_made_by(ctx, s->jail_id, POLICY_ROLE_BROKER))
+		return false;
+	endpoint = sock_find_own(sk, s->jail_id);
+	if (!endpoint)
+		return false;
+	key.endpoint = (__u16)endpoint->endpoint;
+	peer_set_address(&key, to->family, to->address);
+	heard = bpf_map_lookup_elem(&peers, &key);
+	if (!heard || bpf_ktime_get_ns() - *heard > POLICY_PEER_NS)
+		return false;
+	s->object = (__u16)endpoint->endpoint;
+	return true;
 }
 
 static __always_inline void sock_report(const struct subject *s,
@@ -134,11 +184,13 @@ static __always_inline int sock_decide(struct bpf_sock_addr *ctx, struct policy_
 	endpoint = bpf_map_lookup_elem(&endpoints, key);
 	if (endpoint) {
 		s.object = endpoint->endpoint;
-		allowed = (endpoint->rights & right) && sock_check_role(jail->role, right);
+		allowed = (endpoint->rights & right) && sock_check_role(jail->role, class);
 	}
 	if (!allowed && jail->role == POLICY_ROLE_MODEL && (jail->flags & POLICY_FLAG_LOOPBACK) &&
 	    sock_is_loopback(key))
-		allowed = sock_is_private(ctx, jail->jail_id);
+		allowed = sock_is_made_by(ctx, jail->jail_id, POLICY_ROLE_MODEL);
+	if (!allowed && class == POLICY_CLASS_SENDMSG && jail->role == POLICY_ROLE_MODEL)
+		allowed = sock_is_answer(ctx, key, &s);
 	sock_report(&s, key, ctx->type, allowed);
 	return allowed ? SOCK_ALLOW : SOCK_DENY;
 }

@@ -48,6 +48,13 @@ int policy_ring_fd(const struct policy *policy);
 int policy_install_jail(struct policy *policy, __u32 jail_id, __u64 cgroup_model,
 			__u64 cgroup_broker, const struct custody_plan *plan);
 
+/*
+ * Adds an address that a host name of the plan was resolved to, a TCP destination of endpoint
+ * `endpoint`, and reads it back. 0, -EADDRINUSE when the jail publishes just that, or -errno.
+ */
+int policy_add_destination(struct policy *policy, __u32 jail_id, __u32 endpoint, __u16 port,
+			   const struct resolved_address *address);
+
 /* Installs the zones and their counters that the jail reported, and reads them back. */
 int policy_install_zones(struct policy *policy, __u32 jail_id, const struct jail_zone *zones,
 			 __u32 n);

@@ -30,6 +30,12 @@ static void policy_add_counter(struct policy_entries *entries, __u32 jail_id, __
 	key->object = (__u16)object;
 }
 
+static void policy_add_endpoint_counters(struct policy_entries *entries, __u32 jail_id, __u32 index)
+{
+	for (__u16 class = POLICY_CLASS_BIND; class <= POLICY_CLASS_INGRESS; class++)
+		policy_add_counter(entries, jail_id, class, index);
+}
+
 static int policy_add_endpoint(struct policy_entries *entries, __u32 jail_id, __u32 index,
 			       const struct plan_endpoint *endpoint)
 {
@@ -38,6 +44,11 @@ static int policy_add_endpoint(struct policy_entries *entries, __u32 jail_id, __
 
 	if (endpoint->family == PLAN_FAMILY_UNIX)
 		return 0;
+	/* Its addresses come when it is resolved: until then nothing may be connected to. */
+	if (endpoint->family == PLAN_FAMILY_NAME) {
+		policy_add_endpoint_counters(entries, jail_id, index);
+		return 0;
+	}
 	if (endpoint->family != PLAN_FAMILY_INET && endpoint->family != PLAN_FAMILY_INET6)
 		return -EINVAL;
 	if (endpoint->protocol != IPPROTO_TCP && endpoint->protocol != IPPROTO_UDP)
@@ -61,8 +72,7 @@ static int policy_add_endpoint(struct policy_entries *entries, __u32 jail_id, __
 			return -EEXIST;
 	}
 	entries->n_endpoints++;
-	for (__u16 class = POLICY_CLASS_BIND; class <= POLICY_CLASS_INGRESS; class++)
-		policy_add_counter(entries, jail_id, class, index);
+	policy_add_endpoint_counters(entries, jail_id, index);
 	return 0;
 }
 

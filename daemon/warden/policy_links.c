@@ -26,7 +26,7 @@ const char *const policy_map_names[_POLICY_MAP_MAX] = {
 	[POLICY_MAP_GUARDIANS] = "guardians", [POLICY_MAP_GUARD_CONFIG] = "guard_config",
 	[POLICY_MAP_GUARD_LEARN] = "guard_learn",
 	[POLICY_MAP_GUARD_READERS] = "guard_readers",
-	[POLICY_MAP_GUARD_NODES] = "guard_nodes",
+	[POLICY_MAP_GUARD_NODES] = "guard_nodes", [POLICY_MAP_PEERS] = "peers",
 };
 
 #define CGROUP_LINK(NAME, TYPE)                                                                  \

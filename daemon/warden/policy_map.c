@@ -6,6 +6,7 @@
  * Every entry that decides is read back and compared before the call returns.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
@@ -127,6 +128,27 @@ int policy_install_jail(struct policy *policy, __u32 jail_id, __u64 cgroup_model
 	if (r < 0)
 		(void)policy_remove_jail(policy, jail_id);
 	return r;
+}
+
+int policy_add_destination(struct policy *policy, __u32 jail_id, __u32 endpoint, __u16 port,
+			   const struct resolved_address *address)
+{
+	struct policy_endpoint value = { .endpoint = endpoint, .rights = POLICY_ENDPOINT_CONNECT };
+	struct policy_endpoint_key key = { .jail_id = jail_id, .family = address->family,
+					   .protocol = IPPROTO_TCP, .port = port };
+	struct policy_endpoint now;
+	int r;
+
+	if (jail_id == 0 || port == 0 || endpoint >= CUSTODY_ENDPOINTS_MAX)
+		return -EINVAL;
+	memcpy(key.address, address->address, address->family == 4 ? 4 : 16);
+	r = policy_put_entry(policy, POLICY_MAP_ENDPOINTS, &key, &value, sizeof(value));
+	if (r != -EEXIST)
+		return r;
+	/* Listed by itself, or another name's too: counted there. Never what is published. */
+	if (bpf_map_lookup_elem(policy->maps[POLICY_MAP_ENDPOINTS], &key, &now) < 0)
+		return -errno;
+	return now.rights == POLICY_ENDPOINT_CONNECT ? 0 : -EADDRINUSE;
 }
 
 /* What is counted by zone. */
@@ -278,6 +300,7 @@ static int policy_walk_map(const struct policy *policy, enum policy_map map, pol
 static const enum policy_map policy_jail_maps[] = {
 	POLICY_MAP_JAILS, POLICY_MAP_ENDPOINTS, POLICY_MAP_DEVICES, POLICY_MAP_IOCTLS,
 	POLICY_MAP_ZONES, POLICY_MAP_COUNTERS,	POLICY_MAP_SEEN,	POLICY_MAP_GUARD_OWNERS,
+	POLICY_MAP_PEERS,
 };
 
 /* All keys but those of `jails` begin with the jail's id. */
@@ -295,6 +318,7 @@ _Static_assert(offsetof(struct policy_jail, jail_id) == 0 &&
 		       offsetof(struct policy_zone_key, jail_id) == 0 &&
 		       offsetof(struct policy_counter_key, jail_id) == 0 &&
 		       offsetof(struct policy_seen_key, jail_id) == 0 &&
+		       offsetof(struct policy_peer_key, jail_id) == 0 &&
 		       offsetof(struct guard_owner_key, jail_id) == 0,
 	       "policy_read_jail_id() reads the first word");
 

@@ -77,7 +77,7 @@ struct policy_peer_key {
 	__u32 jail_id;
 	__u16 endpoint;
 	__u16 port;		/* of the peer */
-	__u8 address[16];	/* IPv4: the first 4 bytes */
+	__u8 address[16];	/* IPv4 as ::ffff:a.b.c.d */
 };
 
 #define POLICY_PEERS_MAX	65536

@@ -98,7 +98,7 @@ void render_endpoint(const struct reply_endpoint *endpoint, char *ret)
 {
 	const char *protocol = render_protocol(endpoint->protocol);
 	char address[INET6_ADDRSTRLEN] = "?";
-	char path[RENDER_ENDPOINT - 8];
+	char path[RENDER_ENDPOINT - 16];
 
 	switch (endpoint->family) {
 	case PLAN_FAMILY_UNIX:
