@@ -27,6 +27,8 @@ enum seccomp_when {
 	SECCOMP_NO_DEVICES,	/*   cgroup's to decide; without, only the known few exist */
 	SECCOMP_BIND_NOTIFY,	/* bind() is answered by the broker */
 	SECCOMP_BIND_REFUSE,	/* nothing to listen on */
+	SECCOMP_CONNECT_NOTIFY,	/* PLAN_FLAG_CONNECT: connect() is answered by the broker */
+	SECCOMP_CONNECT_KERNEL,
 };
 
 #define SECCOMP_ARGS_MAX 3

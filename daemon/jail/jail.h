@@ -52,7 +52,7 @@ struct jail {
 	uid_t uid_model;
 	pid_t init;		/* host pid namespace: outer */
 	pid_t model;		/* jail's pid namespace: init */
-	bool notify;		/* bind() goes to the broker */
+	bool notify;		/* bind(), and connect() if the plan says so, go to the broker */
 	struct jail_filter allow;
 	struct jail_filter deny;
 	struct jail_mount mounts[CUSTODY_ZONES_MAX];

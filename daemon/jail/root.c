@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "destination.h"
 #include "jail.h"
 #include "mount.h"
 #include "plan.h"
@@ -157,6 +158,30 @@ int root_mount_tmpfs(struct jail *jail)
 	return 0;
 }
 
+/*
+ * Host names of egress have an address each that means nothing but that name: a resolver that
+ * reads /etc/hosts, as they all do, needs no network, and the broker knows by it what connect()
+ * is asked for. See PLAN_NAME_PREFIX_0.
+ */
+static int root_make_hosts(struct jail *jail, int etc)
+{
+	const struct custody_plan *plan = jail->plan;
+	char text[128 + CUSTODY_ENDPOINTS_MAX * (PLAN_HOST_NAME_MAX + 24)];
+	int n = snprintf(text, sizeof(text),
+			 "127.0.0.1 localhost custody\n::1 localhost custody\n");
+
+	for (__u32 i = 0; i < plan->n_endpoints; i++) {
+		const struct plan_endpoint *endpoint = &plan->endpoints[i];
+
+		if (endpoint->family != PLAN_FAMILY_NAME || destination_find_first(plan, i) != i)
+			continue;
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "%d.%d.0.%u %s\n",
+			      PLAN_NAME_PREFIX_0, PLAN_NAME_PREFIX_1, i + 1,
+			      plan_string(plan, endpoint->path));
+	}
+	return mount_write_file(etc, "hosts", text);
+}
+
 int root_make_etc(struct jail *jail)
 {
 	static const struct {
@@ -166,7 +191,6 @@ int root_make_etc(struct jail *jail)
 		{ "passwd", "model:x:1000:1000:model:/tmp:/usr/sbin/nologin\n"
 			    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n" },
 		{ "group", "model:x:1000:\nnogroup:x:65534:\n" },
-		{ "hosts", "127.0.0.1 localhost custody\n::1 localhost custody\n" },
 		{ "nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\nservices: files\n" },
 	};
 	cleanup_fd int etc = -1;
@@ -175,6 +199,8 @@ int root_make_etc(struct jail *jail)
 	_Static_assert(CUSTODY_UID_MODEL_INSIDE == 1000U, "the uid in passwd and group");
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(files); i++)
 		r = mount_write_file(etc, files[i].name, files[i].content);
+	if (r == 0)
+		r = root_make_hosts(jail, etc);
 	if (r < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
 				   "cannot make the jail's /etc: %s", strerror(-r));

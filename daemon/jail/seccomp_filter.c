@@ -55,6 +55,10 @@ static bool filter_applies(const struct jail *jail, enum seccomp_when when)
 		return jail->notify;
 	case SECCOMP_BIND_REFUSE:
 		return !jail->notify;
+	case SECCOMP_CONNECT_NOTIFY:
+		return plan->flags & PLAN_FLAG_CONNECT;
+	case SECCOMP_CONNECT_KERNEL:
+		return !(plan->flags & PLAN_FLAG_CONNECT);
 	}
 	return false;
 }
@@ -177,7 +181,7 @@ static int filter_compile_deny(const struct jail *jail, struct jail_filter *ret)
 
 static bool filter_needs_broker(const struct custody_plan *plan)
 {
-	if (plan->flags & PLAN_FLAG_LOOPBACK)
+	if (plan->flags & (PLAN_FLAG_LOOPBACK | PLAN_FLAG_CONNECT))
 		return true;
 	for (__u32 i = 0; i < plan->n_endpoints; i++) {
 		if (plan->endpoints[i].kind == PLAN_ENDPOINT_LISTEN)

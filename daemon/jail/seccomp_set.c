@@ -79,7 +79,7 @@ static const char *const set_events[] = {
 };
 
 static const char *const set_network[] = {
-	"connect", "accept", "accept4", "listen", "getsockname", "getpeername", "getsockopt",
+	"accept", "accept4", "listen", "getsockname", "getpeername", "getsockopt",
 	"sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown",
 };
 
@@ -141,6 +141,8 @@ const struct seccomp_rule seccomp_set_rules[] = {
 	ALLOW("socketpair", SECCOMP_INT(0, AF_UNIX)),
 	PLAIN("bind", SCMP_ACT_NOTIFY, SECCOMP_BIND_NOTIFY),
 	PLAIN("bind", SCMP_ACT_ERRNO(EACCES), SECCOMP_BIND_REFUSE),
+	PLAIN("connect", SCMP_ACT_NOTIFY, SECCOMP_CONNECT_NOTIFY),
+	PLAIN("connect", SCMP_ACT_ALLOW, SECCOMP_CONNECT_KERNEL),
 
 	SOCKOPT_SOCKET(SO_REUSEADDR), SOCKOPT_SOCKET(SO_REUSEPORT), SOCKOPT_SOCKET(SO_KEEPALIVE),
 	SOCKOPT_SOCKET(SO_LINGER), SOCKOPT_SOCKET(SO_RCVBUF), SOCKOPT_SOCKET(SO_SNDBUF),
