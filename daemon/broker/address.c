@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decision on one bind(), as rules A1 to A7 of address.h. Run by custody-broker. Pure; the
- * bytes of the address are the model's and are trusted for nothing but what they ask for.
+ * The decision on one bind() or connect(), as rules A1 to C5 of address.h. Run by custody-broker.
+ * Pure; the bytes of the address are the model's and are trusted for nothing but what they ask
+ * for.
  */
 #include "address.h"
 
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "destination.h"
 #include "plan.h"
 
 #define ADDRESS_IN6_SIZE_MIN 24	/* SIN6_LEN_RFC2133: without the scope id */
@@ -176,25 +178,125 @@ static void address_decide_unix(const struct custody_plan *plan,
 	}
 }
 
-void address_decide_bind(const struct custody_plan *plan, const struct address_socket *socket,
-			 const void *addr, size_t len, struct address_decision *ret)
+void address_deny(const struct custody_plan *plan, bool connecting, struct address_decision *ret)
+{
+	ret->action = BROKER_DENY;
+	ret->policy = true;
+	ret->error = connecting && (plan->flags & PLAN_FLAG_CONNREFUSED) ? -ECONNREFUSED : -EACCES;
+}
+
+/* Returns false when the call is wrong, and *ret says how. */
+static bool address_read(const void *addr, size_t len, const struct address_socket *socket,
+			 struct address_decision *ret)
 {
 	int r;
 
-	*ret = (struct address_decision){ .action = BROKER_DENY, .error = -EACCES };
+	*ret = (struct address_decision){ .action = BROKER_DENY };
 	ret->protocol = socket->protocol > 0 && socket->protocol < 256 ? (__u8)socket->protocol : 0;
 	r = address_parse(addr, len, socket, ret);
-	if (r < 0) {
-		ret->error = r;
+	ret->error = r;
+	ret->policy = r == -EACCES;
+	return r == 0;
+}
+
+static bool address_is_route(const struct address_socket *socket)
+{
+	return socket->domain == AF_NETLINK && socket->protocol == NETLINK_ROUTE;
+}
+
+void address_decide_bind(const struct custody_plan *plan, const struct address_socket *socket,
+			 const void *addr, size_t len, struct address_decision *ret)
+{
+	if (!address_read(addr, len, socket, ret))
 		return;
-	}
 	if (socket->domain == AF_NETLINK)
-		ret->action = socket->protocol == NETLINK_ROUTE ? BROKER_CONTINUE : BROKER_DENY;
+		ret->action = address_is_route(socket) ? BROKER_CONTINUE : BROKER_DENY;
 	else if (ret->family == PLAN_FAMILY_UNIX)
 		address_decide_unix(plan, socket, ret);
 	else
 		address_decide_inet(plan, socket, ret);
-	ret->error = ret->action == BROKER_DENY ? -EACCES : 0;
+	if (ret->action == BROKER_DENY)
+		address_deny(plan, false, ret);
+}
+
+/* The listed destination, or -1 (C1). */
+static int address_find_destination(const struct custody_plan *plan,
+				    const struct address_socket *socket,
+				    const struct address_decision *asked)
+{
+	size_t n = asked->family == PLAN_FAMILY_INET ? 4 : 16;
+
+	if (!address_is_socket_of(socket, asked->protocol))
+		return -1;
+	for (unsigned int i = 0; i < plan->n_endpoints; i++) {
+		const struct plan_endpoint *e = &plan->endpoints[i];
+
+		if (e->kind == PLAN_ENDPOINT_EGRESS && e->family == asked->family &&
+		    e->protocol == asked->protocol && e->port == asked->port &&
+		    memcmp(e->address, asked->address, n) == 0)
+			return (int)i;
+	}
+	if (asked->family != PLAN_FAMILY_INET || asked->protocol != IPPROTO_TCP)
+		return -1;
+	return destination_find_name(plan, asked->address, asked->port);
+}
+
+static void address_connect_inet(const struct custody_plan *plan,
+				 const struct address_socket *socket, struct address_decision *ret)
+{
+	int index = address_find_destination(plan, socket, ret);
+
+	if (index >= 0) {
+		ret->endpoint = (unsigned int)index;
+		ret->action = BROKER_GRANT;
+	} else if ((plan->flags & PLAN_FLAG_LOOPBACK) &&
+		   address_is_loopback(ret->family, ret->address)) {
+		ret->action = BROKER_CONTINUE;
+	}
+}
+
+static void address_connect_unix(const struct custody_plan *plan,
+				 const struct address_socket *socket, struct address_decision *ret)
+{
+	ret->action = BROKER_CONTINUE;
+	for (unsigned int i = 0; i < plan->n_endpoints; i++) {
+		const struct plan_endpoint *endpoint = &plan->endpoints[i];
+
+		if (endpoint->kind != PLAN_ENDPOINT_EGRESS ||
+		    endpoint->family != PLAN_FAMILY_UNIX || endpoint->path.len != ret->path_len ||
+		    memcmp(plan_string(plan, endpoint->path), ret->path, ret->path_len) != 0)
+			continue;
+		ret->action = socket->type == SOCK_DGRAM ? BROKER_DENY : BROKER_GRANT;
+		ret->endpoint = i;
+		return;
+	}
+}
+
+void address_decide_connect(const struct custody_plan *plan, const struct address_socket *socket,
+			    const void *addr, size_t len, struct address_decision *ret)
+{
+	__u16 family = 0;
+
+	if (len >= sizeof(family) && len <= ADDRESS_SIZE_MAX) {
+		memcpy(&family, addr, sizeof(family));
+		if (family == AF_UNSPEC) {
+			*ret = (struct address_decision){ .action = BROKER_CONTINUE };
+			return;
+		}
+	}
+	if (!address_read(addr, len, socket, ret)) {
+		if (ret->policy)
+			address_deny(plan, true, ret);
+		return;
+	}
+	if (socket->domain == AF_NETLINK)
+		ret->action = address_is_route(socket) ? BROKER_CONTINUE : BROKER_DENY;
+	else if (ret->family == PLAN_FAMILY_UNIX)
+		address_connect_unix(plan, socket, ret);
+	else
+		address_connect_inet(plan, socket, ret);
+	if (ret->action == BROKER_DENY)
+		address_deny(plan, true, ret);
 }
 
 void address_print_endpoint(const struct custody_plan *plan, const struct plan_endpoint *endpoint,
@@ -205,6 +307,11 @@ void address_print_endpoint(const struct custody_plan *plan, const struct plan_e
 
 	if (endpoint->family == PLAN_FAMILY_UNIX) {
 		(void)snprintf(ret, size, "unix:%s", plan_string(plan, endpoint->path));
+		return;
+	}
+	if (endpoint->family == PLAN_FAMILY_NAME) {
+		(void)snprintf(ret, size, "name:%s:%u", plan_string(plan, endpoint->path),
+			       endpoint->port);
 		return;
 	}
 	if (endpoint->family == PLAN_FAMILY_INET) {

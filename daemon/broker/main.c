@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * custody-broker: owns the published endpoints of one jail and answers its bind(). One process
+ * custody-broker: owns the published endpoints of one jail, answers its bind() and, in a plan with
+ * egress, its connect(), and makes the listed connections. One process
  * per jail, started by custodyd as root in the cgroup <jail>/broker and the host's network
  * namespace; serves as its own uid, which owns the jail's user namespace, without capabilities.
  *
@@ -20,8 +21,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "cleanup.h"
 #include "confine.h"
+#include "connect.h"
 #include "log.h"
 #include "message.h"
 #include "plan.h"
@@ -39,7 +42,22 @@ static const char *const main_syscalls[] = {
 	"process_vm_readv", "pidfd_open", "pidfd_getfd",
 	"getsockopt", "setsockopt",	/* options carried to the granted socket */
 	"ftruncate",			/* the log file whose turn it is */
+	"accept4",			/* the next custodyd */
 };
+
+/* For a plan with egress only. The cgroup plane holds the first to what the plan lists. */
+static const char *const main_egress[] = {
+	CONFINE_SOCKET_CONNECT, "connect",
+};
+
+static bool main_connects(const struct custody_plan *plan)
+{
+	for (__u32 i = 0; i < plan->n_endpoints; i++) {
+		if (plan->endpoints[i].kind == PLAN_ENDPOINT_EGRESS)
+			return true;
+	}
+	return false;
+}
 
 static int main_refuse(const struct broker *broker, int error, const char *text)
 {
@@ -57,7 +75,7 @@ static int main_refuse_step(const struct broker *broker, int error, const char *
 	return CUSTODY_EXIT_INTERNAL;
 }
 
-/* BROKER_SETUP: plan, socket to the jail, log pipe, two log files. */
+/* BROKER_SETUP: plan, socket to the jail, log pipe, two log files, socket for a later custodyd. */
 static int main_take_setup(struct broker *broker, const char **ret_why)
 {
 	cleanup_message_fds struct message_fds fds = MESSAGE_FDS_EMPTY;
@@ -77,6 +95,7 @@ static int main_take_setup(struct broker *broker, const char **ret_why)
 	if (r < 0)
 		return r;
 	fds.fd[2] = fds.fd[3] = fds.fd[4] = -1;
+	broker->rejoin = TAKE_FD(fds.fd[5]);
 	broker->jail = TAKE_FD(fds.fd[1]);
 	broker->jail_id = setup->jail_id;
 	broker->uid = CUSTODY_UID_JAIL_BASE + setup->slot * CUSTODY_UID_JAIL_BLOCK +
@@ -84,15 +103,13 @@ static int main_take_setup(struct broker *broker, const char **ret_why)
 	return 0;
 }
 
-/* An event waits REPORT_WAIT_MS for room, so that a stuck custodyd delays no bind() for ever. */
 static int main_prepare(struct broker *broker)
 {
 	struct seccomp_notif_sizes sizes = { 0 };
-	struct timeval wait = { .tv_usec = REPORT_WAIT_MS * 1000 };
 	socklen_t size = sizeof(broker->netns);
 	cleanup_fd int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (setsockopt(broker->channel, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0)
+	if (channel_prepare(broker->channel) < 0)
 		return -errno;
 	if (probe < 0 || getsockopt(probe, SOL_SOCKET, SO_NETNS_COOKIE, &broker->netns, &size) < 0)
 		return -errno;
@@ -109,6 +126,8 @@ static int main_prepare(struct broker *broker)
  */
 static int main_confine(struct broker *broker)
 {
+	const char *names[ARRAY_SIZE(main_syscalls) + ARRAY_SIZE(main_egress)];
+	size_t n = 0;
 	int r = confine_set_basics();
 
 	if (r < 0)
@@ -119,7 +138,14 @@ static int main_confine(struct broker *broker)
 	r = confine_drop_privileges(broker->uid, broker->uid, 0);
 	if (r < 0)
 		return r;
-	return confine_enter_seccomp(main_syscalls, ARRAY_SIZE(main_syscalls));
+	/* Now, because who connects sees the process and the uid that listened. */
+	if (listen(broker->rejoin, 1) < 0)
+		return -errno;
+	for (size_t i = 0; i < ARRAY_SIZE(main_syscalls); i++)
+		names[n++] = main_syscalls[i];
+	for (size_t i = 0; main_connects(broker->plan) && i < ARRAY_SIZE(main_egress); i++)
+		names[n++] = main_egress[i];
+	return confine_enter_seccomp(names, n);
 }
 
 static int main_serve(struct broker *broker)
@@ -146,7 +172,7 @@ int main(void)
 {
 	struct broker broker = {
 		.channel = CUSTODY_CHANNEL_FD, .jail = -1, .listener = -1, .proc = -1,
-		.endpoints = ENDPOINT_SET_EMPTY, .log = LOGPUMP_EMPTY,
+		.rejoin = -1, .endpoints = ENDPOINT_SET_EMPTY, .log = LOGPUMP_EMPTY,
 	};
 	struct broker_listening listening = { 0 };
 	const char *why = NULL;
@@ -154,6 +180,7 @@ int main(void)
 	int r;
 
 	log_setup("custody-broker", LOG_LEVEL_INFO);
+	memset(broker.outside, 0xff, sizeof(broker.outside)); /* -1 each */
 	(void)signal(SIGPIPE, SIG_IGN);
 	r = confine_close_fds_from(CUSTODY_CHANNEL_FD + 1);
 	if (r == 0)
@@ -163,7 +190,9 @@ int main(void)
 	r = main_prepare(&broker);
 	if (r < 0)
 		return main_refuse_step(&broker, r, "preparing");
-	r = endpoint_open_all(broker.plan, &broker.endpoints, text, sizeof(text));
+	r = connect_open_outside(broker.plan, broker.outside, text, sizeof(text));
+	if (r == 0)
+		r = endpoint_open_all(broker.plan, &broker.endpoints, text, sizeof(text));
 	if (r < 0)
 		return main_refuse(&broker, r, text);
 	r = main_confine(&broker);

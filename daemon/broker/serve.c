@@ -21,10 +21,13 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "address.h"
+#include "channel.h"
 #include "cleanup.h"
+#include "connect.h"
 #include "log.h"
 #include "message.h"
 #include "report.h"
@@ -38,16 +41,23 @@
 #error "name this architecture's AUDIT_ARCH"
 #endif
 
-static bool serve_is_valid(const struct broker *broker)
+bool serve_is_valid(const struct broker *broker)
 {
 	const __u64 *id = &broker->request.notif.id;
 
 	return ioctl(broker->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, id) == 0;
 }
 
-/* Reads everything that a decision needs. -errno is what bind(2) answers. */
-static int serve_read_target(const struct broker *broker, struct target *target, void *address,
-			     size_t *ret_len)
+__u64 serve_read_clock(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	return (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
+}
+
+int serve_read_target(const struct broker *broker, struct target *target, void *address,
+		      size_t *ret_len)
 {
 	const struct seccomp_data *data = &broker->request.notif.data;
 	int len = (int)data->args[2];
@@ -86,6 +96,13 @@ static void serve_forgive_repeat(const struct broker *broker, const void *addres
 	}
 }
 
+int serve_send(struct broker *broker)
+{
+	if (ioctl(broker->listener, SECCOMP_IOCTL_NOTIF_SEND, &broker->response) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return 0;
+}
+
 static void serve_decide(const struct broker *broker, struct target *target, const void *address,
 			 size_t len, struct address_decision *ret)
 {
@@ -96,29 +113,42 @@ static void serve_decide(const struct broker *broker, struct target *target, con
 	 * there. This is the second lock; the cgroup plane, which sees the socket that the kernel
 	 * really binds, is the first.
 	 */
-	if (ret->action == BROKER_CONTINUE && target->netns == broker->netns) {
-		ret->action = BROKER_DENY;
-		ret->error = -EACCES;
-	}
+	if (ret->action == BROKER_CONTINUE && target->netns == broker->netns)
+		address_deny(broker->plan, false, ret);
+}
+
+int serve_swap(const struct broker *broker, const struct target *target, int srcfd)
+{
+	struct seccomp_notif_addfd add = {
+		.id = broker->request.notif.id,
+		.flags = SECCOMP_ADDFD_FLAG_SETFD,
+		.srcfd = (__u32)srcfd,
+		.newfd = (__u32)target->fd_number,
+		.newfd_flags = target->cloexec ? O_CLOEXEC : 0,
+	};
+
+	return ioctl(broker->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : 0;
 }
 
 /* Puts the endpoint's socket in the place of the target's. Returns 0 or -errno. */
 static int serve_grant(const struct broker *broker, const struct target *target,
 		       unsigned int endpoint)
 {
-	struct seccomp_notif_addfd add = {
-		.id = broker->request.notif.id,
-		.flags = SECCOMP_ADDFD_FLAG_SETFD,
-		.srcfd = (__u32)broker->endpoints.fd[endpoint],
-		.newfd = (__u32)target->fd_number,
-		.newfd_flags = target->cloexec ? O_CLOEXEC : 0,
-	};
 	int r = target_carry_options(target, broker->endpoints.fd[endpoint]);
 
 	if (r < 0)
 		log_warning("jail %u: a socket option of the server was not carried over: %s, "
 			    "ignoring", broker->jail_id, strerror(-r));
-	return ioctl(broker->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : 0;
+	return serve_swap(broker, target, broker->endpoints.fd[endpoint]);
+}
+
+/* What the kernel itself says of such a call; a read we may not do is a denial. */
+void serve_answer_unread(struct broker *broker, const struct target *target, int error)
+{
+	broker->response.resp.error = error == -EPERM || error == -ESRCH ? -EACCES : error;
+	if (broker->response.resp.error == -EACCES)
+		log_error("jail %u: cannot read thread %u: %s; its call is denied",
+			  broker->jail_id, target->tid, strerror(-error));
 }
 
 /*
@@ -136,11 +166,7 @@ static int serve_answer_bind(struct broker *broker)
 	if (!serve_is_valid(broker))
 		return -ENOENT;
 	if (r < 0) {
-		/* What the kernel itself says of such a call; a read we may not do is a denial. */
-		broker->response.resp.error = r == -EPERM || r == -ESRCH ? -EACCES : r;
-		if (broker->response.resp.error == -EACCES)
-			log_error("jail %u: cannot read thread %u: %s; its bind() is denied",
-				  broker->jail_id, target.tid, strerror(-r));
+		serve_answer_unread(broker, &target, r);
 		return 0;
 	}
 	serve_decide(broker, &target, address, len, &decision);
@@ -149,8 +175,7 @@ static int serve_answer_bind(struct broker *broker)
 		if (r == -ENOENT)
 			return r;
 		if (r < 0) {
-			decision.action = BROKER_DENY;
-			decision.error = -EACCES;
+			address_deny(broker->plan, false, &decision);
 			log_error("jail %u: grant of endpoint %u: %s", broker->jail_id,
 				  decision.endpoint, strerror(-r));
 		}
@@ -174,22 +199,13 @@ static int serve_answer(struct broker *broker)
 	if (ioctl(broker->listener, SECCOMP_IOCTL_NOTIF_RECV, &broker->request) < 0)
 		return errno == ENOENT || errno == EINTR ? 0 : -errno;
 	broker->response.resp.id = broker->request.notif.id;
+	if (data->arch == SERVE_ARCH && data->nr == SYS_connect)
+		return connect_answer(broker);
 	if (data->arch != SERVE_ARCH || data->nr != SYS_bind)
 		broker->response.resp.error = -EACCES;
 	else
 		r = serve_answer_bind(broker);
-	if (r < 0)
-		return 0;
-	if (ioctl(broker->listener, SECCOMP_IOCTL_NOTIF_SEND, &broker->response) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	return 0;
-}
-
-static void serve_lose_channel(struct broker *broker)
-{
-	log_warning("jail %u: custodyd is gone; serving goes on, its events are lost from here on",
-		    broker->jail_id);
-	cleanup_close_fd(&broker->channel);
+	return r < 0 ? 0 : serve_send(broker);
 }
 
 static int serve_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
@@ -250,23 +266,38 @@ int serve_take_listener(struct broker *broker)
 	return 0;
 }
 
+/* How long nothing need be looked at, ms; -1: for ever. */
+static int serve_find_timeout(const struct broker *broker)
+{
+	int timeout = connect_find_timeout(broker);
+
+	if (broker->event_held && (timeout < 0 || timeout > REPORT_HOLD_MS))
+		timeout = REPORT_HOLD_MS;
+	return timeout;
+}
+
 int serve_run(struct broker *broker)
 {
 	while (broker->listener >= 0 || broker->log.pipe >= 0) {
 		struct pollfd p[] = {
 			{ .fd = broker->listener, .events = POLLIN },
 			{ .fd = broker->log.pipe, .events = POLLIN },
-			{ .fd = broker->channel, .events = 0 },
+			{ .fd = broker->channel, .events = POLLIN },
+			{ .fd = broker->rejoin, .events = POLLIN },
 		};
-		int r = serve_poll(p, ARRAY_SIZE(p), broker->event_held ? REPORT_HOLD_MS : -1);
+		int r = serve_poll(p, ARRAY_SIZE(p), serve_find_timeout(broker));
 
 		if (r < 0)
 			return r;
 		report_held(broker, false);
+		/* The old custodyd's end comes before the new one: only who has none takes one. */
 		if (p[2].revents)
-			serve_lose_channel(broker);
+			channel_read(broker);
+		if (p[3].revents)
+			channel_rejoin(broker);
 		if (p[1].revents)
 			(void)logpump_move(&broker->log);
+		connect_retry(broker);
 		if (p[0].revents & POLLIN) {
 			r = serve_answer(broker);
 			if (r < 0)

@@ -18,6 +18,7 @@
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -230,6 +231,24 @@ static const char *const confine_common[] = {
 #define CONFINE_DEFAULT SCMP_ACT_KILL_PROCESS
 #endif
 
+static int confine_allow_sockets(scmp_filter_ctx ctx)
+{
+	static const struct {
+		int family;
+		int type;
+	} kinds[] = { { AF_INET, SOCK_STREAM }, { AF_INET, SOCK_DGRAM }, { AF_INET6, SOCK_STREAM },
+		      { AF_INET6, SOCK_DGRAM }, { AF_UNIX, SOCK_STREAM },
+		      { AF_UNIX, SOCK_SEQPACKET } };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(kinds); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)kinds[i].family),
+				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf,
+					     (scmp_datum_t)kinds[i].type));
+	return r;
+}
+
 /* A syscall with checked arguments; -ENOENT when the name is a plain one. */
 static int confine_allow_checked(scmp_filter_ctx ctx, const char *name)
 {
@@ -242,6 +261,8 @@ static int confine_allow_checked(scmp_filter_ctx ctx, const char *name)
 		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 					SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00,
 						SECCOMP_IOC_MAGIC << 8));
+	if (strcmp(name, CONFINE_SOCKET_CONNECT) == 0)
+		return confine_allow_sockets(ctx);
 	return -ENOENT;
 }
 

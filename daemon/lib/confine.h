@@ -72,10 +72,12 @@ int confine_find_landlock_abi(void);
  * A small common set (exit, read, write, close, memory, signals return, futex, clock) is always
  * there. Reads Seccomp: 2 back. Returns 0 or -errno.
  *
- * Two names stand for a syscall with checked arguments:
+ * Some names stand for a syscall with checked arguments:
  */
 #define CONFINE_OPENAT_READ_ONLY "openat:read-only"	/* never for writing, never creating */
 #define CONFINE_IOCTL_SECCOMP "ioctl:seccomp"		/* only the seccomp listener's requests */
+/* socket() for TCP and UDP, and for UNIX streams and seqpackets; no other family or type */
+#define CONFINE_SOCKET_CONNECT "socket:connect"
 int confine_enter_seccomp(const char *const *syscalls, size_t n);
 
 /* What /proc/self/status says; fields that are absent stay as they were. */
