@@ -291,6 +291,12 @@ static int connect_grant(struct broker *broker, const struct target *target, __u
 	return 0;
 }
 
+static bool connect_has_begun(const struct broker *broker)
+{
+	return (broker->response.resp.flags & SECCOMP_USER_NOTIF_FLAG_CONTINUE) ||
+	       broker->response.resp.error == 0 || broker->response.resp.error == -EINPROGRESS;
+}
+
 /* Answers broker->request. 0, CONNECT_WAITS, or -ENOENT when there is nobody to answer. */
 static int connect_try(struct broker *broker, __u64 end_ns)
 {
@@ -316,7 +322,9 @@ static int connect_try(struct broker *broker, __u64 end_ns)
 		broker->response.resp.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	else if (decision.action == BROKER_DENY)
 		broker->response.resp.error = decision.error;
-	report_connect(broker, &target, &decision);
+	/* A connection that did not even begin is none. */
+	if (decision.action != BROKER_GRANT || connect_has_begun(broker))
+		report_connect(broker, &target, &decision);
 	return 0;
 }
 
@@ -383,7 +391,8 @@ void connect_take_name(struct broker *broker, const struct broker_resolved *said
 		return;
 	name = &broker->names[said->endpoint];
 	name->asked = false;
-	name->error = said->n > 0 ? 0 : said->error < 0 ? said->error : -EHOSTUNREACH;
+	/* What it was is in the ledger; connect(2) has this errno for a host that is not reached. */
+	name->error = said->n > 0 ? 0 : -EHOSTUNREACH;
 	name->retry_ns = serve_read_clock() + CONNECT_FAIL_S * CONNECT_S;
 	name->n = said->n;
 	memcpy(name->addresses, said->addresses, sizeof(name->addresses));

@@ -160,6 +160,7 @@ static int main_serve(struct broker *broker)
 	if (broker->log.dropped > 0)
 		log_warning("jail %u: %llu bytes of output reached no log file", broker->jail_id,
 			    (unsigned long long)broker->log.dropped);
+	broker->events_lost += broker->kept_n;
 	if (broker->events_lost > 0)
 		log_warning("jail %u: %llu events did not reach custodyd", broker->jail_id,
 			    (unsigned long long)broker->events_lost);

@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "launch.h"
 #include "retire.h"
@@ -23,6 +25,11 @@ static int dispatch_refused(struct role *role, const struct refused *refused)
 		log_error("The recorder: %s", refused->text);
 		if (!role->warden->recorder_served)
 			return sd_event_exit(role->warden->event, (int)refused->exit);
+	}
+	if (role->role == ROLE_RESOLVER) {
+		log_error("The resolver: %s", refused->text);
+		resolve_failed(jail, refused->error);
+		return 0;
 	}
 	if (!jail || !jail->sequence || !jail->waiting)
 		return 0;
@@ -73,11 +80,16 @@ int dispatch_message(struct role *role, union message_buffer *buf, struct messag
 	case ROLE_BROKER:
 		if (buf->head.type == MSG_BROKER_EVENT)
 			recording_put_broker_event(role->jail, (const struct broker_event *)buf);
+		else if (buf->head.type == MSG_BROKER_RESOLVE)
+			return resolve_request(role->jail, (const struct broker_resolve *)buf);
 		else
 			launch_message(role->jail, role, buf, fds);
 		return 0;
 	case ROLE_SWEEPER:
 		retire_message(role->jail, buf);
+		return 0;
+	case ROLE_RESOLVER:
+		resolve_answered(role->jail, (const struct resolve_answer *)buf);
 		return 0;
 	default:
 		return -EPROTO;
@@ -108,6 +120,9 @@ void dispatch_gone(struct role *role, bool broken)
 		return;
 	}
 	if (role->role == ROLE_BROKER) {
+		/* One that was adopted is known by its pidfd only. */
+		if (broken && jail->broker_fd >= 0)
+			(void)syscall(SYS_pidfd_send_signal, jail->broker_fd, SIGKILL, NULL, 0);
 		spawn_close(role);
 		if (jail->sequence)
 			launch_role_gone(jail, role);
@@ -122,6 +137,9 @@ void dispatch_gone(struct role *role, bool broken)
 		break;
 	case ROLE_RECORDER:
 		recording_gone(warden);
+		break;
+	case ROLE_RESOLVER:
+		resolve_failed(jail, -EHOSTUNREACH);
 		break;
 	case ROLE_SWEEPER:
 		retire_sweeper_failed(jail, "The sweeper ended before it had looked everywhere.");

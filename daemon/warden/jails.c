@@ -31,7 +31,7 @@ struct jail *jails_new(struct warden *warden, const char *name)
 	jail->plan_fd = jail->init_fd = jail->broker_fd = -1;
 	jail->log_fd = jail->log_read = jail->broker_peer = -1;
 	jail->planner.channel = jail->builder.channel = -1;
-	jail->broker.channel = jail->sweeper.channel = -1;
+	jail->broker.channel = jail->sweeper.channel = jail->resolver.channel = -1;
 	jail->stdio[0] = jail->stdio[1] = jail->stdio[2] = -1;
 	jail->wait_status = LEDGER_STATUS_UNKNOWN;
 	jail->next = warden->jails;
@@ -103,6 +103,7 @@ void jails_forget(struct jail *jail)
 	spawn_kill(&jail->planner);
 	spawn_kill(&jail->builder);
 	spawn_kill(&jail->sweeper);
+	resolve_stop(jail);
 	spawn_close(&jail->broker);
 	jail->broker.child = sd_event_source_disable_unref(jail->broker.child);
 	jail->timeout = sd_event_source_disable_unref(jail->timeout);
@@ -217,6 +218,11 @@ static void jails_label_endpoint(const struct jail *jail, __u16 object, char *la
 	e = &jail->plan->endpoints[object];
 	if (e->family == PLAN_FAMILY_UNIX) {
 		(void)snprintf(label, size, "unix:%s", plan_string(jail->plan, e->path));
+		return;
+	}
+	if (e->family == PLAN_FAMILY_NAME) {
+		(void)snprintf(label, size, "name:%s:%u", plan_string(jail->plan, e->path),
+			       e->port);
 		return;
 	}
 	(void)inet_ntop(e->family == PLAN_FAMILY_INET ? AF_INET : AF_INET6, e->address, address,

@@ -297,7 +297,7 @@ void launch_message(struct jail *jail, struct role *role, union message_buffer *
 		launch_take_plan(jail, fds);
 		break;
 	case MSG_BROKER_LISTENING:
-		role->permit = MSG_BIT(MSG_BROKER_EVENT);
+		role->permit = MSG_BIT(MSG_BROKER_EVENT) | MSG_BIT(MSG_BROKER_RESOLVE);
 		if (sequence_waits_in(jail, launch_step_broker))
 			sequence_continue(jail);
 		break;

@@ -238,7 +238,7 @@ static int launch_open_log(struct jail *jail, const char *suffix)
 int launch_step_broker(struct jail *jail)
 {
 	cleanup_fd int log_a = launch_open_log(jail, ""), log_b = launch_open_log(jail, ".1");
-	cleanup_fd int jail_side = -1, pipe_read = -1, pipe_write = -1;
+	cleanup_fd int jail_side = -1, pipe_read = -1, pipe_write = -1, rejoin = -1;
 	struct broker_setup setup = { .jail_id = jail->id, .slot = jail->slot,
 				      .log_limit = LAUNCH_LOG_LIMIT };
 	char cgroup[CUSTODY_PATH_SIZE + 16];
@@ -252,6 +252,8 @@ int launch_step_broker(struct jail *jail)
 	pipe_read = pipefd[0];
 	pipe_write = pipefd[1];
 	r = message_make_pair(&jail->broker_peer, &jail_side);
+	if (r == 0)
+		r = rejoin_make(jail, &rejoin);
 	if (r < 0)
 		return r;
 	(void)snprintf(cgroup, sizeof(cgroup), "%s/broker", jail->cgroup);
@@ -264,13 +266,14 @@ int launch_step_broker(struct jail *jail)
 		jail->log_read = fcntl(pipe_read, F_DUPFD_CLOEXEC, CUSTODY_CHANNEL_FD + 1);
 	r = message_send(jail->broker.channel, ROLE_WARDEN, MSG_BROKER_SETUP, 1, &setup,
 			 sizeof(setup),
-			 (int[]){ jail->plan_fd, jail_side, pipe_read, log_a, log_b }, 5);
+			 (int[]){ jail->plan_fd, jail_side, pipe_read, log_a, log_b, rejoin }, 6);
 	return launch_await(r);
 }
 
 void launch_undo_broker(struct jail *jail)
 {
 	spawn_kill(&jail->broker);
+	rejoin_remove(jail);
 }
 
 int launch_step_jail(struct jail *jail)

@@ -84,6 +84,8 @@ int life_release(struct jail *jail)
 		return r;
 	life_reap(jail);
 	spawn_kill(&jail->broker);
+	resolve_stop(jail);
+	rejoin_remove(jail);
 	jail->log_event = sd_event_source_disable_unref(jail->log_event);
 	cleanup_close_fd(&jail->log_read);
 	r = life_remove_sockets(jail);

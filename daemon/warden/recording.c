@@ -140,6 +140,7 @@ int recording_runs(struct warden *warden, const struct recorder_running *running
 		return -EIO;
 	for (struct jail *j = warden->jails; j; j = j->next)
 		recording_pay(j);
+	rejoin_all(warden);
 	life_resume(warden);
 	control_start_front(warden);
 	return 0;
@@ -308,6 +309,17 @@ void recording_put_broker_event(struct jail *jail, const struct broker_event *sa
 		jail->broker_lost = said->lost;
 }
 
+int recording_put_event(struct jail *jail, const struct custody_event *event)
+{
+	struct record_event record = { .event = *event };
+
+	record.event.size = sizeof(record.event);
+	record.event.version = EVENT_VERSION;
+	record.event.jail_id = jail->id;
+	record.event.cgroup_id = jail->cgroup_broker;
+	return recording_send(jail->warden, MSG_RECORD_EVENT, 0, &record, sizeof(record), true);
+}
+
 static void recording_add_lost(const struct policy_counter_key *key,
 			    const struct policy_counter *counter, void *data)
 {
@@ -388,7 +400,8 @@ static bool recording_is_known_child(const struct warden *warden, pid_t pid)
 		return true;
 	for (const struct jail *j = warden->jails; j; j = j->next) {
 		if (pid == j->init || pid == j->planner.pid || pid == j->builder.pid ||
-		    pid == j->broker.pid || pid == j->sweeper.pid)
+		    pid == j->broker.pid || pid == j->sweeper.pid ||
+		    pid == j->resolver.pid)
 			return true;
 	}
 	return false;

@@ -34,6 +34,7 @@ static const struct spawn_name spawn_names[] = {
 	{ ROLE_BROKER, "custody-broker", MSG_BROKER_LISTENING },
 	{ ROLE_RECORDER, "custody-recorder", MSG_RECORDER_RUNNING },
 	{ ROLE_SWEEPER, "custody-sweeper", MSG_SWEEP_FACT },
+	{ ROLE_RESOLVER, "custody-resolver", MSG_RESOLVE_ANSWER },
 };
 
 static const struct spawn_name *spawn_find_name(enum custody_role role)
@@ -177,6 +178,13 @@ int spawn_role(struct warden *warden, struct jail *jail, struct role *ret, enum 
 	if (r < 0)
 		spawn_kill(ret);
 	return r;
+}
+
+int spawn_adopt(struct warden *warden, struct jail *jail, struct role *ret, enum custody_role role,
+		int channel)
+{
+	*ret = (struct role){ .warden = warden, .jail = jail, .role = role, .channel = channel };
+	return sd_event_add_io(warden->event, &ret->io, channel, EPOLLIN, spawn_on_message, ret);
 }
 
 void spawn_close(struct role *role)

@@ -311,7 +311,7 @@ static int state_find_init(struct jail *jail, const struct state_file *file)
 }
 
 /* The one process in the jail's broker cgroup; only custodyd puts any there. 0: none. */
-static pid_t state_read_broker(const struct jail *jail)
+pid_t state_read_broker(const struct jail *jail)
 {
 	char path[CUSTODY_PATH_SIZE + 32], line[32] = "";
 	cleanup_file FILE *file = NULL;
@@ -386,10 +386,6 @@ static int state_adopt_one(struct warden *warden, const char *path)
 		jails_forget(jail);
 		return r;
 	}
-	/* Its broker has lost its channel; without the observe plane nobody sees its answers. */
-	if (jail->init > 0 && jails_need_broker(jail) &&
-	    !(jail->planes_active & CUSTODY_PLANE_OBSERVE))
-		jail->gaps_owed |= 1U << LEDGER_GAP_BROKER;
 	log_info("%s (jail %u) is in custody again: %s.", jail->name, jail->id,
 		 jail->state == JAIL_STATE_RETIRING ? "its retirement goes on"
 		 : jail->init ? "it runs" : "it has ended");
@@ -403,14 +399,16 @@ static bool state_has_suffix(const char *name, const char *suffix)
 	return n > m && strcmp(name + n - m, suffix) == 0;
 }
 
-/* Halves of a save or of a removal that a crash cut off: a plan without its state, and "*.new". */
+/* Halves of a save or of a removal that a crash cut off: a plan or a socket without its state,
+ * and "*.new". */
 static void state_sweep_halves(struct warden *warden, DIR *dir)
 {
 	struct dirent *entry;
 
 	rewinddir(dir);
 	while ((entry = readdir(dir))) {
-		bool plan = state_has_suffix(entry->d_name, ".plan");
+		bool plan = state_has_suffix(entry->d_name, ".plan") ||
+			    state_has_suffix(entry->d_name, REJOIN_SUFFIX);
 		__u32 id = (__u32)strtoul(entry->d_name, NULL, 10);
 
 		if (!state_has_suffix(entry->d_name, ".new") &&

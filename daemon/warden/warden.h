@@ -90,6 +90,11 @@ struct jail {
 	struct role builder;		/* custody-jail until it has become the model */
 	struct role broker;
 	struct role sweeper;
+	struct role resolver;		/* of the host name that is being resolved, if any */
+	__u32 resolve_wanted;		/* bit per endpoint: names that the broker waits for */
+	__u32 resolve_now;		/* the one that the resolver has */
+	__u64 resolve_begun;		/* CLOCK_MONOTONIC, us */
+	sd_event_source *resolve_timer;
 
 	/* the sequence that runs: a list of steps, where it is, why it fails */
 	const struct sequence_step *sequence;
@@ -184,6 +189,8 @@ int setup_open_directory(struct warden *warden,
 #define SPAWN_NO_CGROUP (-1)
 int spawn_role(struct warden *warden, struct jail *jail, struct role *ret, enum custody_role role,
 	       const char *cgroup);
+int spawn_adopt(struct warden *warden, struct jail *jail, struct role *ret, enum custody_role role,
+		int channel);		/* takes channel; the process is not ours to reap */
 void spawn_close(struct role *role);		/* forgets it: closes the channel, stops watching */
 void spawn_kill(struct role *role);		/* SIGKILL, reap, close */
 void spawn_wait(pid_t pid, int ms);		/* for its own end, then kills it; reaps */
@@ -210,16 +217,30 @@ int recording_put_counters(struct jail *jail);
 int recording_put_fact(struct jail *jail, const struct evidence_fact *fact);
 int recording_put_retire(struct jail *jail);
 void recording_put_broker_event(struct jail *jail, const struct broker_event *said);
+int recording_put_event(struct jail *jail, const struct custody_event *event);
 void recording_put_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 lost, __u64 total);
 void recording_check_losses(struct warden *warden);	/* also called before facts are taken */
 int recording_start_timer(struct warden *warden);
 int recording_runs(struct warden *warden, const struct recorder_running *running);
+
+/* ---- resolve.c: host names of egress ---- */
+int resolve_request(struct jail *jail, const struct broker_resolve *asked); /* -EPROTO: not its */
+void resolve_answered(struct jail *jail, const struct resolve_answer *answer);
+void resolve_failed(struct jail *jail, int error);	/* the resolver ended, or refused */
+void resolve_stop(struct jail *jail);
+
+/* ---- rejoin.c: the channel to the broker of an adopted jail ---- */
+#define REJOIN_SUFFIX ".broker"
+int rejoin_make(struct jail *jail, int *ret);	/* the bound socket that its broker gets */
+void rejoin_all(struct warden *warden);		/* once events can be recorded */
+void rejoin_remove(struct jail *jail);
 
 /* ---- state.c: what a restarted custodyd needs ---- */
 int state_save(struct jail *jail);
 int state_remove(struct jail *jail);
 int state_next_id(struct warden *warden, __u32 *ret);	/* never the same twice */
 int state_adopt_all(struct warden *warden);
+pid_t state_read_broker(const struct jail *jail);	/* 0: none */
 int state_read_start(pid_t pid, __u64 *ret);	/* clock ticks since boot */
 
 /* ---- life.c: running, freezing, stopping, ending ---- */

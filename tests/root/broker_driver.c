@@ -33,6 +33,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -336,6 +337,18 @@ static void driver_wait_listening(const struct driver *driver, int channel)
 	(void)dprintf(driver_open_file(driver, "ready"), "%u\n", listening->n_endpoints);
 }
 
+/* DIR/rejoin: what a later custodyd would connect to */
+static int driver_open_rejoin(const struct driver *driver)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)snprintf(un.sun_path, sizeof(un.sun_path), "%s/rejoin", driver->directory);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&un, sizeof(un)) < 0)
+		driver_fail(un.sun_path);
+	return fd;
+}
+
 static int driver_run(const struct driver *driver)
 {
 	struct broker_setup setup = { .jail_id = 7, .slot = DRIVER_SLOT,
@@ -343,7 +356,7 @@ static int driver_run(const struct driver *driver)
 	int channel[2];
 	int jail[2];
 	int log[2];
-	int fds[5];
+	int fds[6];
 	int status;
 	int broker_status;
 	pid_t broker;
@@ -359,8 +372,9 @@ static int driver_run(const struct driver *driver)
 	fds[2] = log[0];
 	fds[3] = driver_open_file(driver, "log.a");
 	fds[4] = driver_open_file(driver, "log.b");
+	fds[5] = driver_open_rejoin(driver);
 	if (message_send(channel[0], ROLE_WARDEN, MSG_BROKER_SETUP, 0, &setup, sizeof(setup), fds,
-			 5) < 0)
+			 6) < 0)
 		driver_fail("setup");
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		(void)close(fds[i]);
