@@ -16,12 +16,14 @@ WORLD=
 close_all() {
 	# shellcheck disable=SC2086
 	[ -z "$WORLD" ] || kill $WORLD 2>/dev/null
+	umount /etc/hosts /etc/nsswitch.conf /etc/resolv.conf 2>/dev/null
+	rm -rf "$O"
 	house_close
 }
 trap close_all EXIT
 ip link set lo up
-O=$ROOT/outside
-mkdir -m 755 "$O"
+O=$(mktemp -d /tmp/custody-outside.XXXXXX)
+chmod 755 "$O"
 
 # The world: a namespace behind a veth, with an echo server on TCP and UDP that tells what came.
 cat >"$O/world.py" <<'PY'
@@ -58,6 +60,7 @@ WORLD=$!
 wait_for 10 test -e "$O/ns"
 ip link add inner type veth peer name outer netns "$WORLD" || skip_all "no veth here"
 ip addr add 10.203.7.1/24 dev inner; ip -6 addr add fd00:203::1/64 dev inner nodad; ip link set inner up
+ip neigh add 10.203.7.99 lladdr 02:00:00:00:00:99 dev inner nud permanent
 touch "$O/go"
 wait_for 20 test -e "$O/up"
 cat >"$O/hosts" <<END
@@ -97,7 +100,11 @@ while True:
 WORLD="$WORLD $!"
 # A listener of the host itself, which nobody listed.
 /usr/bin/python3 -c 'import socket
-s = socket.socket(); s.bind(("127.0.0.1", 7777)); s.listen(8); s.accept(); print("GOT")' >"$O/host" &
+import sys
+s = socket.socket(); s.bind(("127.0.0.1", 7777)); s.listen(8)
+while True:
+    c, _ = s.accept(); c.close()
+    with open(sys.argv[1], "a") as f: print("GOT", file=f)' "$O/host" &
 WORLD="$WORLD $!"
 wait_for 10 test -S "$O/run/x.sock"
 
@@ -116,6 +123,8 @@ egress = tcp:10.203.7.2:443 tcp:[fd00:203::2]:443 udp:10.203.7.2:514 unix:$O/run
   name:Metrics.Custody.test:9090 name:other.custody.test:9090 name:rebind.custody.test:443
   name:absent.custody.test:443 tcp:10.203.7.99:443 name:dns.custody.test:443
 $2
+[retire]
+drain-timeout = 2s
 END
 }
 profile_egress eg ""
@@ -289,7 +298,9 @@ PY
 # The same script in the world of the host shows that each refused call is possible there.
 /usr/bin/python3 "$ROOT/model/try.py" "$O/run/x.sock" >"$O/host.out" 2>"$O/host.err"
 grep -q 'tcp 444' "$O/seen"; check "the world answers on the port that is not listed" test $? = 0
+grep -q GOT "$O/host"; check "and the listener on the loopback of the host" test $? = 0
 : >"$O/seen"
+: >"$O/host"
 run eg /usr/bin/python3 "$ROOT/model/try.py" "$O/run/x.sock" attacks >"$O/eg.out" 2>"$O/eg.err" || sed 's/^/# /' "$O/eg.err"
 ctl events eg --json >"$O/eg.events"
 cat >"$ROOT/model/short.py" <<'PY'
@@ -354,15 +365,15 @@ recorded() { check "on record: $1" /usr/bin/python3 -c 'import json, sys
 sys.exit(0 if any(eval(sys.argv[2], {"e": e}) for e in map(json.loads, open(sys.argv[1])) if e["type"] == "event") else 1)' "${3:-$O/eg.events}" "$2"; }
 ctl events er --json >"$O/er.events"
 recorded "the denied connect() with address, port, errno and program" \
-	"e['class'] == 'connect' and e['plane'] == 'broker' and e.get('address') == 'tcp:10.203.7.2:444' and e['error'] == 'EACCES' and e['comm'] == 'python3'"
-recorded "ECONNREFUSED by the profile" "e['class'] == 'connect' and e['plane'] == 'broker' and e.get('port') == 444 and e['error'] == 'ECONNREFUSED'" "$O/er.events"
+	"e['class'] == 'connect' and e['plane'] == 'broker' and e.get('address') == 'tcp:10.203.7.2:444' and e.get('error') == 'EACCES' and e['comm'] == 'python3'"
+recorded "ECONNREFUSED by the profile" "e['class'] == 'connect' and e['plane'] == 'broker' and e.get('port') == 444 and e.get('error') == 'ECONNREFUSED'" "$O/er.events"
 recorded "the first connection to a destination, as seen by the kernel" \
-	"e['class'] == 'connect' and e['plane'] == 'cgroup' and e['object'] == 0 and e['verdict'] == 'allowed'"
+	"e['class'] == 'connect' and e['plane'] == 'cgroup' and e.get('object') == 0 and e['verdict'] == 'allowed'"
 recorded "a resolution: name and address" "e['class'] == 'resolve' and e.get('path') == 'metrics.custody.test' and e.get('address') == 'tcp:10.203.7.2:443' and e['verdict'] == 'allowed'"
 recorded "the address that DNS gave" "e['class'] == 'resolve' and e.get('path') == 'dns.custody.test' and e['verdict'] == 'allowed'"
-recorded "the address that no name may have" "e['class'] == 'resolve' and e.get('address') == 'tcp:169.254.169.254:443' and e['error'] == 'EACCES'"
+recorded "the address that no name may have" "e['class'] == 'resolve' and e.get('address') == 'tcp:169.254.169.254:443' and e.get('error') == 'EACCES'"
 recorded "the name that nobody knows" "e['class'] == 'resolve' and e.get('path') == 'absent.custody.test' and e['verdict'] == 'denied'"
-recorded "fast open, by the cgroup plane" "e['class'] == 'connect' and e['plane'] == 'cgroup' and e['error'] == 'EPERM'"
+recorded "fast open, by the cgroup plane" "e['class'] == 'connect' and e['plane'] == 'cgroup' and e.get('error') == 'EPERM'"
 
 # A server with endpoints of both kinds, through a restart of custodyd.
 P=$(free_port) U=$(free_port)
@@ -400,6 +411,8 @@ command = /usr/bin/python3 {model}/server.py $P $U
 [network]
 listen = tcp:127.0.0.1:$P udp:0.0.0.0:$U
 egress = tcp:10.203.7.2:443 name:metrics.custody.test:9090 name:other.custody.test:9090
+[retire]
+drain-timeout = 2s
 END
 check "a server with endpoints of both kinds starts" ctl start srv
 wait_for 20 fetch "$P" hello
@@ -423,7 +436,7 @@ def walk(x):
         for v in x.values(): walk(v)
     elif isinstance(x, list):
         for v in x: walk(v)
-for line in open(sys.argv[1]): walk(json.loads(line))
+walk(json.load(open(sys.argv[1])))
 print(open(sys.argv[1]).read()); sys.exit(1)
 PY
 }
@@ -458,7 +471,8 @@ says connect/10.203.7.3/443 EACCES "a refusal after the restart"
 check "is on record" wait_for 20 seen_event '10.203.7.3:443'
 recorded "the resolution after the restart" "e['class'] == 'resolve' and e.get('path') == 'other.custody.test'" "$O/srv.events"
 if grep -q '"gap"' "$O/srv.events"; then not_ok "nothing was lost" "$(grep gap "$O/srv.events")"; else ok "nothing was lost"; fi
-check "it retires" ctl retire srv
+for name in srv eg er; do check "$name retires" ctl retire $name; done
+umount /etc/hosts /etc/nsswitch.conf /etc/resolv.conf
 no_leaks "nothing is left"
 check "no socket of a broker is left" test -z "$(find "$ROOT/run/custody/jails" -name '*.broker')"
 finish
