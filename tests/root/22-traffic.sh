@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Packet programs: bytes by endpoint, for the sockets of the broker (those it listens with and
-# those accepted from them) and for those that the model makes. All traffic stays on loopback.
+# those accepted from them, and those it connects). All traffic stays on loopback.
 . "$(dirname "$0")/policy_lib.sh"
 
 P=$(free_port)
@@ -41,9 +41,9 @@ wait $!
 between $(($(bytes 9 1) - before)) $SIZE $((SIZE + 6000)) "is counted at the IPv6 endpoint"
 
 serve "$OTHER" 4 127.0.0.1 $E out
-is "$(probe "$MODEL" fetch 4 127.0.0.1 $E)" $SIZE "the model fetches from its egress destination"
+is "$(probe "$BROKER" fetch 4 127.0.0.1 $E)" $SIZE "the broker's socket fetches from its egress destination"
 wait $!
-between "$(bytes 10 2)" $SIZE $((SIZE + 6000)) "ingress of endpoint 2, on the model's own socket"
+between "$(bytes 10 2)" $SIZE $((SIZE + 6000)) "ingress of endpoint 2, on the broker's socket"
 between "$(bytes 9 2)" 100 6000 "egress of endpoint 2"
 is "$(counter 9 65535)" "0 0 0 0 0" "no packet out belongs to no endpoint"
 is "$(counter 10 65535)" "0 0 0 0 0" "no packet in either"
