@@ -4,7 +4,8 @@
  * and definition. Keys and values are in custody/policy.h.
  *
  * Who writes: custodyd all of config, jails, endpoints, devices, ioctls, zones and the keys of
- * counters; the programs only counters' values, errors, seen, sockets, marks, peers and events (P2).
+ * counters; the programs only counters' values, errors, seen, sockets, marks, peers and events
+ * (P2).
  */
 #ifndef CUSTODY_BPF_MAPS_H
 #define CUSTODY_BPF_MAPS_H

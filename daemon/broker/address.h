@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a bind() or connect() of the jail gets: one of the plan's listening sockets or a connection
- * to one of its destinations, the kernel's own answer in the jail's network namespace, or an error. Run by custody-broker, unit tests and the fuzzer.
+ * to one of its destinations, the kernel's own answer in the jail's network namespace, or an error.
+ * Run by custody-broker, unit tests and the fuzzer.
  * Pure. The plan was checked; the address and its length are chosen by the model.
  *
  * Rules of bind() (protocol and port must always be those of a listed endpoint):

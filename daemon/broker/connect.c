@@ -391,7 +391,7 @@ void connect_take_name(struct broker *broker, const struct broker_resolved *said
 		return;
 	name = &broker->names[said->endpoint];
 	name->asked = false;
-	/* What it was is in the ledger; connect(2) has this errno for a host that is not reached. */
+	/* What it was is in the ledger; connect(2) has this one for a host not reached. */
 	name->error = said->n > 0 ? 0 : -EHOSTUNREACH;
 	name->retry_ns = serve_read_clock() + CONNECT_FAIL_S * CONNECT_S;
 	name->n = said->n;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The check of a plan's endpoints, for plan_check(). Run by several roles. Pure; trusts no field. */
+/* The check of a plan's endpoints, for plan_check(). Pure; trusts no field. Run by many roles. */
 #include <netinet/in.h>
 #include <string.h>
 
@@ -53,7 +53,7 @@ static bool plan_check_host(const struct custody_plan *plan, const struct plan_e
 {
 	if (endpoint->protocol != IPPROTO_TCP || endpoint->port == 0 ||
 	    !plan_is_zero(endpoint->address, 16))
-		return plan_refuse(ret_why, "a host name is not TCP, has no port or has an address");
+		return plan_refuse(ret_why, "a host name without port, with address, or not TCP");
 	if (!plan_check_string(plan, endpoint->path) ||
 	    !destination_check_host(plan_string(plan, endpoint->path)))
 		return plan_refuse(ret_why, "a host name is not well formed");

@@ -68,7 +68,8 @@ static void support_check_egress(const struct settings *settings, struct problem
 		return;
 	problems_add(problems, egress ? settings->egress.place : settings->refuse.place,
 		     CUSTODY_EXIT_REFUSED,
-		     "[network] %s is enforced by the cgroup plane; add cgroup to [require] planes%s",
+		     "[network] %s is enforced by the cgroup plane; add cgroup to [require] "
+		     "planes%s",
 		     egress ? "egress" : "refuse", egress ? ", or set egress = none" : "");
 }
 

@@ -294,8 +294,10 @@ int value_parse_egress(const char *text, struct value_endpoint *ret)
 		const char *address = text + scheme + sizeof(mapped) - 1;
 		size_t n = strcspn(address, "]");
 
+		if (address[n] == '\0')
+			return -EINVAL;
 		(void)snprintf(plain, sizeof(plain), "%.*s%.*s%s", (int)scheme, text, (int)n,
-			       address, address[n] ? address + n + 1 : "");
+			       address, address + n + 1);
 		text = plain;
 	}
 	r = value_parse_endpoint(text, &endpoint);

@@ -78,7 +78,8 @@ static int main_enter_landlock(void)
 	} places[] = {
 		{ "/etc", CONFINE_READ }, { "/usr", CONFINE_READ | CONFINE_EXEC },
 		{ "/lib", CONFINE_READ | CONFINE_EXEC }, { "/lib64", CONFINE_READ | CONFINE_EXEC },
-		{ "/run", CONFINE_READ }, { "/var/run", CONFINE_READ }, { "/dev/null", CONFINE_READ },
+		{ "/run", CONFINE_READ }, { "/var/run", CONFINE_READ },
+		{ "/dev/null", CONFINE_READ },
 	};
 	struct confine_path paths[ARRAY_SIZE(places)];
 	size_t n = 0;

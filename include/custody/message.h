@@ -56,7 +56,7 @@ enum custody_role {
 	X(PLAN_SEALED, plan_sealed, ROLE_PLANNER, ROLE_WARDEN, 1)                                 \
 	/* a role could not do its work: the reason, for people */                                \
 	X(REFUSED, refused, ROLE_PLANNER | ROLE_JAIL | ROLE_BROKER | ROLE_RECORDER |              \
-	  ROLE_SWEEPER | ROLE_RESOLVER, ROLE_WARDEN, 0)                                                           \
+	  ROLE_SWEEPER | ROLE_RESOLVER, ROLE_WARDEN, 0)                                          \
 	/* jail: plan, stdin, stdout, stderr, socket to its broker */                             \
 	X(JAIL_BUILD, jail_build, ROLE_WARDEN, ROLE_JAIL, 5)                                      \
 	X(JAIL_BUILT, jail_built, ROLE_JAIL, ROLE_WARDEN, 0)                                      \

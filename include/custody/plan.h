@@ -73,7 +73,7 @@ struct plan_endpoint {
 	__u16 port;			/* host byte order; 0 for unix */
 	__u16 pad[3];
 	__u8 address[16];		/* network order; IPv4 in the first 4 bytes */
-	struct plan_string path;	/* unix: path on the host and in the jail; name: the host name */
+	struct plan_string path;	/* unix: on the host and in the jail; name: host name */
 	struct plan_string origin;
 };
 

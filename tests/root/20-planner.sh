@@ -37,7 +37,7 @@ fi
 mkdir "$etc" "$usr"
 cp profiles/*.ini "$usr"
 printf '[profile]\nextends = base\n[files]\nraed = /usr\nscratch = 0\n' >"$etc/broken.ini"
-printf '[profile]\nextends = base\n[network]\negress = tcp:192.0.2.1:443\n' >"$etc/egress.ini"
+printf '[profile]\nextends = base\n[network]\negress = tcp:192.0.2.1:443\n[require]\nplanes = structure\n' >"$etc/egress.ini"
 printf '[profile]\nextends = base\n[process]\ncommand = /usr/bin/true\n' >"$etc/private.ini"
 printf '[process]\ncommand = /usr/bin/etc\n' >"$etc/both.ini"
 printf '[process]\ncommand = /usr/bin/usr\n' >"$usr/both.ini"
@@ -58,7 +58,7 @@ expect "a profile in etc is taken before one in usr" "SEALED *arg0=/usr/bin/etc"
 expect "an error names file, line and the near key, and counts the rest" \
 	"REFUSED exit=2 $etc/broken.ini:4: unknown key raed in *files*read? (and 1 more: *" m broken ""
 expect "what cannot be enforced is refused by policy, with its line" \
-	"REFUSED exit=3 $etc/egress.ini:4: *egress = none" m egress "" /usr/bin/true
+	"REFUSED exit=3 $etc/egress.ini:4: *cgroup plane*egress = none" m egress "" /usr/bin/true
 expect "an unknown profile names both directories and the near name" \
 	"REFUSED exit=2 no profile bass.ini in $etc and $usr; did you mean base?" m bass ""
 expect "a name that is a path is refused" "REFUSED exit=2 ../base is no profile name*" m ../base ""

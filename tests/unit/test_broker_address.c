@@ -129,6 +129,64 @@ static const struct test_row test_rows[] = {
 	{ &test_tcp4, "0.0.0.0", 443, DENIED, DENIED },
 };
 
+/* connect(): 7 is egress 127.0.0.1:443, 8 udp 10.0.0.9:53, 9 and 10 a name's ports, 11 a path */
+static const struct test_row test_connect_rows[] = {
+	{ &test_tcp4, "127.0.0.1", 443, 7, 7 },
+	{ &test_tcp6, "::ffff:127.0.0.1", 443, 7, 7 },
+	{ &test_tcp4, "127.0.0.2", 443, DENIED, KERNEL },
+	{ &test_tcp4, "0.0.0.0", 443, DENIED, DENIED },
+	{ &test_udp4, "127.0.0.1", 443, DENIED, KERNEL },
+	{ &test_udp4, "10.0.0.9", 53, 8, 8 },
+	{ &test_tcp4, "10.0.0.9", 53, DENIED, DENIED },
+	/* what is published is nothing to connect to */
+	{ &test_tcp4, "10.0.0.5", 80, DENIED, DENIED },
+	/* the stand-in of a name is that of its first endpoint */
+	{ &test_tcp4, "127.128.0.10", 9090, 9, 9 },
+	{ &test_tcp4, "127.128.0.10", 443, 10, 10 },
+	{ &test_tcp6, "::ffff:127.128.0.10", 443, 10, 10 },
+	{ &test_tcp4, "127.128.0.10", 80, DENIED, KERNEL },
+	{ &test_tcp4, "127.128.0.11", 443, DENIED, KERNEL },
+	{ &test_tcp4, "127.128.1.10", 443, DENIED, KERNEL },
+	{ &test_tcp4, "127.128.0.0", 443, DENIED, KERNEL },
+	{ &test_udp4, "127.128.0.10", 443, DENIED, KERNEL },
+};
+
+static void test_add_egress(struct custody_plan *plan)
+{
+	static const char name[] = "a.internal";
+	static const char path[] = "/run/out.sock";
+	__u32 off = 1000;
+
+	test_add(plan, PLAN_FAMILY_INET, IPPROTO_UDP, 53, "10.0.0.9");
+	memcpy(plan->pool + off, name, sizeof(name));
+	memcpy(plan->pool + off + 100, path, sizeof(path));
+	for (__u16 port = 9090; port != 0; port = port == 9090 ? 443 : 0)
+		plan->endpoints[plan->n_endpoints++] = (struct plan_endpoint){
+			.family = PLAN_FAMILY_NAME, .protocol = IPPROTO_TCP, .port = port,
+			.path = { off, sizeof(name) - 1 } };
+	plan->endpoints[plan->n_endpoints++] = (struct plan_endpoint){
+		.family = PLAN_FAMILY_UNIX, .path = { off + 100, sizeof(path) - 1 } };
+	for (__u32 i = 8; i < plan->n_endpoints; i++)
+		plan->endpoints[i].kind = PLAN_ENDPOINT_EGRESS;
+}
+
+static int test_decide_connect(const struct custody_plan *plan, const struct test_row *row)
+{
+	struct sockaddr_storage storage;
+	socklen_t size = test_make_address(row->address, row->port, &storage);
+	struct address_decision decision;
+
+	address_decide_connect(plan, row->socket, &storage, size, &decision);
+	if (decision.action == BROKER_GRANT)
+		return (int)decision.endpoint;
+	if (decision.action == BROKER_CONTINUE)
+		return KERNEL;
+	assert_true(decision.policy);
+	assert_int_equal(decision.error,
+			 plan->flags & PLAN_FLAG_CONNREFUSED ? -ECONNREFUSED : -EACCES);
+	return DENIED;
+}
+
 static int test_decide(const struct custody_plan *plan, const struct test_row *row)
 {
 	struct sockaddr_storage storage;
@@ -164,6 +222,42 @@ static void test_rules(void **state)
 			fail_msg("row %zu, loopback: %s:%u", i, test_rows[i].address,
 				 test_rows[i].port);
 	}
+	free(plan);
+}
+
+static void test_connect_rules(void **state)
+{
+	struct custody_plan *plan = calloc(1, sizeof(*plan));
+	const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
+	struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "/run/out.sock" };
+	struct address_socket stream = { AF_UNIX, SOCK_STREAM, 0, false };
+	struct address_decision decision;
+
+	(void)state;
+	assert_non_null(plan);
+	test_make_plan(plan);
+	test_add_egress(plan);
+	for (size_t i = 0; i < ARRAY_SIZE(test_connect_rows); i++) {
+		const struct test_row *row = &test_connect_rows[i];
+
+		plan->flags = PLAN_FLAG_CONNECT;
+		if (test_decide_connect(plan, row) != row->want)
+			fail_msg("row %zu: %s:%u", i, row->address, row->port);
+		plan->flags |= PLAN_FLAG_LOOPBACK | PLAN_FLAG_CONNREFUSED;
+		if (test_decide_connect(plan, row) != row->want_loopback)
+			fail_msg("row %zu, loopback: %s:%u", i, row->address, row->port);
+	}
+	address_decide_connect(plan, &test_tcp4, &unspec, sizeof(unspec), &decision);
+	assert_int_equal(decision.action, BROKER_CONTINUE);
+	address_decide_connect(plan, &stream, &un, sizeof(un), &decision);
+	assert_int_equal(decision.action, BROKER_GRANT);
+	assert_int_equal(decision.endpoint, 11);
+	stream.type = SOCK_DGRAM;
+	address_decide_connect(plan, &stream, &un, sizeof(un), &decision);
+	assert_int_equal(decision.action, BROKER_DENY);
+	un.sun_path[0] = '\0';
+	address_decide_connect(plan, &stream, &un, sizeof(un), &decision);
+	assert_int_equal(decision.action, BROKER_CONTINUE);
 	free(plan);
 }
 
@@ -295,6 +389,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_connect_rules),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_other_families),
 		cmocka_unit_test(test_unix_names),

@@ -27,6 +27,11 @@ struct mutation {
 };
 
 #define ADD(text) plan_fixture_add(&plan, text)
+#define EGRESS(i) (plan.flags |= PLAN_FLAG_CONNECT, plan.endpoints[i].kind = PLAN_ENDPOINT_EGRESS)
+/* Endpoint 0 as a host name, well formed but for the text. */
+#define HOST(text)                                                                               \
+	(EGRESS(0), plan.endpoints[0].family = PLAN_FAMILY_NAME,                                 \
+	 plan.endpoints[0].path = ADD(text), memset(plan.endpoints[0].address, 0, 16))
 
 /* M(name, reason, statements) */
 /* clang-format off */
@@ -173,8 +178,26 @@ struct mutation {
 	M(model_origin, "model", plan.model_origin.len = 0x10000)                                \
 	M(weights_two, "two weights",                                                            \
 	  (plan.zones[2].label = CUSTODY_LABEL_WEIGHTS, plan.zones[2].flags = 0))                \
-	M(kind_zero, "listen", plan.endpoints[0].kind = 0)                                       \
-	M(kind_egress, "listen", plan.endpoints[0].kind = PLAN_ENDPOINT_EGRESS)                  \
+	M(kind_zero, "neither listen", plan.endpoints[0].kind = 0)                                       \
+	M(kind_egress, "broker's", plan.endpoints[0].kind = PLAN_ENDPOINT_EGRESS)                \
+	M(egress_any, "destination", (EGRESS(0), memset(plan.endpoints[0].address, 0, 4)))       \
+	M(egress_stand_in, "destination",                                                        \
+	  (EGRESS(0), memcpy(plan.endpoints[0].address, "\x7f\x80\0\1", 4)))                     \
+	M(egress_any6, "destination", (EGRESS(1), memset(plan.endpoints[1].address, 0, 16)))     \
+	M(host_listen, "family", (HOST("a.b"), plan.endpoints[0].kind = PLAN_ENDPOINT_LISTEN))   \
+	M(host_udp, "host name", (HOST("a.b"), plan.endpoints[0].protocol = IPPROTO_UDP))        \
+	M(host_port, "host name", (HOST("a.b"), plan.endpoints[0].port = 0))                     \
+	M(host_address, "host name", (HOST("a.b"), plan.endpoints[0].address[0] = 1))            \
+	M(host_number, "well formed", HOST("10.0.0.5"))                                          \
+	M(host_upper, "well formed", HOST("Metrics.internal"))                                   \
+	M(host_line, "well formed", HOST("a\n1.2.3.4 b"))                                        \
+	M(host_empty_label, "well formed", HOST("a..b"))                                         \
+	M(host_dot, "well formed", HOST("a."))                                                   \
+	M(host_localhost, "well formed", HOST("localhost"))                                      \
+	M(host_none, "well formed", HOST(""))                                                    \
+	M(refuse_alone, "errno", plan.flags = PLAN_FLAG_CONNREFUSED)                             \
+	M(connect_plane, "cgroup plane",                                                         \
+	  (plan.flags = PLAN_FLAG_CONNECT, plan.planes_required = CUSTODY_PLANE_STRUCTURE))      \
 	M(endpoint_pad, "padding", plan.endpoints[0].pad[2] = 1)                                 \
 	M(endpoint_origin, "origin", plan.endpoints[0].origin.len++)                             \
 	M(family, "family", plan.endpoints[0].family = 2)                                        \

@@ -108,6 +108,9 @@ static void test_endpoints(void **state)
 	fixture_add_endpoint(f, 8080);
 	fixture_add_endpoint(f, 8081)->family = PLAN_FAMILY_UNIX;
 	fixture_add_endpoint(f, 443)->kind = PLAN_ENDPOINT_EGRESS;
+	/* a name: counted, and connected to by nobody until it is resolved */
+	fixture_add_endpoint(f, 444)->kind = PLAN_ENDPOINT_EGRESS;
+	f->plan.endpoints[3].family = PLAN_FAMILY_NAME;
 	assert_int_equal(policy_build_entries(&f->plan, 7, &f->entries), 0);
 	assert_int_equal(f->entries.n_endpoints, 2);
 	assert_int_equal(f->entries.endpoints[0].value.rights, POLICY_ENDPOINT_BIND);
@@ -118,6 +121,7 @@ static void test_endpoints(void **state)
 		assert_int_equal(fixture_count(f, class, 0), 1);
 		assert_int_equal(fixture_count(f, class, 1), 0);
 		assert_int_equal(fixture_count(f, class, 2), 1);
+		assert_int_equal(fixture_count(f, class, 3), 1);
 	}
 }
 

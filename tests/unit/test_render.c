@@ -110,6 +110,10 @@ static void test_endpoints(void **state)
 	render_endpoint(&endpoint, text);	/* longest, and without its NUL */
 	assert_int_equal(strlen(text), strlen("unix:") + 4 * sizeof(endpoint.path));
 	assert_memory_equal(text, "unix:\\x01\\x01", 13);
+	endpoint = (struct reply_endpoint){ .family = PLAN_FAMILY_NAME, .protocol = IPPROTO_TCP,
+					    .port = 9090, .path = "metrics.internal" };
+	render_endpoint(&endpoint, text);
+	assert_string_equal(text, "name:metrics.internal:9090");
 	endpoint = (struct reply_endpoint){ .family = 99 };
 	render_endpoint(&endpoint, text);
 	assert_string_equal(text, "family 99");

@@ -52,6 +52,7 @@ static const struct sample samples[] = {
 	  "tcp:localhost:80", "tcp:127.0.0.1:65536" },
 	{ "network.egress", "name:metrics.internal:9090", "name:metrics.internal:9090",
 	  "metrics.internal:9090", "tcp:10.0.0.5:0" },
+	{ "network.refuse", "econnrefused", "econnrefused", "EPERM", NULL },
 	{ "network.egress-rate", "51200K/s", "50M/s", "50M", "0/s" },
 	{ "network.egress-total", "auto", "auto", "all", "0" },
 	{ "network.on-ceiling", "cut", "cut", "stop", NULL },
@@ -199,7 +200,10 @@ static void test_support(void **state)
 		{ "model.trusted-keys", "none", false },
 		{ "model.formats", "gguf", true },
 		{ "network.egress", "none", false },
+		/* without the cgroup plane, which no planes are set to require here */
 		{ "network.egress", "tcp:1.2.3.4:5", true },
+		{ "network.egress", "name:a.internal:5", true },
+		{ "network.refuse", "econnrefused", true },
 		{ "network.egress-rate", "1M/s", true },
 		{ "network.egress-total", "auto", true },
 		{ "network.on-ceiling", "cut", true },
