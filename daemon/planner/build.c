@@ -434,7 +434,8 @@ static void build_add_endpoints(struct build *b)
 		if (!build_add_endpoint(b, &listen->words.list[i], PLAN_ENDPOINT_LISTEN, "listen"))
 			return;
 	}
-	for (size_t i = 0; i < egress->words.n && !settings_is_none(egress); i++) {
+	for (size_t i = 0; i < egress->words.n && !settings_is_none(egress) &&
+			   (b->plan->flags & PLAN_FLAG_CONNECT); i++) {
 		if (!build_add_endpoint(b, &egress->words.list[i], PLAN_ENDPOINT_EGRESS, "egress"))
 			return;
 	}
@@ -492,6 +493,8 @@ static __u32 build_find_connect(const struct settings *s)
 {
 	if (settings_is_none(&s->egress) && !s->refuse.set)
 		return 0;
+	if (!(s->planes.number & CUSTODY_PLANE_CGROUP))
+		return 0; /* profile_check_support() refuses it, with its line */
 	return PLAN_FLAG_CONNECT | (s->refuse.number == 2 ? PLAN_FLAG_CONNREFUSED : 0);
 }
 

@@ -73,8 +73,8 @@ ok $? "the broker runs as its own uid without groups"
 [[ $status == *"CapInh: 0000000000000000 CapPrm: 0000000000000000 CapEff: 0000000000000000 CapBnd: 0000000000000000 CapAmb: 0000000000000000 NoNewPrivs: 1 Seccomp: 2 "* ]]
 ok $? "the broker has no capability, no_new_privs and a seccomp filter"
 [ "$(stat -c %d:%i "/proc/$broker/root/.")" = "$(stat -c %d:%i /proc/.)" ]; ok $? "the broker's root is /proc"
-# 0-3, log pipe, two logs, /proc, listener, one endpoint
-[ "$(ls "/proc/$broker/fd" | wc -l)" = 10 ]; ok $? "the broker holds ten descriptors and no other"
+# 0-3, log pipe, two logs, /proc, listener, the next custodyd's socket, one endpoint
+[ "$(ls "/proc/$broker/fd" | wc -l)" = 11 ]; ok $? "the broker holds eleven descriptors and no other"
 stop
 grep -q "verdict=1 .*object=0 plane=16 .*port=$p address=0.0.0.0 error=0 comm=python3" "$out/events"
 ok $? "the grant is an event with endpoint, port, address and comm"

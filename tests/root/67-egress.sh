@@ -360,6 +360,23 @@ same er listed 0 "refuse = econnrefused: what is listed is reached"
 same er port ECONNREFUSED "what is not is refused: ECONNREFUSED"
 same er loopback ECONNREFUSED "the host's loopback likewise"
 
+# Clients as they come, by name.
+client() { # TEXT PROGRAM ARGUMENTS...
+	if [ ! -x "$2" ]; then N=$((N + 1)); echo "ok $N - $1 # SKIP no $2 here"; return; fi
+	got=$( (echo ping; sleep 2) | run ej "${@:2}" 2>"$O/client.err")
+	if [ "$got" = ping ]; then ok "$1"; else not_ok "$1" "got $got; $(head -5 "$O/client.err")"; fi
+}
+profile_egress ej ""
+sed -i 's|^\[process\]|[files]\njit = yes\n[process]|' "$ROOT/etc/custody/profiles/ej.ini"
+client "curl connects by name" /usr/bin/curl -s --max-time 1 telnet://metrics.custody.test:9090
+client "node connects by name" /usr/bin/node -e 'const s = require("net").connect(9090, "metrics.custody.test");
+s.on("connect", () => s.write("ping\n")); s.on("data", d => { process.stdout.write(d); process.exit(0) });
+s.on("error", e => { console.error(e); process.exit(1) })'
+client "node connects by name, with IPv4 only" /usr/bin/node -e 'const s = require("net").connect({port: 9090, host: "metrics.custody.test", family: 4});
+s.on("connect", () => s.write("ping\n")); s.on("data", d => { process.stdout.write(d); process.exit(0) });
+s.on("error", e => { console.error(e); process.exit(1) })'
+client "busybox connects by name" /usr/bin/busybox nc metrics.custody.test 9090
+
 # recorded TEXT EXPRESSION: an event for which the Python expression holds.
 recorded() { check "on record: $1" /usr/bin/python3 -c 'import json, sys
 sys.exit(0 if any(eval(sys.argv[2], {"e": e}) for e in map(json.loads, open(sys.argv[1])) if e["type"] == "event") else 1)' "${3:-$O/eg.events}" "$2"; }
@@ -471,7 +488,7 @@ says connect/10.203.7.3/443 EACCES "a refusal after the restart"
 check "is on record" wait_for 20 seen_event '10.203.7.3:443'
 recorded "the resolution after the restart" "e['class'] == 'resolve' and e.get('path') == 'other.custody.test'" "$O/srv.events"
 if grep -q '"gap"' "$O/srv.events"; then not_ok "nothing was lost" "$(grep gap "$O/srv.events")"; else ok "nothing was lost"; fi
-for name in srv eg er; do check "$name retires" ctl retire $name; done
+for name in srv eg er ej; do check "$name retires" ctl retire $name; done
 umount /etc/hosts /etc/nsswitch.conf /etc/resolv.conf
 no_leaks "nothing is left"
 check "no socket of a broker is left" test -z "$(find "$ROOT/run/custody/jails" -name '*.broker')"
