@@ -73,22 +73,24 @@ END
 mount --bind "$O/hosts" /etc/hosts
 printf 'hosts: files dns\npasswd: files\n' >"$O/nsswitch"
 mount --bind "$O/nsswitch" /etc/nsswitch.conf
-printf 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' >"$O/resolv"
+printf 'nameserver 127.0.0.1\noptions timeout:9 attempts:1 single-request\n' >"$O/resolv"
 [ ! -e /etc/resolv.conf ] || mount --bind "$O/resolv" "$(readlink -f /etc/resolv.conf)"
 
 # A name server that knows one name.
 cat >"$O/dns.py" <<'PY'
-import socket, struct
+import os, socket, struct, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("127.0.0.1", 53))
 while True:
     q, peer = s.recvfrom(600)
     end = q.index(b"\0", 12) + 5
     name, (kind,) = q[12:end - 4], struct.unpack(">H", q[end - 4:end - 2])
-    known = name == b"\3dns\7custody\4test\0"
+    known = name in (b"\3dns\7custody\4test\0", b"\4slow\7custody\4test\0")
+    if name.startswith(b"\4slow"):
+        while not os.path.exists(sys.argv[1] + "/answer"): time.sleep(0.05)
     answers = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + socket.inet_aton("10.203.7.2") if known and kind == 1 else b""
     s.sendto(q[:2] + struct.pack(">HHHHH", 0x8180 if known else 0x8183, 1, 1 if answers else 0, 0, 0) + q[12:end] + answers, peer)
 PY
-/usr/bin/python3 "$O/dns.py" &
+/usr/bin/python3 "$O/dns.py" "$O" &
 WORLD="$WORLD $!"
 
 # A UNIX server of the host, in a directory that the jail does not see.
@@ -428,6 +430,7 @@ command = /usr/bin/python3 {model}/server.py $P $U
 [network]
 listen = tcp:127.0.0.1:$P udp:0.0.0.0:$U
 egress = tcp:10.203.7.2:443 name:metrics.custody.test:9090 name:other.custody.test:9090
+  name:slow.custody.test:9090
 [retire]
 drain-timeout = 2s
 END
@@ -460,6 +463,23 @@ PY
 check "bytes out are counted for a listed address" counted egress "tcp:10.203.7.2:443" bytes
 check "bytes in are counted for a name" counted ingress "name:metrics.custody.test:9090" bytes
 check "connections are counted for a name" counted connect "name:metrics.custody.test:9090" allowed
+
+# While a name is looked up: the resolver is what it should be, and the broker serves others.
+fetch "$P" connect/slow.custody.test/9090 >"$O/slow" &
+SLOW=$!
+resolver() { pgrep -P "$DAEMON" -x custody-resolve >"$O/resolver" && grep -q '^Seccomp:[[:space:]]*2' "/proc/$(cat "$O/resolver")/status"; }
+check "a resolver runs while a name server takes its time" wait_for 10 resolver
+status=$(tr '\n\t' '  ' <"/proc/$(cat "$O/resolver")/status")
+if [[ $status == *"Uid: 60617 60617 60617 60617 "*"Groups:   "*"CapInh: 0000000000000000 CapPrm: 0000000000000000 CapEff: 0000000000000000 CapBnd: 0000000000000000 CapAmb: 0000000000000000 NoNewPrivs: 1 Seccomp: 2 "* ]]; then
+	ok "the resolver has its own uid, no group, no capability, no_new_privs and a seccomp filter"
+else
+	not_ok "the resolver has its own uid, no group, no capability, no_new_privs and a seccomp filter" "$status"
+fi
+check "it is in none of the jails' cgroups" test -z "$(grep "${CGROUP##*/}/" "/proc/$(cat "$O/resolver")/cgroup")"
+says connect/10.203.7.2/443 ping "another connection does not wait for it"
+touch "$O/answer"
+wait "$SLOW"
+check "the name is reached when it is resolved" grep -qx ping "$O/slow"
 
 ask_udp() { # from the world: ask, and print the answer
 	nsenter -t "${WORLD%% *}" -n /usr/bin/python3 -c 'import socket, sys
