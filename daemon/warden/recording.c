@@ -289,6 +289,22 @@ void recording_put_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 los
 		(void)state_save(jail);
 }
 
+/* Of a UNIX path or a host name that is listed: the plan's. The model's own words are left out. */
+static void recording_set_path(const struct jail *jail, struct custody_event *event)
+{
+	const struct plan_endpoint *endpoint;
+	size_t n;
+
+	event->path_len = 0;
+	memset(event->path, 0, sizeof(event->path));
+	if (!jail->plan || event->object >= jail->plan->n_endpoints)
+		return;
+	endpoint = &jail->plan->endpoints[event->object];
+	n = endpoint->path.len < sizeof(event->path) ? endpoint->path.len : sizeof(event->path);
+	memcpy(event->path, plan_string(jail->plan, endpoint->path), n);
+	event->path_len = (__u16)n;
+}
+
 /* The broker runs as another uid and may be lying about whose event it is; it is this jail's. */
 void recording_put_broker_event(struct jail *jail, const struct broker_event *said)
 {
@@ -300,8 +316,7 @@ void recording_put_broker_event(struct jail *jail, const struct broker_event *sa
 	record.event.jail_id = jail->id;
 	record.event.plane = EVENT_PLANE_BROKER;
 	record.event.cgroup_id = jail->cgroup_model;
-	record.event.path_len = 0;
-	memset(record.event.path, 0, sizeof(record.event.path));
+	recording_set_path(jail, &record.event);
 	r = recording_send(jail->warden, MSG_RECORD_EVENT, 0, &record, sizeof(record), false);
 	if (r < 0)
 		jail->broker_unsent++;

@@ -388,6 +388,8 @@ recorded "the denied connect() with address, port, errno and program" \
 recorded "ECONNREFUSED by the profile" "e['class'] == 'connect' and e['plane'] == 'broker' and e.get('port') == 444 and e.get('error') == 'ECONNREFUSED'" "$O/er.events"
 recorded "the first connection to a destination, as seen by the kernel" \
 	"e['class'] == 'connect' and e['plane'] == 'cgroup' and e.get('object') == 0 and e['verdict'] == 'allowed'"
+recorded "a connection by name, with the name" "e['class'] == 'connect' and e['plane'] == 'broker' and e.get('path') == 'metrics.custody.test'"
+recorded "a connection to a UNIX path, with the path" "e['class'] == 'connect' and e['plane'] == 'broker' and e.get('path') == '$O/run/x.sock'"
 recorded "a resolution: name and address" "e['class'] == 'resolve' and e.get('path') == 'metrics.custody.test' and e.get('address') == 'tcp:10.203.7.2:443' and e['verdict'] == 'allowed'"
 recorded "the address that DNS gave" "e['class'] == 'resolve' and e.get('path') == 'dns.custody.test' and e['verdict'] == 'allowed'"
 recorded "the address that no name may have" "e['class'] == 'resolve' and e.get('address') == 'tcp:169.254.169.254:443' and e.get('error') == 'EACCES'"

@@ -102,7 +102,7 @@ leaks() {
 	[ ! -d "$CGROUP" ] || find "$CGROUP" -mindepth 1 -type d -printf 'cgroup %p\n'
 	for pid in /proc/[0-9]*; do
 		case $(readlink "$pid/exe" 2>/dev/null) in
-		"$BIN"/custody-jail | "$BIN"/custody-broker | "$BIN"/custody-planner | "$BIN"/custody-sweeper)
+		"$BIN"/custody-jail | "$BIN"/custody-broker | "$BIN"/custody-planner | "$BIN"/custody-sweeper | "$BIN"/custody-resolver)
 			tr '\0' '\n' <"$pid/environ" 2>/dev/null | grep -q x && :
 			grep -qs "${CGROUP##*/}" "$pid/cgroup" && echo "process ${pid#/proc/}" ;;
 		esac
