@@ -498,6 +498,10 @@ says sendto/10.203.7.2/6003 EPERM "but sends to no port that it has not heard fr
 says sendto/10.203.7.3/6002 EPERM "nor to another address"
 check "the answers are counted at the endpoint" counted egress "udp:0.0.0.0:$U" bytes
 
+check "while custodyd lives, the broker talks to no other process, root or not" /usr/bin/python3 -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.settimeout(10); s.connect(sys.argv[1])
+try: assert s.recv(100) == b""
+except ConnectionResetError: pass' "$(find "$ROOT/run/custody/jails" -name '*.broker' | sort -V | tail -1)"
 daemon_kill
 says connect/10.203.7.2/443 ping "without custodyd: a listed address is reached"
 says connect/metrics.custody.test/9090 ping "a name that was resolved is reached"
