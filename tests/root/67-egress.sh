@@ -362,6 +362,35 @@ same er listed 0 "refuse = econnrefused: what is listed is reached"
 same er port ECONNREFUSED "what is not is refused: ECONNREFUSED"
 same er loopback ECONNREFUSED "the host's loopback likewise"
 
+# With a loopback of its own: what is not listed there is the jail's, never the host's.
+profile_egress el ""
+sed -i 's|^\[network\]|[network]\nloopback = yes|' "$ROOT/etc/custody/profiles/el.ini"
+cat >"$ROOT/model/loop.py" <<'PY'
+import ctypes, errno, socket, struct, threading
+def name(r): return errno.errorcode.get(r, r)
+s = socket.socket(); s.bind(("127.0.0.1", 5555)); s.listen()
+def serve():
+    c, _ = s.accept(); c.sendall(b"own"); c.close()
+threading.Thread(target=serve, daemon=True).start()
+print("own", socket.create_connection(("127.0.0.1", 5555), 10).recv(10).decode(), flush=True)
+print("host", name(socket.socket().connect_ex(("127.0.0.1", 7777))), flush=True)
+print("stand-in", name(socket.socket().connect_ex(("127.128.0.7", 7777))), flush=True)
+c = socket.create_connection(("metrics.custody.test", 9090), 30); c.sendall(b"ping"); print("name", c.recv(10).decode(), flush=True)
+d = socket.socket(); d.connect(("10.203.7.2", 443))
+ctypes.CDLL(None).connect(d.fileno(), struct.pack("=H14x", 0), 16)
+print("dissolved", name(d.connect_ex(("127.0.0.1", 7777))), flush=True)
+print("outside", name(socket.socket().connect_ex(("10.203.7.2", 444))), flush=True)
+PY
+: >"$O/host"
+run el /usr/bin/python3 "$ROOT/model/loop.py" >"$O/el.out" 2>"$O/el.err" || sed 's/^/# /' "$O/el.err"
+same el own own "private loopback: the jail's own listener"
+same el host ECONNREFUSED "private loopback: the host's port is nobody's"
+same el stand-in ECONNREFUSED "private loopback: an unlisted port of a stand-in is nobody's"
+same el name ping "private loopback: names are reached all the same"
+same el dissolved EACCES "a granted socket, dissolved, does not reach the host's loopback"
+same el outside EACCES "nor does anything else"
+check "the host's listener heard nothing" test ! -s "$O/host"
+
 # Clients as they come, by name.
 client() { # TEXT PROGRAM ARGUMENTS...
 	if [ ! -x "$2" ]; then N=$((N + 1)); echo "ok $N - $1 # SKIP no $2 here"; return; fi
@@ -514,7 +543,7 @@ says connect/10.203.7.3/443 EACCES "a refusal after the restart"
 check "is on record" wait_for 20 seen_event '10.203.7.3:443'
 recorded "the resolution after the restart" "e['class'] == 'resolve' and e.get('path') == 'other.custody.test'" "$O/srv.events"
 if grep -q '"gap"' "$O/srv.events"; then not_ok "nothing was lost" "$(grep gap "$O/srv.events")"; else ok "nothing was lost"; fi
-for name in srv eg er ej; do check "$name retires" ctl retire $name; done
+for name in srv eg er ej el; do check "$name retires" ctl retire $name; done
 umount /etc/hosts /etc/nsswitch.conf /etc/resolv.conf
 no_leaks "nothing is left"
 check "no socket of a broker is left" test -z "$(find "$ROOT/run/custody/jails" -name '*.broker')"
