@@ -85,10 +85,10 @@ static void test_planes(void **state)
 	render_planes(0, 0, text);
 	assert_string_equal(text, "-");
 	render_planes(CUSTODY_PLANES_ALL, 0, text);
-	assert_string_equal(text, "!structure,!cgroup,!lsm,!observe");
+	assert_string_equal(text, "!structure,!cgroup,!lsm,!observe,!guard");
 	render_planes(CUSTODY_PLANE_LSM, CUSTODY_PLANE_CGROUP, text);
 	assert_string_equal(text, "cgroup,!lsm");
-	render_planes(0xfffffff0, 0xfffffff0, text);
+	render_planes(0xffffffe0, 0xffffffe0, text);
 	assert_string_equal(text, "-");
 }
 
