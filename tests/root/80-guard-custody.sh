@@ -130,6 +130,12 @@ sys.exit(subprocess.run(sys.argv[1:], stderr=subprocess.PIPE, timeout=20).return
 else
 	not_ok "a custodyd that a stranger starts is not let in"
 fi
+"$BIN/custodyd" --root "$ROOT" --no-guard 2>"$ROOT/open.log"
+if [ $? = 3 ] && grep -q "does not open it" "$ROOT/open.log"; then
+	ok "nor does --no-guard open what is closed around a model"
+else
+	not_ok "nor does --no-guard open what is closed" "$(cat "$ROOT/open.log")"
+fi
 # Not in a subshell: the keeper is this very process.
 if daemon_start; then ok "a custodyd that the keeper starts is"; else not_ok "a custodyd that the keeper starts is"; fi
 recorded "the door, refused" '"access_name": ?"stranger".*"object_name": ?"door".*"denied"'
