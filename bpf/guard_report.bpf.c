@@ -19,7 +19,7 @@ static __always_inline void guard_set_path(struct custody_event *event, struct d
 
 int guard_report(const struct guard_case *what)
 {
-	struct subject s = { .class = POLICY_CLASS_GUARD };
+	struct subject s = subject_new(POLICY_CLASS_GUARD, 0);
 	struct policy_counter *counter;
 	struct custody_event *event;
 

@@ -56,7 +56,7 @@ SEC("lsm/file_receive")
 int lsm_file_receive(__u64 *ctx) /* struct file * */
 {
 	const struct file *file = (const struct file *)ctx[0];
-	struct subject s = { .class = POLICY_CLASS_RECEIVE, .object = POLICY_OBJECT_NONE };
+	struct subject s = subject_new(POLICY_CLASS_RECEIVE, POLICY_OBJECT_NONE);
 	struct open_file info = {};
 	int r = 0;
 
