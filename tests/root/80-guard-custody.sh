@@ -84,11 +84,20 @@ done
 recorded "tracing" '"object_name": ?"trace".*"denied"'
 denied signal SIGKILL
 recorded "a limit" '"object_name": ?"limit".*"denied"'
-# Nothing asks before a process is moved; it is on record.
+# Nothing asks before a process is moved: it is on record, whichever of the jail's it is.
+profile forker "$(free_port)"
+sed -i -e '/^listen/d' -e "s|^command = .*|command = /usr/bin/python3 -c 'import os, time; os.fork(); time.sleep(600)'|" \
+	"$ROOT/etc/custody/profiles/forker.ini"
+check "start a model of two processes" ctl start forker
+two() { [ "$(wc -l <"$(echo "$CGROUP"/forker-*/model/cgroup.procs)")" = 2 ]; }
+check "it has two" wait_for 20 two
+WORKER=$(tail -1 "$CGROUP"/forker-*/model/cgroup.procs)
 mkdir -p "$CGROUP-elsewhere"
-WORKER=$(tail -1 "$JAIL/model/cgroup.procs")
 echo "$WORKER" >"$CGROUP-elsewhere/cgroup.procs"
 recorded "a model's process that was moved away" "\"inode\": ?$WORKER,.*\"object_name\": ?\"escape\""
+check "stop it" ctl stop forker
+empty() { rmdir "$CGROUP-elsewhere"; }
+check "the moved process ended with its jail" wait_for 20 empty
 
 # ---- files ----
 for verb in write append truncate unlink chmod xattr; do
