@@ -295,6 +295,12 @@ int setup_open_policy(struct warden *warden)
 	}
 	(void)policy_read_errors(warden->policy, warden->helper_errors);
 	r = guard_start(warden, adopted);
+	if (r < 0 && !setup_any_alive(warden)) {
+		/* Nothing is left closed around nothing: the next custodyd starts afresh. */
+		guard_stop(warden);
+		policy_close(&warden->policy);
+		(void)policy_unpin(warden->pin_dir);
+	}
 	return r < 0 ? r : setup_remove_strays(warden);
 }
 
