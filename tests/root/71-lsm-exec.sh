@@ -69,7 +69,7 @@ events
 inode=$(stat -c %i "$D/program")
 device=$(stat -c '%Hd %Ld' "$D/program" | awk '{ printf "0x%x", $1 * 1048576 + $2 }')
 mount=$(awk -v p="$D" '$5 == p { print $1 }' /proc/self/mountinfo)
-seen "jail=7 class=2 object=0 verdict=2 plane=4 error=-13 syscall=59 device=$device inode=$inode mount=$mount access=0 flags=0 .*comm=lsm_probe path=program/\$" \
+seen "jail=7 class=2 object=0 verdict=2 plane=4 error=-13 syscall=59 device=$device inode=$inode mount=$mount access=0 flags=0 .*comm=lsm_exec_probe path=program/\$" \
 	"event of a denied program: zone, device, inode, mount, path"
 seen "class=2 object=65535 verdict=2 plane=4 error=-13 syscall=59 .*flags=2 .*path=true/bin/\$" "on no zone"
 seen "class=2 object=65535 verdict=2 plane=4 error=-13 syscall=322 .*flags=[23] .*path=memfd:probe/" "a memfd, by its name"

@@ -7,6 +7,7 @@
  *   lsm_probe CGROUP ACTION ARGUMENT...      CGROUP: directory, or "-" to stay where we are
  *   lsm_probe CGROUP in DIRECTORY ACTION ARGUMENT...    from there on, by names relative to it
  */
+#include <dirent.h>
 #include <linux/io_uring.h>
 #include <linux/openat2.h>
 #include <stdint.h>
@@ -161,19 +162,50 @@ static int probe_uringchange(char **argv)
 	static const struct {
 		const char *name;
 		__u8 opcode;
-	} operations[] = { { "unlink", IORING_OP_UNLINKAT }, { "mkdir", IORING_OP_MKDIRAT },
-			   { "rename", IORING_OP_RENAMEAT }, { "symlink", IORING_OP_SYMLINKAT },
-			   { "link", IORING_OP_LINKAT } };
-	struct io_uring_sqe sqe = { .addr = (__u64)(uintptr_t)argv[1],
-				    .addr2 = (__u64)(uintptr_t)argv[2] };
+		bool second;
+		__u32 len;	/* the directory of the second name, or a mode */
+	} operations[] = { { "unlink", IORING_OP_UNLINKAT, false, 0 },
+			   { "mkdir", IORING_OP_MKDIRAT, false, 0700 },
+			   { "rename", IORING_OP_RENAMEAT, true, (__u32)AT_FDCWD },
+			   { "symlink", IORING_OP_SYMLINKAT, true, 0 },
+			   { "link", IORING_OP_LINKAT, true, (__u32)AT_FDCWD } };
+	struct io_uring_sqe sqe = { .addr = (__u64)(uintptr_t)argv[1] };
 
 	for (size_t i = 0; i < ARRAY_SIZE(operations); i++) {
-		if (strcmp(argv[0], operations[i].name) == 0)
-			sqe.opcode = operations[i].opcode;
+		if (strcmp(argv[0], operations[i].name) != 0)
+			continue;
+		sqe.opcode = operations[i].opcode;
+		sqe.len = operations[i].len;
+		if (operations[i].second)
+			sqe.addr2 = (__u64)(uintptr_t)argv[2];
 	}
-	/* The directory of the second name, where the first's permissions stand otherwise. */
-	sqe.len = strcmp(argv[0], "mkdir") == 0 ? 0700 : (__u32)AT_FDCWD;
 	return sqe.opcode ? probe_submit(&sqe) : PROBE_BROKEN;
+}
+
+/* write PATH TEXT: what the model would do with a file of /sys that it was given */
+static int probe_write(char **argv)
+{
+	cleanup_fd int fd = open(argv[0], O_WRONLY | O_CLOEXEC);
+	int r = fd < 0 ? PROBE_BROKEN : probe_enter(PROBE_CGROUP(argv));
+
+	return r < 0 ? r : write(fd, argv[1], strlen(argv[1])) < 0 ? -1 : 0;
+}
+
+/* list PATH N: a directory of N entries, "." and ".." left out */
+static int probe_list(char **argv)
+{
+	cleanup_dir DIR *stream = opendir(argv[0]);
+	const struct dirent *entry;
+	int n = 0;
+
+	if (!stream)
+		return -1;
+	errno = 0;
+	while ((entry = readdir(stream)))
+		n += entry->d_name[0] != '.';
+	if (errno == 0 && n != atoi(argv[1]))
+		errno = ENOENT;
+	return errno ? -1 : 0;
 }
 
 /* ---- changing ---- */
@@ -346,7 +378,7 @@ static int probe_pipe(char **argv)
 
 /* ---- many ---- */
 
-/* Every process opens PATH N times; prints how often it was EACCES, and how often not at all. */
+/* Every process opens PATH N times; prints how often it was refused, and how often it failed in another way. */
 static int probe_burst(char **argv)
 {
 	long n = atol(argv[1]), denied = 0, other = 0;
@@ -356,7 +388,7 @@ static int probe_burst(char **argv)
 
 		if (fd >= 0)
 			(void)close(fd);
-		else if (errno == EACCES)
+		else if (errno == EACCES || errno == EPERM)
 			denied++;
 		else
 			other++;
@@ -383,6 +415,7 @@ static const struct probe_action probe_actions[] = {
 	{ "ftruncate", 1, probe_ftruncate, true }, { "bindunix", 1, probe_bindunix, false },
 	{ "chmodpath", 1, probe_chmodpath, false }, { "chownpath", 1, probe_chownpath, false },
 	{ "fsetxattr", 2, probe_fsetxattr, true }, { "burst", 2, probe_burst, false },
+	{ "list", 2, probe_list, false }, { "write", 2, probe_write, true },
 };
 
 int main(int argc, char **argv)

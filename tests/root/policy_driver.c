@@ -15,6 +15,7 @@
  *                                   "rwcxi", r unless given
  *     go MODEL | drain BROKER
  *     remove ID | count ID | counters ID | errors | events | unpin
+ *     see N MAP                     N first sights of jail 99's: as many as `seen` holds, and more
  *     ring                          events, whatever is missing among the pins
  *     serve                         opens once, then runs each line of stdin, "VERB ARGUMENT...",
  *             and ends its output with a line "= STATUS": loading is what costs
@@ -301,6 +302,23 @@ static int driver_open(struct policy *policy, int argc, char **argv)
 
 static int driver_serve(struct policy *policy, int argc, char **argv);
 
+static int driver_see(struct policy *policy, int argc, char **argv)
+{
+	struct policy_seen_key key = { .jail_id = 99, .class = POLICY_CLASS_OPEN };
+	__u64 n = argc == 2 ? (__u64)atoi(argv[0]) : 0, one = 1;
+	cleanup_fd int fd = -1;
+
+	(void)policy;
+	fd = argc == 2 ? bpf_obj_get(argv[1]) : -1;
+	if (fd < 0)
+		return -EINVAL;
+	for (key.b = 1; key.b <= n; key.b++) {
+		if (bpf_map_update_elem(fd, &key, &one, BPF_ANY) < 0)
+			return -errno;
+	}
+	return n > 0 ? 0 : -EINVAL;
+}
+
 static const struct {
 	const char *verb;
 	int (*run)(struct policy *policy, int argc, char **argv);
@@ -311,6 +329,7 @@ static const struct {
 	{ "counters", driver_counters }, { "errors", driver_errors },
 	{ "events", driver_events },	 { "drain", driver_drain },
 	{ "ring", driver_events },	 { "serve", driver_serve },
+	{ "see", driver_see },
 };
 
 static int driver_run(struct policy *policy, const char *verb, int argc, char **argv)
