@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Descriptors that arrive: by SCM_RIGHTS and pidfd_getfd. A model may receive files of its own
- * zones, opened for no more than it could open them for, and plumbing: what carries bytes or wakes somebody up, and opens nothing. Anything else
- * (a file of the host, a namespace, a mount, a ring, a map, a seccomp listener) answers EACCES.
+ * zones, opened for no more than it could open them for, and plumbing: what carries bytes or wakes
+ * somebody up, and opens nothing. Anything else (a file of the host, a namespace, a mount, a ring,
+ * a map, a seccomp listener) answers EACCES.
  *
  * For SCM_RIGHTS the message itself arrives, without the descriptors that were refused and with
  * MSG_CTRUNC (scm_detach_fds()); pidfd_getfd fails with the error. The broker's listening sockets

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Majors that the kernel gives out when a driver is loaded, and the GPU nodes that there are. Run by
- * custodyd at launch. Trusts /proc/devices, which is the kernel's, and of /dev the names.
+ * Majors that the kernel gives out when a driver is loaded, and the GPU nodes that there are. Run
+ * by custodyd at launch. Trusts /proc/devices, which is the kernel's, and of /dev the names.
  */
 #ifndef CUSTODY_WARDEN_MAJORS_H
 #define CUSTODY_WARDEN_MAJORS_H

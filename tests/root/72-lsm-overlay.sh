@@ -63,7 +63,7 @@ is "$(lsm "$MODEL" symlink "$F/dir/link")" 0 "and a symbolic link"
 is "$(lsm "$MODEL" list "$F/dir" 4)" 0 "which are listed with what was there"
 is "$(lsm "$MODEL" openat2 "$F/dir/x" b)" 0 "openat2"
 is "$(lsm "$MODEL" opath "$F/dir/x" w)" 0 "an O_PATH fd, opened again"
-is "$(lsm "$MODEL" open "$F/" bm)" 0 "O_TMPFILE"
+is "$(lsm "$MODEL" open "$F/" bm)" "$(lsm - open "$N/" bm)" "O_TMPFILE: what this overlayfs answers outside"
 events
 seen "jail=7 class=1 object=0 verdict=1 plane=4 error=0 .*device=$(device "$F/dir") inode=[0-9]+ mount=$(awk -v p="$F" '$5 == p { print $1 }' /proc/self/mountinfo) .*path=a/\$" \
 	"events name the overlay's mount"

@@ -99,8 +99,8 @@ records_of_all() {
 	recorded "receive: a record" "$(event receive EACCES "FILE and r['no_zone'] and $ENDS")"
 	is "$(probe lsm_task_probe hostname)" EPERM "a capability is not used"
 	recorded "task: a record" "$(event task EPERM "r['access'] == 21 and r['object'] == 2")"
-	is "$(probe lsm_task_probe ioctl before /dev/tty 0x5401)" EPERM "a device that is not the jail's answers no ioctl"
-	recorded "ioctl: a record" "$(event ioctl EPERM "r['device'] == $((5 << 32)) and r['access'] == 0x5401")"
+	is "$(probe lsm_task_probe ioctl before /dev/kmsg 0x5401)" EPERM "a device that is not the jail's answers no ioctl"
+	recorded "ioctl: a record" "$(event ioctl EPERM "r['device'] == $((1 << 32 | 11)) and r['access'] == 0x5401")"
 
 	FILE=$ROOT/model/program
 	is "$(inside lsm_exec_probe map "$FILE" p r -)" 0 "in the jail's own mounts a file of the weights is mapped"

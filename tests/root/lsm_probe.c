@@ -378,7 +378,7 @@ static int probe_pipe(char **argv)
 
 /* ---- many ---- */
 
-/* Every process opens PATH N times; prints how often it was refused, and how often it failed in another way. */
+/* Opens PATH N times; prints how often it was refused, and how often it failed in another way. */
 static int probe_burst(char **argv)
 {
 	long n = atol(argv[1]), denied = 0, other = 0;

@@ -9,9 +9,10 @@
  *
  * INSNS: instructions after the verifier. OUTSIDE: how many of them a process runs that is not in
  * custody, calls counted as one: where the program asks for the cgroup above the task's
- * (lsm_is_inside()), up to there, on from there as for one that is not equal, and out; elsewhere the
- * fewest on any way out. Both by the shortest way. JITED: bytes of machine code. The rest is the verifier's work (log level 4). Nothing is attached or pinned. Run
- * by root from tests/root/27-programs.sh and tests/vm/verifier.sh; trusts the skeleton.
+ * (lsm_is_inside()), up to there, on from there as for one that is not equal, and out; elsewhere
+ * the fewest on any way out. Both by the shortest way. JITED: bytes of machine code. The rest is
+ * the verifier's work (log level 4). Nothing is attached or pinned. Run by root from
+ * tests/root/27-programs.sh and tests/vm/verifier.sh; trusts the skeleton.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -166,8 +167,9 @@ static int table_print_loaded(const struct bpf_program *program, const char *log
 	if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
 		return -errno;
 	printf("%s %s %u %u %u %u %u %u\n", bpf_program__name(program),
-	       bpf_program__section_name(program), n, table_measure_outside(insns, n, table_find_helper()),
-	       info.jited_prog_len, processed, states, peak);
+	       bpf_program__section_name(program), n,
+	       table_measure_outside(insns, n, table_find_helper()), info.jited_prog_len, processed,
+	       states, peak);
 	return 0;
 }
 
