@@ -11,7 +11,6 @@
  * are sockets, and pass.
  */
 #include "lsm.h"
-#include "file.h"
 
 #include <linux/magic.h>
 
@@ -65,10 +64,8 @@ SEC("lsm/file_receive")
 int lsm_file_receive(__u64 *ctx) /* struct file * */
 {
 	const struct file *file = (const struct file *)ctx[0];
-	struct subject s = { .class = POLICY_CLASS_RECEIVE, .object = POLICY_OBJECT_NONE };
+	struct subject s = subject_new(POLICY_CLASS_RECEIVE, POLICY_OBJECT_NONE);
 	struct policy_zone *zone = NULL;
-	struct policy_counter *counter;
-	struct custody_event *event;
 	struct open_file info = {};
 	int r = 0;
 
@@ -81,13 +78,7 @@ int lsm_file_receive(__u64 *ctx) /* struct file * */
 			return 0;
 		}
 	}
-	event = lsm_open_event(&s, -EACCES, &counter);
-	if (event) {
-		if (!zone)
-			event->flags |= EVENT_FLAG_NO_ZONE;
-		event_set_file(event, &info);
-		event_submit(event, counter);
-	}
+	(void)lsm_report(&s, &info, -EACCES, info.flags, zone ? 0 : EVENT_FLAG_NO_ZONE);
 	return -EACCES;
 }
 
