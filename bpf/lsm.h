@@ -5,7 +5,8 @@
  *
  * Which tasks are judged:
  *   outside of custody's cgroup    nothing: one comparison, see lsm_is_inside()
- *   below it, without an entry     denied, EPERM (P1), and counted in `errors`
+ *   below it, without an entry     denied, EPERM (P1), and counted in `errors`; so it is with an
+ *                                  entry that makes no sense (P4)
  *   a broker                       not by file and exec: it is custody's own, confined by itself,
  *                                  and lives among the host's mounts, which are no zones
  *   a model before POLICY_FLAG_OPEN  not judged: it is custody's jail builder that runs there,
@@ -176,8 +177,8 @@ static __always_inline struct custody_event *lsm_open_event(const struct subject
 
 /*
  * Counts a verdict about a file, emits it when it is a denial or the first sight of the file, with
- * the path when there is one. `access` as the subject's class defines it; flags: EVENT_FLAG_* to be added.
- * Returns 0. Global, in lsm_report.bpf.c: verified once for a program, not on each way to it.
+ * the path when there is one. `access` as the subject's class defines it; flags: EVENT_FLAG_* to
+ * be added. Returns 0. Global, in lsm_report.bpf.c: verified once for a program, not on each way to it.
  */
 int lsm_report(const struct subject *s, const struct open_file *file, int error, __u32 access,
 	       __u32 flags);

@@ -11,13 +11,16 @@
  *     and to open it again is an open.
  *   by path: do_unlinkat(), do_rmdir(), do_mkdirat(), do_mknodat(), unix_bind_bsd(),
  *     do_symlinkat(), do_linkat(), do_renameat2() (flags included: an exchange is one call),
- *     lookup_open() -> may_o_create(), vfs_truncate() (6.1: O_TRUNC and ftruncate() as well),
+ *     lookup_open() -> may_o_create(), vfs_truncate() (6.1: O_TRUNC and ftruncate() as well; from
+ *     6.2 on these ask security_file_truncate()),
  *     chmod_common(), chown_common() -> security_path_*(), all with the mount.
  *   setxattr and removexattr, ACLs included: vfs_setxattr() -> security_inode_setxattr(), which
  *     has no mount. No model server needs them; they are refused (EPERM, as the system call
  *     filter does), whatever the file.
  *   times alone: vfs_utimes() -> notify_change() -> security_inode_setattr(): no mount either;
  *     see lsm_inode.bpf.c.
+ * What the kernel opens and changes for itself while the model waits, below an overlay and for a
+ * driver's firmware, is not the model's: see lsm_file_is_kernels().
  * link() and rename() never leave one mount (EXDEV comes first), so one side's zone is both's;
  * both are asked all the same.
  */

@@ -16,9 +16,10 @@ mkdir "$TMP/second" && mount --bind "$TMP/weights" "$TMP/second" || exit 1
 trap 'umount "$TMP/second" "$TMP/weights" "$TMP/scratch" "$TMP/other"; cleanup' EXIT
 W=$TMP/weights S=$TMP/scratch O=$TMP/other
 fill() { # the same things everywhere
+	local d
+	rm -rf "${W:?}"/* "${S:?}"/* "${O:?}"/*
+	mkdir "$W/llama" "$W/empty" "$S/llama" "$S/empty" "$O/llama" "$O/empty"
 	for d in "$W" "$S" "$O"; do
-		rm -rf "${d:?}"/*
-		mkdir "$d/llama" "$d/empty"
 		echo weights >"$d/llama/model.gguf"
 		echo a >"$d/a"
 		echo b >"$d/b"
@@ -27,8 +28,8 @@ fill() { # the same things everywhere
 fill
 lsm() { "$BUILD/root/lsm_probe" "$@"; }
 events() { ring >"$TMP/events"; }
-seen() { like "$(cat "$TMP/events")" "$1" "$2"; }
-unseen() { unlike "$(cat "$TMP/events")" "$1" "$2"; }
+seen() { like "$(<"$TMP/events")" "$1" "$2"; }
+unseen() { unlike "$(<"$TMP/events")" "$1" "$2"; }
 device() { stat -c '%Hd %Ld' "$1" | awk '{ printf "0x%x", $1 * 1048576 + $2 }'; }
 
 is "$(lsm "$STRAY" open "$W/a" r)" EPERM "a cgroup below custody's without an entry opens nothing"

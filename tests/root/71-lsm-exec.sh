@@ -25,8 +25,8 @@ runs() { # runs CGROUP ARGS... : "ran" when the program was run, else the errno
 	echo "${out:-ran}"
 }
 events() { ring >"$TMP/events"; }
-seen() { like "$(cat "$TMP/events")" "$1" "$2"; }
-unseen() { unlike "$(cat "$TMP/events")" "$1" "$2"; }
+seen() { like "$(<"$TMP/events")" "$1" "$2"; }
+unseen() { unlike "$(<"$TMP/events")" "$1" "$2"; }
 
 drive install $JAIL "$MODEL" "$BROKER"
 # The program's libraries lie on the root file system's own mount.
