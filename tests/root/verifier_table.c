@@ -10,9 +10,9 @@
  * INSNS: instructions after the verifier. OUTSIDE: how many of them a process runs that is not in
  * custody, calls counted as one: where the program asks for the cgroup above the task's
  * (lsm_is_inside()), up to there, on from there as for one that is not equal, and out; elsewhere
- * the fewest on any way out on which it makes a call. Both by the shortest way. JITED: bytes of machine code. The rest is
- * the verifier's work (log level 4). Nothing is attached or pinned. Run by root from
- * tests/root/27-programs.sh and tests/vm/verifier.sh; trusts the skeleton.
+ * the fewest on any way out on which it makes a call. Both by the shortest way. JITED: bytes of
+ * machine code. The rest is the verifier's work (log level 4). Nothing is attached or pinned. Run
+ * by root from tests/root/27-programs.sh and tests/vm/verifier.sh; trusts the skeleton.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
