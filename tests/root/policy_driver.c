@@ -15,7 +15,7 @@
  *                                   "rwcxi", r unless given
  *     go MODEL | drain BROKER
  *     remove ID | count ID | counters ID | errors | events | unpin
- *     see N MAP                     N first sights of jail 99's: as many as `seen` holds, and more
+ *     see N MAP                     N first sights of jail 99's on each processor
  *     ring                          events, whatever is missing among the pins
  *     serve                         opens once, then runs each line of stdin, "VERB ARGUMENT...",
  *             and ends its output with a line "= STATUS": loading is what costs
@@ -27,6 +27,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -302,21 +303,40 @@ static int driver_open(struct policy *policy, int argc, char **argv)
 
 static int driver_serve(struct policy *policy, int argc, char **argv);
 
-static int driver_see(struct policy *policy, int argc, char **argv)
+/* On each processor: what one has made last waits on a list of its own, which only it empties. */
+static int driver_see_on(int cpu, int fd, __u64 from, __u64 n)
 {
 	struct policy_seen_key key = { .jail_id = 99, .class = POLICY_CLASS_OPEN };
-	__u64 n = argc == 2 ? (__u64)atoi(argv[0]) : 0, one = 1;
-	cleanup_fd int fd = -1;
+	__u64 one = 1;
+	cpu_set_t set;
 
-	(void)policy;
-	fd = argc == 2 ? bpf_obj_get(argv[1]) : -1;
-	if (fd < 0)
-		return -EINVAL;
-	for (key.b = 1; key.b <= n; key.b++) {
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		return -errno;
+	for (key.b = from; key.b < from + n; key.b++) {
 		if (bpf_map_update_elem(fd, &key, &one, BPF_ANY) < 0)
 			return -errno;
 	}
-	return n > 0 ? 0 : -EINVAL;
+	return 0;
+}
+
+static int driver_see(struct policy *policy, int argc, char **argv)
+{
+	cleanup_fd int fd = argc == 2 ? bpf_obj_get(argv[1]) : -1;
+	cpu_set_t before;
+	int r = 0;
+
+	(void)policy;
+	if (fd < 0 || sched_getaffinity(0, sizeof(before), &before) < 0)
+		return -EINVAL;
+	for (int cpu = 0; r == 0 && cpu < CPU_SETSIZE; cpu++) {
+		if (CPU_ISSET((size_t)cpu, &before))
+			r = driver_see_on(cpu, fd, ((__u64)cpu + 1) << 32, (__u64)atoi(argv[0]));
+	}
+	if (sched_setaffinity(0, sizeof(before), &before) < 0)
+		return -errno;
+	return r;
 }
 
 static const struct {
