@@ -64,10 +64,13 @@ struct vfsmount {
 	int mnt_flags;
 };
 
+struct mnt_namespace;
+
 struct mount {
 	struct vfsmount mnt;
 	struct list_head mnt_instance;
 	int mnt_id;
+	struct mnt_namespace *mnt_ns;	/* or an error number: the kernel's own mount */
 };
 
 struct path {

@@ -84,8 +84,22 @@ static int launch_check_model(struct jail *jail)
 	return 0;
 }
 
+static int launch_check_node(struct jail *jail, const struct plan_device *device)
+{
+	const char *path = plan_string(jail->plan, device->path);
+	char nodes[512];
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISCHR(st.st_mode))
+		return 0;
+	majors_list_nodes(nodes, sizeof(nodes));
+	return sequence_explain(jail, CUSTODY_EXIT_REFUSED, -ENODEV,
+				"%s: there is no device %s on this host; GPU nodes that there are: "
+				"%s.", plan_string(jail->plan, device->origin), path, nodes);
+}
+
 /* Some majors differ from boot to boot: what the profile says must be what the kernel says now. */
-static int launch_check_device(struct jail *jail, const struct plan_device *device)
+static int launch_check_major(struct jail *jail, const struct plan_device *device)
 {
 	static const char *const drivers[] = { "nvidia-uvm", "kfd" };
 	const char *path = plan_string(jail->plan, device->path);
@@ -120,7 +134,9 @@ static int launch_check_devices(struct jail *jail)
 	int r = 0;
 
 	for (__u32 i = 0; r == 0 && i < jail->plan->n_devices; i++)
-		r = launch_check_device(jail, &jail->plan->devices[i]);
+		r = launch_check_major(jail, &jail->plan->devices[i]);
+	for (__u32 i = 0; r == 0 && i < jail->plan->n_devices; i++)
+		r = launch_check_node(jail, &jail->plan->devices[i]);
 	return r;
 }
 

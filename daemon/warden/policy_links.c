@@ -94,6 +94,7 @@ const struct policy_link_row policy_links[_POLICY_LINK_MAX] = {
 	[POLICY_LINK_PATH_RMDIR] = LSM_LINK("path_rmdir"),
 	[POLICY_LINK_PATH_RENAME] = LSM_LINK("path_rename"),
 	[POLICY_LINK_PATH_TRUNCATE] = LSM_LINK("path_truncate"),
+	[POLICY_LINK_FILE_TRUNCATE] = LSM_LINK_NEWER("file_truncate"),
 	[POLICY_LINK_PATH_CHMOD] = LSM_LINK("path_chmod"),
 	[POLICY_LINK_PATH_CHOWN] = LSM_LINK("path_chown"),
 	[POLICY_LINK_INODE_SETATTR] = LSM_LINK("inode_setattr"),
