@@ -4,6 +4,10 @@
  * because seccomp does not see which driver is behind the descriptor and some drivers look at
  * parts of the value only. The numbers that the lsm plane compares, node by node, are
  * ioctl_set.c's. Linked into custody-jail. Pure; constants only.
+ *
+ * A jail with several classes has the values of all of them for each of its nodes: where there is
+ * no lsm plane a number of UVM may be tried on NVIDIA's frontend, which takes its low byte for a
+ * number of its own, and refuses it for its size, which is 0.
  */
 #ifndef CUSTODY_LIB_IOCTL_REQUEST_H
 #define CUSTODY_LIB_IOCTL_REQUEST_H
