@@ -249,7 +249,7 @@ SEC("tp_btf/signal_generate")
 int custody_signal(__u64 *ctx) /* int, struct kernel_siginfo *, struct task_struct *, int, int */
 {
 	const struct kernel_siginfo *info = (const void *)ctx[1];
-	struct subject s = { .class = POLICY_CLASS_SYSCALL };
+	struct subject s = subject_new(POLICY_CLASS_SYSCALL, 0);
 	struct policy_counter *counter;
 	struct custody_event *event;
 	struct policy_jail *jail;

@@ -3,12 +3,12 @@
  * Makes system calls by number and says what the kernel answered. Run by scripts beside it on the
  * host and in jails; never as root on the host with `table`, which makes every call there is.
  *
- * syscall_probe table [LAST]         each number from 0: "NUMBER ANSWER ANSWER", with arguments of
- *                                    all zeros and of all ones, each in a process of its own
+ * syscall_probe table [LAST]         each number from 0: "NUMBER ANSWER ANSWER", with arguments
+ *                                    of all zeros and of all ones, each in its own process
  * syscall_probe call NUMBER [ARG]... one call: its answer; probe_site is the instruction after it
  * syscall_probe ioctl PATH VALUE...  "VALUE ANSWER" each, all 64 bits of the value
- * syscall_probe i386|x32             getpid() by the other ABI: "allowed" when the answer is the pid
- * syscall_probe time ROUNDS          nanoseconds of ROUNDS getppid() calls
+ * syscall_probe i386|x32             getpid() by the other ABI: "allowed" when it is the pid
+ * syscall_probe time ROUNDS NUMBER [ARG]   nanoseconds of that many such calls
  *
  * An ANSWER is "allowed", the name of an errno, or "ended": the process did not come back.
  */
@@ -150,14 +150,14 @@ static int probe_foreign(bool x32)
 	return EXIT_SUCCESS;
 }
 
-static int probe_time(long rounds)
+static int probe_time(long rounds, long nr, long arg)
 {
-	static const long none[6];
+	const long args[6] = { arg };
 	struct timespec begin, end;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &begin);
 	for (long i = 0; i < rounds; i++)
-		(void)probe_call(SYS_getppid, none);
+		(void)probe_call(nr, args);
 	(void)clock_gettime(CLOCK_MONOTONIC, &end);
 	(void)printf("%lld\n", (end.tv_sec - begin.tv_sec) * 1000000000LL + end.tv_nsec -
 				       begin.tv_nsec);
@@ -174,7 +174,8 @@ int main(int argc, char **argv)
 		return probe_ioctl(argc, argv);
 	if (argc == 2 && (strcmp(argv[1], "i386") == 0 || strcmp(argv[1], "x32") == 0))
 		return probe_foreign(argv[1][0] == 'x');
-	if (argc == 3 && strcmp(argv[1], "time") == 0)
-		return probe_time(strtol(argv[2], NULL, 0));
+	if (argc >= 4 && strcmp(argv[1], "time") == 0)
+		return probe_time(strtol(argv[2], NULL, 0), strtol(argv[3], NULL, 0),
+				  argc > 4 ? strtol(argv[4], NULL, 0) : 0);
 	return 2;
 }

@@ -356,7 +356,7 @@ static void test_gpu(void **state)
 	} rows[] = {
 		{ 0xc020462a, "allowed", "allowed" },		/* RM_CONTROL */
 		{ 0xc020462aULL | HIGH, "allowed", "allowed" },
-		{ 0xc020002a, "EPERM", "allowed" },		/* another type, which NVIDIA ignores */
+		{ 0xc020002a, "EPERM", "allowed" },		/* type, which NVIDIA ignores */
 		{ 0xc030462a, "EPERM", "allowed" },		/* another size */
 		{ 0x0000002a, "allowed", "allowed" },		/* UVM has the number, too */
 		{ 0x00000046, "allowed", "allowed" },
