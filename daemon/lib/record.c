@@ -118,8 +118,8 @@ bool record_check_event(const struct custody_event *event, const char **ret_why)
 {
 	__u32 planes = EVENT_PLANE_STRUCTURE | EVENT_PLANE_CGROUP | EVENT_PLANE_LSM |
 		       EVENT_PLANE_OBSERVE | EVENT_PLANE_BROKER;
-	__u32 flags = EVENT_FLAG_PATH_TRUNCATED | EVENT_FLAG_NO_ZONE | EVENT_FLAG_KILLED |
-		      EVENT_FLAG_FOREIGN | EVENT_FLAG_SITE;
+	__u32 call = EVENT_FLAG_KILLED | EVENT_FLAG_FOREIGN | EVENT_FLAG_SITE;
+	__u32 flags = EVENT_FLAG_PATH_TRUNCATED | EVENT_FLAG_NO_ZONE | call;
 
 	*ret_why = "event of another size or version";
 	if (event->size != sizeof(*event) || event->version != EVENT_VERSION)
@@ -138,8 +138,8 @@ bool record_check_event(const struct custody_event *event, const char **ret_why)
 		return false;
 	if (event->flags & ~flags)
 		return false;
-	*ret_why = "event with a call site that is no refused system call, or an address too";
-	if ((event->flags & EVENT_FLAG_SITE) &&
+	*ret_why = "event of something else with the flags or the site of a refused system call";
+	if ((event->flags & call) &&
 	    (event->class != POLICY_CLASS_SYSCALL || event->family != 0))
 		return false;
 	*ret_why = "event with an error that is no errno";
