@@ -472,7 +472,8 @@ static void test_malformed_events(void **state)
 		BAD(size, 367), BAD(version, 2), BAD(verdict, 0), BAD(verdict, 4), BAD(class, 0),
 		BAD(class, _POLICY_CLASS_MAX), BAD(plane, 0), BAD(plane, 3), BAD(plane, 32),
 		BAD(plane, EVENT_PLANE_BROKER), BAD(family, 2), BAD(flags, 32), BAD(error, 1),
-		BAD(flags, EVENT_FLAG_KILLED), BAD(flags, EVENT_FLAG_FOREIGN), BAD(flags, EVENT_FLAG_SITE),
+		BAD(flags, EVENT_FLAG_KILLED), BAD(flags, EVENT_FLAG_FOREIGN),
+		BAD(flags, EVENT_FLAG_SITE),
 		BAD(error, (__u32)-5000), BAD(path_len, 300),
 #undef BAD
 	};
