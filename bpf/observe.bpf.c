@@ -161,6 +161,7 @@ static __always_inline void observe_report_denial(struct subject *s, const struc
 						  __u32 nr, long error)
 {
 	bool open = observe_is_open(nr);
+	__u32 asked = open ? observe_read_flags(nr, regs) : observe_read_argument(nr, regs);
 	struct site site = {};
 	struct policy_counter *counter;
 	struct custody_event *event;
@@ -169,7 +170,8 @@ static __always_inline void observe_report_denial(struct subject *s, const struc
 	s->object = open ? POLICY_OBJECT_NONE : 0;
 	counter = counter_add(s, false, 0);
 	/* What the kernel or the filter does not have is asked for again and again. */
-	if ((error == -ENOSYS || error == -EAFNOSUPPORT) && !seen_first(s, nr, (__u64)-error))
+	if ((error == -ENOSYS || error == -EAFNOSUPPORT) &&
+	    !seen_first(s, nr | (__u64)(open ? 0 : asked) << 32, (__u64)-error))
 		return;
 	site.address = regs->ip;
 	if (!open)
@@ -182,7 +184,7 @@ static __always_inline void observe_report_denial(struct subject *s, const struc
 	event->error = (__s32)error;
 	if (!open)
 		event_set_site(event, &site);
-	event->access = open ? observe_read_flags(nr, regs) : observe_read_argument(nr, regs);
+	event->access = asked;
 	event_submit(event, counter);
 }
 

@@ -80,6 +80,7 @@ case_of tiocsti EPERM ioctl 16 0 0x5412 0 -- access=21522
 case_of high EPERM ioctl 16 0 0x100005412 0 -- access=21522
 case_of gpu EPERM ioctl 16 0 0xc020462a 0 -- access=3223340586
 case_of unknown ENOSYS clone3 435 0 0 -- access=0
+case_of option ENOSYS prctl 157 33 1 -- access=33
 case_of shm EPERM shmat 30 0 0 0100000 -- access=32768
 check "in words: the name, the argument, the file and the place in it" \
 	bash -c "'$BIN/custodyctl' --root '$ROOT' events tiocsti | grep -E 'denied +observe +syscall +EPERM +ioctl +syscall_probe\[[0-9]+\] 0x5412 at /syscall_probe\+0x$(printf %x "$OFFSET")\$'"
