@@ -27,19 +27,7 @@ run() { # PROFILE NAME ARG...
 	"$BIN/custodyctl" --root "$ROOT" run --profile "$profile" --name "$name" -- "$PROBE" "$@" 2>&1
 }
 # The offset in the file of the instruction after the probe's system call.
-site_offset() {
-	readelf -sW "$PROBE" | awk '$8 == "probe_site" { print $2; exit }' >"$ROOT/site"
-	readelf -lW "$PROBE" | /usr/bin/python3 -c '
-import sys
-site = int(open(sys.argv[1]).read(), 16)
-for line in sys.stdin:
-    word = line.split()
-    if word[:1] == ["LOAD"]:
-        offset, address, size = (int(word[i], 16) for i in (1, 2, 4))
-        if address <= site < address + size:
-            print(site - address + offset)' "$ROOT/site"
-}
-OFFSET=$(site_offset)
+OFFSET=$("$PROBE" site)
 # recorded NAME KEY=VALUE...: one event of a refused call of the jail has all of them
 recorded() {
 	local name=$1

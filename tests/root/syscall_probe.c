@@ -6,6 +6,7 @@
  * syscall_probe table [LAST]         each number from 0: "NUMBER ANSWER ANSWER", with arguments
  *                                    of all zeros and of all ones, each in its own process
  * syscall_probe call NUMBER [ARG]... one call: its answer; probe_site is the instruction after it
+ * syscall_probe site                 where probe_site is in the file, by /proc/self/maps
  * syscall_probe ioctl PATH VALUE...  "VALUE ANSWER" each, all 64 bits of the value
  * syscall_probe i386|x32             getpid() by the other ABI: "allowed" when it is the pid
  * syscall_probe time ROUNDS NUMBER [ARG]   nanoseconds of that many such calls
@@ -120,6 +121,21 @@ static int probe_one(int argc, char **argv)
 	return EXIT_SUCCESS;
 }
 
+static int probe_find_site(void)
+{
+	const unsigned long site = (unsigned long)probe_site;
+	unsigned long start, end, offset;
+	char line[512];
+	FILE *maps = fopen("/proc/self/maps", "re");
+
+	while (maps && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %*s %lx", &start, &end, &offset) == 3 && site >= start &&
+		    site < end)
+			(void)printf("%lu\n", site - start + offset);
+	}
+	return maps && fclose(maps) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int probe_ioctl(int argc, char **argv)
 {
 	static char space[1 << 16];
@@ -168,6 +184,8 @@ int main(int argc, char **argv)
 {
 	if (argc >= 2 && strcmp(argv[1], "table") == 0)
 		return probe_table(argc > 2 ? strtol(argv[2], NULL, 0) : PROBE_LAST);
+	if (argc == 2 && strcmp(argv[1], "site") == 0)
+		return probe_find_site();
 	if (argc >= 3 && strcmp(argv[1], "call") == 0)
 		return probe_one(argc, argv);
 	if (argc >= 4 && strcmp(argv[1], "ioctl") == 0)
