@@ -83,6 +83,7 @@ const struct policy_link_row policy_links[_POLICY_LINK_MAX] = {
 	[POLICY_LINK_EGRESS] = CGROUP_LINK("egress", BPF_CGROUP_INET_EGRESS),
 	[POLICY_LINK_INGRESS] = CGROUP_LINK("ingress", BPF_CGROUP_INET_INGRESS),
 	[POLICY_LINK_SYS_EXIT] = OBSERVE_LINK("sys_exit", "sys_exit"),
+	[POLICY_LINK_SIGNAL] = OBSERVE_LINK("signal", "signal_generate"),
 	[POLICY_LINK_EXEC] = OBSERVE_LINK("exec", "sched_process_exec"),
 	[POLICY_LINK_EXIT] = OBSERVE_LINK("exit", "sched_process_exit"),
 	[POLICY_LINK_FILE_OPEN] = LSM_LINK("file_open"),
