@@ -86,6 +86,18 @@ static __always_inline struct policy_zone *lsm_find_zone(struct subject *s, __u6
 	return zone;
 }
 
+/* The zone's rights, less what `restrict` has taken from it; no zone has none. */
+static __always_inline __u32 lsm_read_rights(const struct policy_jail *jail,
+					     const struct policy_zone *zone)
+{
+	if (!zone)
+		return 0;
+	if ((jail->flags & POLICY_FLAG_CUT_SCRATCH) &&
+	    (zone->label == CUSTODY_LABEL_SCRATCH || zone->label == CUSTODY_LABEL_SHM))
+		return zone->rights & ~(CUSTODY_RIGHT_WRITE | CUSTODY_RIGHT_CREATE);
+	return zone->rights;
+}
+
 /* The system call that the current task is in; NO_SYSCALL for the kernel's own threads. */
 static __always_inline __u32 lsm_read_syscall(void)
 {

@@ -187,6 +187,10 @@ int jails_send_row(struct jail *jail, __u64 id)
 	row.planes_active = jail->planes_active;
 	row.started_s = jail->started_ns / 1000000000ULL;
 	row.adopted = jail->adopted;
+	row.restricted = jail->restricted;
+	row.cut = jail->cut;
+	row.uid_first = CUSTODY_UID_JAIL_BASE + jail->slot * CUSTODY_UID_JAIL_BLOCK;
+	row.uid_count = CUSTODY_UID_JAIL_BLOCK;
 	if (jail->plan) {
 		row.planes_required = jail->plan->planes_required;
 		row.n_endpoints = jail->plan->n_endpoints;
@@ -207,7 +211,7 @@ struct jails_counter_context {
 	__u64 id;
 };
 
-static void jails_label_endpoint(const struct jail *jail, __u16 object, char *label, size_t size)
+void jails_label_endpoint(const struct jail *jail, __u16 object, char *label, size_t size)
 {
 	const struct plan_endpoint *e;
 	char address[INET6_ADDRSTRLEN] = "?";

@@ -56,6 +56,11 @@ struct jail {
 	__u64 broker_unsent;		/* broker events that the recorder had no room for */
 	__u64 broker_lost;		/* broker events that the broker had no room for */
 	bool frozen_by_loss;		/* to be thawed when the recorder is back */
+	__u32 restricted;		/* enum custody_restriction mask: only ever grows */
+	__u32 cut;			/* bit per endpoint of the plan, likewise */
+	__u32 restricted_owed;		/* of these, what the ledger does not have yet ... */
+	__u32 cut_owed;
+	__u32 restricted_uid;		/* ... and who asked for it */
 	struct ticket ticket;		/* of the sequence that runs now */
 	struct ticket run_ticket;	/* `run`: who waits in the foreground for the end */
 
@@ -171,6 +176,16 @@ bool jails_need_broker(const struct jail *jail);	/* some bind() is its to answer
 int jails_watch_init(struct jail *jail, int pidfd);	/* takes pidfd; calls life_ended() */
 int jails_send_row(struct jail *jail, __u64 id);
 int jails_send_counters(struct jail *jail, __u64 id);
+
+void jails_label_endpoint(const struct jail *jail, __u16 object, char *label, size_t size);
+
+/* ---- restrict.c: taking rights from a running model ---- */
+void restrict_jail(struct jail *jail, const struct request_restrict *request);
+int restrict_resume(struct warden *warden);	/* the policy is open: what was asked for holds */
+int restrict_record(struct jail *jail);		/* what is owed to the ledger */
+
+/* ---- remount.c ---- */
+int remount_scratch(const struct jail *jail, __u32 *ret_zone);	/* read-only; all or nothing */
 
 /* ---- setup.c: directories, locks, privileges of custodyd itself ---- */
 int setup_warden(struct warden *warden);
