@@ -16,7 +16,6 @@
 #include "retire.h"
 #include "warden.h"
 
-#define CONTROL_NO_GROUP 0xffffffffU
 #define CONTROL_ROOM (4 << 20)		/* bytes of answers that the front has not read yet */
 #define CONTROL_REST_US 1000000		/* before a front that lived shorter is started again */
 
@@ -64,7 +63,7 @@ static __u64 control_now(void)
 
 static int control_try_front(struct warden *warden)
 {
-	struct front_setup setup = { .group = CONTROL_NO_GROUP };
+	struct front_setup setup = { .group = CUSTODY_GID_READERS };
 	int room = CONTROL_ROOM;
 	int r = spawn_role(warden, NULL, &warden->front, ROLE_FRONT, NULL);
 

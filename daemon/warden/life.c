@@ -91,6 +91,8 @@ int life_release(struct jail *jail)
 	if (r == 0)
 		r = r2;
 	r2 = cgroup_remove(jail->cgroup);
+	if (r2 == 0)
+		cleanup_close_fd(&jail->slot_fd);
 	return r < 0 ? r : r2;
 }
 

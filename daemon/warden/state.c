@@ -366,6 +366,7 @@ static int state_reconcile(struct jail *jail, const struct state_file *file)
 		return 0;	/* its removal was cut off half way: nothing runs in it */
 	if (r < 0 || id != jail->cgroup_model)
 		return -ESTALE;
+	slots_adopt(jail);
 	r = state_find_init(jail, file);
 	if (r >= 0)
 		r = state_find_broker(jail);

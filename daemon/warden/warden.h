@@ -47,6 +47,7 @@ struct jail {
 	char profile[CUSTODY_NAME_SIZE];
 	__u32 id;
 	__u32 slot;
+	int slot_fd;			/* holds the lock of its block of uids */
 	enum jail_state state;
 	bool adopted;
 	__u32 gaps_owed;		/* bit per enum ledger_gap_cause: not yet in the ledger */
@@ -170,7 +171,6 @@ struct jail *jails_new(struct warden *warden, const char *name);
 struct jail *jails_find(struct warden *warden, const char *name);
 struct jail *jails_find_id(struct warden *warden, __u32 id);
 void jails_forget(struct jail *jail);		/* frees; nothing of the kernel's is touched */
-int jails_find_slot(struct warden *warden, __u32 *ret);
 bool jails_is_alive(const struct jail *jail);	/* holds kernel objects */
 bool jails_need_broker(const struct jail *jail);	/* some bind() is its to answer */
 int jails_watch_init(struct jail *jail, int pidfd);	/* takes pidfd; calls life_ended() */
@@ -178,6 +178,11 @@ int jails_send_row(struct jail *jail, __u64 id);
 int jails_send_counters(struct jail *jail, __u64 id);
 
 void jails_label_endpoint(const struct jail *jail, __u16 object, char *label, size_t size);
+
+/* ---- slots.c: blocks of uids, of which no two jails of the host have the same ---- */
+int slots_take(struct warden *warden, __u32 *ret_slot, int *ret_fd);	/* -ENOSPC: all in use */
+int slots_note(const struct jail *jail);	/* its cgroup exists: until it is gone, it is its */
+void slots_adopt(struct jail *jail);		/* of a jail that was found */
 
 /* ---- restrict.c: taking rights from a running model ---- */
 void restrict_jail(struct jail *jail, const struct request_restrict *request);
