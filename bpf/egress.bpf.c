@@ -127,7 +127,7 @@ static __always_inline bool skb_is_refused(struct __sk_buff *skb, const struct p
 
 static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 {
-	struct subject s = { .class = class, .object = POLICY_OBJECT_NONE };
+	struct subject s = subject_new(class, POLICY_OBJECT_NONE);
 	struct policy_endpoint *endpoint;
 	struct policy_counter *counter;
 	struct policy_jail *jail;
