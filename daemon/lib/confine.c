@@ -234,7 +234,7 @@ static const char *const confine_common[] = {
 	"sysinfo",	/* glibc's qsort() above 1 KiB: how much memory may it take */
 };
 
-/* A family that no kernel has (EAFNOSUPPORT), and the filter's answer, which no socket() gives. */
+/* A family that no kernel has (EAFNOSUPPORT); the filter's answer, which no socket() gives. */
 #define CONFINE_PROBE_FAMILY 0x7fff
 #define CONFINE_PROBE_ERROR EOWNERDEAD
 
@@ -302,7 +302,7 @@ int confine_enter_seccomp(const char *const *syscalls, size_t n)
 		r = seccomp_load(ctx);
 	if (r < 0)
 		return r;
-	/* Whether it is in force is for confine_prove() to say: the filter forbids opening /proc. */
+	/* Whether it is in force is for confine_prove() to say; /proc is closed by now. */
 	return 0;
 }
 

@@ -85,9 +85,9 @@ int confine_enter_seccomp(const char *const *syscalls, size_t n);
 int confine_open_proof(void);	/* fd of /proc/self/status, or -errno */
 
 /*
- * Takes fd. Ids, capability sets, no_new_privs, a seccomp filter; and a forbidden act is tried: the
+ * Takes fd. Ids, capability sets, no_new_privs, a seccomp filter; a forbidden act is tried: the
  * filter answers one socket() that no kernel knows with an error of its own, where without it the
- * kernel's would come. 0, -EPERM when anything is not so, or -errno. A role that gets an error ends.
+ * kernel's would come. 0, -EPERM when anything is not so, or -errno. On an error a role ends.
  */
 int confine_prove(int fd, uid_t uid, gid_t gid, __u64 keep);
 

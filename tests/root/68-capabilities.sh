@@ -79,7 +79,7 @@ life() {
 }
 # A root in which nothing has been made yet; custodyd twice, with one capability less; then life.
 without() {
-	rm -rf "$ROOT/var" "$ROOT/run"
+	rm -rf "${ROOT:?}/var" "${ROOT:?}/run"
 	: >"$ROOT/said"
 	echo custodyd >"$ROOT/broken"
 	if custodyd "$1"; then

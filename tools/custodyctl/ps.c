@@ -46,7 +46,8 @@ static int ps_add_row(struct ps *ps, const struct reply_row *row)
 {
 	char name[ESCAPE_SIZE(CUSTODY_NAME_SIZE)], profile[ESCAPE_SIZE(CUSTODY_NAME_SIZE)];
 	char endpoints[CUSTODY_ENDPOINTS_MAX * RENDER_ENDPOINT];
-	char word[RENDER_WORD], state[RENDER_WORD + sizeof(", restricted")], allowed[RENDER_WORD], denied[RENDER_WORD], out[RENDER_WORD];
+	char word[RENDER_WORD], state[RENDER_WORD + sizeof(", restricted")];
+	char allowed[RENDER_WORD], denied[RENDER_WORD], out[RENDER_WORD];
 	char in[RENDER_WORD], lost[RENDER_WORD], age[RENDER_WORD];
 	char planes[RENDER_PLANES];
 	const char *const cells[] = { name, state, profile, planes, endpoints, allowed, denied, out,
