@@ -397,7 +397,7 @@ static bool confine_has_ids(const struct confine_status *status, uid_t uid, gid_
 int confine_prove(int fd, uid_t uid, gid_t gid, __u64 keep)
 {
 	struct confine_status status = { .uid = { ~0U }, .cap_permitted = ~0ULL };
-	cleanup_fd int own = fd;
+	cleanup_fd int own = fd, probe = -1;
 	int r = confine_read_text(own, &status);
 
 	if (r < 0)
@@ -409,8 +409,8 @@ int confine_prove(int fd, uid_t uid, gid_t gid, __u64 keep)
 	    status.cap_inheritable != 0 || status.cap_ambient != 0 ||
 	    (status.cap_bounding & ~keep) != 0)
 		return -EPERM;
-	own = socket(CONFINE_PROBE_FAMILY, SOCK_STREAM, 0);
-	return own < 0 && errno == CONFINE_PROBE_ERROR ? 0 : -EPERM;
+	probe = socket(CONFINE_PROBE_FAMILY, SOCK_STREAM, 0);
+	return probe < 0 && errno == CONFINE_PROBE_ERROR ? 0 : -EPERM;
 }
 
 /* 192.0.2.1 is nobody's (RFC 5737), and to connect a datagram socket sends nothing. */
