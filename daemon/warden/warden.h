@@ -254,6 +254,7 @@ void life_resume(struct warden *warden);	/* the recorder runs: what had to wait 
 int life_watch_broker(struct jail *jail, int pidfd);	/* takes pidfd; for an adopted jail */
 void life_reap(struct jail *jail);		/* waits for the killed init and forgets it */
 void life_note_scratch(struct jail *jail);	/* before the device number is another's */
+int life_kill(struct jail *jail);	/* begins a step of a sequence: 0, -EINPROGRESS, -errno */
 int life_release(struct jail *jail);		/* processes, policy, cgroup: all but the record */
 
 #endif

@@ -43,6 +43,7 @@ sys_resource     | start         | RLIMIT_NOFILE to 8192: Operation not permitte
 '
 PORT=$(low_port)
 profile web "$PORT"
+sed -i "s/^drain-timeout.*/drain-timeout = 30s/" "$ROOT/etc/custody/profiles/web.ini"
 # The sandbox of a developer may lack this one from the start; a limit above our own shows it.
 FILES=1024
 setpriv --dump | grep -q 'bounding set:.*sys_resource' && FILES=8192
