@@ -196,10 +196,14 @@ static void record_render_event(const struct custody_event *event, char *ret, si
 		       class, record_render_outcome(event), call, comm, event->pid, object);
 }
 
+#define RENDER_UID_NOBODY 0xffffffffU	/* custodyd did it by itself */
+#define RENDER_UID_FIRST(slot) (CUSTODY_UID_JAIL_BASE + (slot) * CUSTODY_UID_JAIL_BLOCK)
+
 static void record_render_body(const struct record_entry *entry, char *ret, size_t size)
 {
 	const union record_payload *p = &entry->payload;
 	char text[ESCAPE_SIZE(sizeof(p->state.why))];
+	char by[32] = "";
 	char planes[RENDER_PLANES];
 	char state[RENDER_WORD];
 
@@ -209,15 +213,20 @@ static void record_render_body(const struct record_entry *entry, char *ret, size
 		return;
 	case LEDGER_LAUNCH:
 		render_planes(p->launch.planes_required, p->launch.planes_active, planes);
-		(void)snprintf(ret, size, "launch    jail %u, profile %s, planes %s, uid %u",
+		(void)snprintf(ret, size,
+			       "launch    jail %u, profile %s, planes %s, uids %u-%u, by uid %u",
 			       p->launch.jail_id, p->launch.profile, planes,
+			       RENDER_UID_FIRST(p->launch.slot),
+			       RENDER_UID_FIRST(p->launch.slot) + CUSTODY_UID_JAIL_BLOCK - 1,
 			       p->launch.requester_uid);
 		return;
 	case LEDGER_STATE:
 		render_state(p->state.state, state);
-		(void)snprintf(ret, size, "state     %s: %s", state,
+		if (p->state.requester_uid != RENDER_UID_NOBODY)
+			(void)snprintf(by, sizeof(by), ", by uid %u", p->state.requester_uid);
+		(void)snprintf(ret, size, "state     %s: %s%s", state,
 			       escape_text(p->state.why, sizeof(p->state.why), false, text,
-					   sizeof(text)));
+					   sizeof(text)), by);
 		return;
 	case LEDGER_GAP:
 		(void)snprintf(ret, size, "gap       %s: %llu lost, %llu in all",
@@ -338,16 +347,19 @@ static json_t *record_render_body_json(const struct record_entry *entry)
 	case LEDGER_EVENT:
 		return record_render_event_json(&p->event);
 	case LEDGER_LAUNCH:
-		return json_pack("{s:s, s:I, s:I, s:I}", "profile", p->launch.profile,
+		return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "profile", p->launch.profile,
+				 "uid_first", (json_int_t)RENDER_UID_FIRST(p->launch.slot),
+				 "uid_count", (json_int_t)CUSTODY_UID_JAIL_BLOCK,
 				 "planes_required", (json_int_t)p->launch.planes_required,
 				 "planes_active", (json_int_t)p->launch.planes_active,
 				 "requester_uid", (json_int_t)p->launch.requester_uid);
 	case LEDGER_STATE:
 		render_state(p->state.state, state);
-		return json_pack("{s:s, s:s, s:I}", "state", state, "why",
+		return json_pack("{s:s, s:s, s:I, s:I}", "state", state, "why",
 				 escape_text(p->state.why, sizeof(p->state.why), false, text,
 					     sizeof(text)),
-				 "status", (json_int_t)p->state.status);
+				 "status", (json_int_t)p->state.status,
+				 "requester_uid", (json_int_t)p->state.requester_uid);
 	case LEDGER_GAP:
 		return json_pack("{s:s, s:I, s:I, s:I}", "cause",
 				 record_render_causes[p->gap.cause], "lost",
