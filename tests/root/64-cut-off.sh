@@ -24,6 +24,15 @@ STOP="rename:1 pidfd_send_signal:1 sendmsg:1 write:1 unlinkat:1 unlinkat:2 rmdir
 RETIRE="rename:1 write:1 write:2 sendmsg:3 sendmsg:14 sendmsg:22 clone3:1 clone3:2 unlinkat:1
 	rmdir:1 unlink:1 unlink:2"
 
+# Where the kill comes is custodyd's own doing and not the kernel's, and each one costs a start, which
+# an emulated machine takes seconds for: there every fourth, on each kernel others.
+if [ "${CUSTODY_LAB:-}" = 1 ]; then
+	minor=$(uname -r | cut -d. -f2)
+	some() { printf '%s\n' "$@" | awk -v m="$minor" '(NR + m) % 4 == 0'; }
+	# shellcheck disable=SC2086 # words
+	{ LAUNCH=$(some $LAUNCH) STOP=$(some $STOP) RETIRE=$(some $RETIRE); }
+fi
+
 traced() { grep -q '^TracerPid:[[:space:]]*[1-9]' "/proc/$DAEMON/status"; }
 gone() { ! kill -0 "$DAEMON" 2>/dev/null || grep -qs '^State:[[:space:]]*Z' "/proc/$DAEMON/status"; }
 is() { [ "$(state_of web)" = "$1" ]; }
