@@ -198,8 +198,7 @@ demo: demo-deps
 
 check: deps
 	$(Q)$(MAKE) --no-print-directory $(JOBS) all unit fuzz root
-	$(Q)tests/run --fuzz-runs $(RUNS) $(SELFTEST) $(LINT) $(sort $(UNIT)) $(sort $(FUZZ)) $(PRIVILEGED) \
-		$(MACHINES)
+	$(Q)tests/run --fuzz-runs $(RUNS) $(SELFTEST) $(LINT) $(sort $(UNIT)) $(sort $(FUZZ)) $(PRIVILEGED)
 
 lint: all
 	$(Q)tests/run $(LINT)
