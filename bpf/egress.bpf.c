@@ -27,7 +27,7 @@
 static __always_inline struct policy_endpoint *
 skb_find_side(struct policy_endpoint_key *key, __u32 right)
 {
-	struct policy_endpoint *endpoint = bpf_map_lookup_elem(&endpoints, key);
+	struct policy_endpoint *endpoint = endpoint_find(key);
 
 	if (endpoint && (endpoint->rights & right))
 		return endpoint;
@@ -35,7 +35,7 @@ skb_find_side(struct policy_endpoint_key *key, __u32 right)
 		return NULL;
 	/* Listening on the wildcard address: accepted sockets have a real one. */
 	__builtin_memset(key->address, 0, sizeof(key->address));
-	endpoint = bpf_map_lookup_elem(&endpoints, key);
+	endpoint = endpoint_find(key);
 	return endpoint && (endpoint->rights & right) ? endpoint : NULL;
 }
 
@@ -83,8 +83,9 @@ static __always_inline void skb_unmap_remote(struct policy_endpoint_key *key)
 	address[3] = 0;
 }
 
-/* The endpoint that the socket is at, and its local port; NONE when at none. */
-static __always_inline __u16 skb_find_endpoint(struct __sk_buff *skb, __u32 jail_id, __u16 *port)
+/* The endpoint that the socket is at, and its local port; NULL when at none. */
+static __always_inline struct policy_endpoint *
+skb_find_endpoint(struct __sk_buff *skb, __u32 jail_id, __u16 *port)
 {
 	struct policy_endpoint_key key = { .jail_id = jail_id };
 	struct bpf_sock *sk = skb->sk;
@@ -92,9 +93,9 @@ static __always_inline __u16 skb_find_endpoint(struct __sk_buff *skb, __u32 jail
 	struct bpf_sock *full;
 
 	if (!sk)
-		return POLICY_OBJECT_NONE;
+		return NULL;
 	if (sk->family != AF_INET && sk->family != AF_INET6)
-		return POLICY_OBJECT_NONE;
+		return NULL;
 	key.family = sk->family == AF_INET ? 4 : 6;
 	/* What is not a full socket yet is a TCP connection request. */
 	full = bpf_sk_fullsock(sk);
@@ -107,7 +108,7 @@ static __always_inline __u16 skb_find_endpoint(struct __sk_buff *skb, __u32 jail
 		skb_unmap_remote(&key);
 		endpoint = skb_find_side(&key, POLICY_ENDPOINT_CONNECT);
 	}
-	return endpoint ? endpoint->endpoint : POLICY_OBJECT_NONE;
+	return endpoint;
 }
 
 /*
@@ -188,7 +189,8 @@ static __always_inline void skb_note_peer(struct __sk_buff *skb, const struct su
 
 static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 {
-	struct subject s = subject_new(class, 0);
+	struct subject s = subject_new(class, POLICY_OBJECT_NONE);
+	struct policy_endpoint *endpoint;
 	struct policy_counter *counter;
 	struct policy_jail *jail;
 	__u16 port = 0;
@@ -199,8 +201,13 @@ static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 	if (!jail)
 		return SKB_DROP;
 	s.jail_id = jail->jail_id;
-	s.object = skb_find_endpoint(skb, jail->jail_id, &port);
-	allowed = jail->role == POLICY_ROLE_MODEL || s.object != POLICY_OBJECT_NONE;
+	endpoint = skb_find_endpoint(skb, jail->jail_id, &port);
+	if (endpoint)
+		s.object = (__u16)endpoint->endpoint;
+	allowed = jail->role == POLICY_ROLE_MODEL || endpoint;
+	/* Dropped by `restrict`: what is connected already gets no packet through either. */
+	if (endpoint && jail_lost_endpoint(jail, endpoint))
+		allowed = false;
 	if (allowed && skb_is_refused(skb, jail, class))
 		allowed = false;
 	if (allowed && class == POLICY_CLASS_INGRESS && s.object != POLICY_OBJECT_NONE)

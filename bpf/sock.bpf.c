@@ -109,7 +109,7 @@ static __always_inline struct policy_endpoint *sock_find_own(struct bpf_sock *sk
 		address[2] = sk->src_ip6[2];
 		address[3] = sk->src_ip6[3];
 	}
-	endpoint = bpf_map_lookup_elem(&endpoints, &key);
+	endpoint = endpoint_find(&key);
 	return endpoint && (endpoint->rights & POLICY_ENDPOINT_BIND) ? endpoint : NULL;
 }
 
@@ -120,6 +120,7 @@ static __always_inline struct policy_endpoint *sock_find_own(struct bpf_sock *sk
  * answer there, as with any such server.
  */
 static __always_inline bool sock_is_answer(struct bpf_sock_addr *ctx,
+					   const struct policy_jail *jail,
 					   const struct policy_endpoint_key *to, struct subject *s)
 {
 	struct policy_peer_key key = { .jail_id = s->jail_id, .port = to->port };
@@ -131,7 +132,7 @@ static __always_inline bool sock_is_answer(struct bpf_sock_addr *ctx,
 	    !sock_is_made_by(ctx, s->jail_id, POLICY_ROLE_BROKER))
 		return false;
 	endpoint = sock_find_own(sk, s->jail_id);
-	if (!endpoint)
+	if (!endpoint || jail_lost_endpoint(jail, endpoint))
 		return false;
 	key.endpoint = (__u16)endpoint->endpoint;
 	peer_set_address(&key, to->family, to->address);
@@ -181,16 +182,17 @@ static __always_inline int sock_decide(struct bpf_sock_addr *ctx, struct policy_
 		return SOCK_DENY;
 	s.jail_id = jail->jail_id;
 	key->jail_id = jail->jail_id;
-	endpoint = bpf_map_lookup_elem(&endpoints, key);
+	endpoint = endpoint_find(key);
 	if (endpoint) {
 		s.object = endpoint->endpoint;
-		allowed = (endpoint->rights & right) && sock_check_role(jail->role, class);
+		allowed = (endpoint->rights & right) && sock_check_role(jail->role, class) &&
+			  !jail_lost_endpoint(jail, endpoint);
 	}
 	if (!allowed && jail->role == POLICY_ROLE_MODEL && (jail->flags & POLICY_FLAG_LOOPBACK) &&
 	    sock_is_loopback(key))
 		allowed = sock_is_made_by(ctx, jail->jail_id, POLICY_ROLE_MODEL);
 	if (!allowed && class == POLICY_CLASS_SENDMSG && jail->role == POLICY_ROLE_MODEL)
-		allowed = sock_is_answer(ctx, key, &s);
+		allowed = sock_is_answer(ctx, jail, key, &s);
 	sock_report(&s, key, ctx->type, allowed);
 	return allowed ? SOCK_ALLOW : SOCK_DENY;
 }

@@ -126,9 +126,10 @@ static int main_prepare(struct broker *broker)
  */
 static int main_confine(struct broker *broker)
 {
+	cleanup_fd int proof = confine_open_proof();
 	const char *names[ARRAY_SIZE(main_syscalls) + ARRAY_SIZE(main_egress)];
 	size_t n = 0;
-	int r = confine_set_basics();
+	int r = proof < 0 ? proof : confine_set_basics();
 
 	if (r < 0)
 		return r;
@@ -145,7 +146,10 @@ static int main_confine(struct broker *broker)
 		names[n++] = main_syscalls[i];
 	for (size_t i = 0; main_connects(broker->plan) && i < ARRAY_SIZE(main_egress); i++)
 		names[n++] = main_egress[i];
-	return confine_enter_seccomp(names, n);
+	r = confine_enter_seccomp(names, n);
+	if (r < 0)
+		return r;
+	return confine_prove(TAKE_FD(proof), broker->uid, broker->uid, 0);
 }
 
 static int main_serve(struct broker *broker)

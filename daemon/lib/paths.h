@@ -12,6 +12,8 @@
 
 #define PATHS_PROFILES_ETC	"/etc/custody/profiles"
 #define PATHS_PROFILES_USR	"/usr/share/custody/profiles"
+#define PATHS_ETC		"/etc/custody"
+#define PATHS_CONF_NAME		"custody.conf"	/* in PATHS_ETC */
 #define PATHS_STATE		"/var/lib/custody"
 #define PATHS_NEXT_JAIL		"/var/lib/custody/next-jail"
 #define PATHS_LEDGER		"/var/lib/custody/ledger"
@@ -21,6 +23,7 @@
 #define PATHS_RUN		"/run/custody"
 #define PATHS_SOCKET		"/run/custody/control.sock"
 #define PATHS_JAILS		"/run/custody/jails"
+#define PATHS_UIDS		"/run/custody-uids"	/* of the host: no --root moves it */
 #define PATHS_LOCK		"/run/custody/lock"
 #define PATHS_BPF		"/sys/fs/bpf/custody"
 

@@ -32,7 +32,7 @@
 /* What getaddrinfo() does with the modules of nsswitch.conf; see CONFINE_OPENAT_READ_ONLY. */
 static const char *const main_syscalls[] = {
 	CONFINE_OPENAT_READ_ONLY,
-	"socket", "connect", "bind", "getsockname", "getpeername", "getsockopt", "setsockopt",
+	CONFINE_SOCKET_RESOLVE, "connect", "bind", "getsockname", "getpeername", "getsockopt", "setsockopt",
 	"sendto", "sendmmsg", "recvfrom", "recvmmsg", "ioctl", "select", "pselect6", "shutdown",
 	"epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2", "timerfd_create",
 	"timerfd_settime",
@@ -99,7 +99,8 @@ static int main_enter_landlock(void)
 
 static int main_confine(void)
 {
-	int r = confine_set_basics();
+	cleanup_fd int proof = confine_open_proof();
+	int r = proof < 0 ? proof : confine_set_basics();
 
 	if (r == 0)
 		r = main_limit();
@@ -109,6 +110,8 @@ static int main_confine(void)
 		r = main_enter_landlock();
 	if (r == 0)
 		r = confine_enter_seccomp(main_syscalls, ARRAY_SIZE(main_syscalls));
+	if (r == 0)
+		r = confine_prove(TAKE_FD(proof), CUSTODY_UID_RESOLVER, CUSTODY_UID_RESOLVER, 0);
 	return r;
 }
 

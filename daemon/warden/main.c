@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "guard.h"
 #include "launch.h"
 #include "privileges.h"
 #include "warden.h"
@@ -159,9 +160,13 @@ static int main_start(struct warden *warden)
 	int r = setup_warden(warden);
 
 	if (r == 0)
+		r = guard_read_host(warden);
+	if (r == 0)
 		r = state_adopt_all(warden);
 	if (r == 0)
 		r = setup_open_policy(warden);
+	if (r == 0)
+		r = restrict_resume(warden);
 	if (r == 0)
 		r = setup_listen(warden);
 	if (r == 0)
