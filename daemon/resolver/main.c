@@ -31,8 +31,8 @@
 
 /* What getaddrinfo() does with the modules of nsswitch.conf; see CONFINE_OPENAT_READ_ONLY. */
 static const char *const main_syscalls[] = {
-	CONFINE_OPENAT_READ_ONLY,
-	CONFINE_SOCKET_RESOLVE, "connect", "bind", "getsockname", "getpeername", "getsockopt", "setsockopt",
+	CONFINE_OPENAT_READ_ONLY, CONFINE_SOCKET_RESOLVE,
+	"connect", "bind", "getsockname", "getpeername", "getsockopt", "setsockopt",
 	"sendto", "sendmmsg", "recvfrom", "recvmmsg", "ioctl", "select", "pselect6", "shutdown",
 	"epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2", "timerfd_create",
 	"timerfd_settime",

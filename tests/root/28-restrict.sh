@@ -56,7 +56,7 @@ exec 7>"$TMP/hold"
 wait_for "$TMP/ready"
 connect() { # connect NAME PORT: a client with fifos NAME.in and NAME.out
 	mkfifo "$TMP/$1.in" "$TMP/$1.out"
-	/usr/bin/python3 "$TMP/client.py" "$MODEL" "$2" <"$TMP/$1.in" >"$TMP/$1.out" 7>&- &
+	/usr/bin/python3 "$TMP/client.py" "$BROKER" "$2" <"$TMP/$1.in" >"$TMP/$1.out" 7>&- &
 	STARTED="$STARTED $!"
 }
 connect one "$E"
@@ -78,11 +78,11 @@ is "$(probe "$MODEL" open "$TMP/kmsg" r)" 0 "the device opens"
 drive restrict "$MODEL" "$BROKER" 0 0x2
 tap $? "an endpoint is dropped"
 asks "its connection carries nothing" TimeoutError 4 3 dropped
-is "$(probe "$MODEL" connect 4 tcp 127.0.0.1 $E)" EPERM "nor is there a new one"
+is "$(probe "$BROKER" connect 4 tcp 127.0.0.1 $E)" EPERM "nor is there a new one"
 drive events >"$TMP/events"
 like "$(cat "$TMP/events")" "class=7 object=1 verdict=2 plane=2 error=-1 " "which is an event"
 like "$(cat "$TMP/events")" "class=9 object=1 verdict=2 plane=2 error=-1 " "as is the first packet"
-is "$(probe "$MODEL" connect 4 tcp 127.0.0.1 $F)" 0 "another is not touched"
+is "$(probe "$BROKER" connect 4 tcp 127.0.0.1 $F)" 0 "another is not touched"
 asks "nor its connection" three 6 5 three
 is "$(probe "$MODEL" sendto 4 udp 127.0.0.1 $E)" 0 "nor the same port by UDP"
 
@@ -90,7 +90,7 @@ is "$(probe "$MODEL" sendto 4 udp 127.0.0.1 $E)" 0 "nor the same port by UDP"
 drive restrict "$MODEL" "$BROKER" $EGRESS 0
 tap $? "egress is cut"
 asks "the connection carries nothing" TimeoutError 6 5 dropped
-is "$(probe "$MODEL" connect 4 tcp 127.0.0.1 $F)" EPERM "no new one"
+is "$(probe "$BROKER" connect 4 tcp 127.0.0.1 $F)" EPERM "no new one"
 is "$(probe "$MODEL" sendto 4 udp 127.0.0.1 $E)" EPERM "no datagram"
 is "$(probe "$BROKER" bind 4 tcp 127.0.0.1 $P)" 0 "what is published is not touched"
 is "$(probe "$MODEL" open "$TMP/kmsg" r)" 0 "nor is the device"
@@ -106,7 +106,7 @@ is "$(probe "$MODEL" open /dev/urandom r)" 0 "likewise"
 # ---- never loosened ----
 drive restrict "$MODEL" "$BROKER" 0 0
 tap $? "asked for nothing"
-is "$(probe "$MODEL" connect 4 tcp 127.0.0.1 $F)" EPERM "all of it holds: egress"
+is "$(probe "$BROKER" connect 4 tcp 127.0.0.1 $F)" EPERM "all of it holds: egress"
 is "$(probe "$MODEL" open "$TMP/kmsg" r)" EPERM "devices"
 ! drive restrict "$MODEL" "$BROKER" 0x2 0 2>/dev/null
 tap $? "flags that would give something are none of restrict's"
