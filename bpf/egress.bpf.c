@@ -12,7 +12,9 @@
  * that no bind program is asked about.
  *
  * Packets are IP packets as the stack hands them over: segments that were merged count as one.
+ * What leaves is charged to the jail's ceilings (ceiling.h), whichever of its two cgroups sends it.
  */
+#include "ceiling.h"
 #include "common.h"
 
 #include <linux/in.h>
@@ -21,8 +23,9 @@
 
 #define AF_INET 2
 #define AF_INET6 10
-#define SKB_PASS 1
-#define SKB_DROP 0
+#define SKB_PASS CEILING_PASS
+#define SKB_DROP CEILING_DROP
+#define SKB_LOOPBACK 1 /* index of the loopback device, in every network namespace */
 
 static __always_inline struct policy_endpoint *
 skb_find_side(struct policy_endpoint_key *key, __u32 right)
@@ -124,11 +127,25 @@ static __always_inline bool skb_is_refused(struct __sk_buff *skb, const struct p
 	       sk->state == BPF_TCP_LISTEN;
 }
 
+/*
+ * Does it count against the ceilings? Not what the model sends itself, on the loopback of a
+ * network namespace in which there is nothing else: that stays in the jail.
+ */
+static __always_inline bool skb_is_charged(struct __sk_buff *skb, const struct policy_jail *jail,
+					   const struct subject *s)
+{
+	if (s->class != POLICY_CLASS_EGRESS || !(jail->flags & POLICY_FLAG_CEILING))
+		return false;
+	return jail->role != POLICY_ROLE_MODEL || s->object != POLICY_OBJECT_NONE ||
+	       skb->ifindex != SKB_LOOPBACK;
+}
+
 static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 {
 	struct subject s = { .class = class };
 	struct policy_counter *counter;
 	struct policy_jail *jail;
+	int verdict = SKB_PASS;
 	__u16 port = 0;
 	bool allowed;
 
@@ -141,10 +158,12 @@ static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 	allowed = jail->role == POLICY_ROLE_MODEL || s.object != POLICY_OBJECT_NONE;
 	if (allowed && skb_is_refused(skb, jail, class))
 		allowed = false;
-	counter = counter_add(&s, allowed, skb->len);
+	if (allowed && skb_is_charged(skb, jail, &s))
+		verdict = ceiling_charge(&s, skb->len, port);
+	counter = counter_add(&s, allowed && (verdict & SKB_PASS), skb->len);
 	if (!allowed)
 		skb_report_drop(&s, counter, port);
-	return allowed ? SKB_PASS : SKB_DROP;
+	return allowed ? verdict : SKB_DROP;
 }
 
 SEC("cgroup_skb/egress")

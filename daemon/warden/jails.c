@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ceiling.h"
 #include "cgroup.h"
 #include "cleanup.h"
 #include "ioctl_set.h"
@@ -120,6 +121,7 @@ void jails_forget(struct jail *jail)
 	for (int i = 0; i < 3; i++)
 		cleanup_close_fd(&jail->stdio[i]);
 	plan_unmap(&jail->plan);
+	ceiling_free(jail);
 	free(jail->run);
 	free(jail);
 }
@@ -199,6 +201,7 @@ int jails_send_row(struct jail *jail, __u64 id)
 		(void)cgroup_read_memory(jail->cgroup, &row.memory_bytes);
 		(void)cgroup_count_processes(jail->cgroup, &row.processes);
 	}
+	ceiling_fill_row(jail, &row);
 	return MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_ROW, id, &row);
 }
 
@@ -207,7 +210,7 @@ struct jails_counter_context {
 	__u64 id;
 };
 
-static void jails_label_endpoint(const struct jail *jail, __u16 object, char *label, size_t size)
+void jails_label_endpoint(const struct jail *jail, __u16 object, char *label, size_t size)
 {
 	const struct plan_endpoint *e;
 	char address[INET6_ADDRSTRLEN] = "?";
@@ -253,6 +256,7 @@ static void jails_label_counter(const struct jail *jail, const struct policy_cou
 	case POLICY_CLASS_SENDMSG:
 	case POLICY_CLASS_EGRESS:
 	case POLICY_CLASS_INGRESS:
+	case POLICY_CLASS_CEILING:
 		jails_label_endpoint(jail, key->object, label, size);
 		break;
 	case POLICY_CLASS_IOCTL:

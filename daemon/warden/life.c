@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ceiling.h"
 #include "cgroup.h"
 #include "cleanup.h"
 #include "launch.h"
@@ -86,6 +87,7 @@ int life_release(struct jail *jail)
 	spawn_kill(&jail->broker);
 	jail->log_event = sd_event_source_disable_unref(jail->log_event);
 	cleanup_close_fd(&jail->log_read);
+	ceiling_settle(jail);
 	r = life_remove_sockets(jail);
 	r2 = policy_remove_jail(jail->warden->policy, jail->id);
 	if (r == 0)
@@ -329,12 +331,12 @@ int life_watch_broker(struct jail *jail, int pidfd)
 /* ---- losses ---- */
 
 /* Only the model: its end then goes the way of every other end, counters first. */
-static void life_kill_model(struct jail *jail)
+void life_kill(struct jail *jail, const char *why)
 {
 	char path[CUSTODY_PATH_SIZE + 8];
 	int r;
 
-	jail->why = "events were lost (on-loss = kill)";
+	jail->why = why;
 	(void)snprintf(path, sizeof(path), "%s/model", jail->cgroup);
 	r = cgroup_kill(path, LIFE_KILL_MS);
 	if (r < 0)
@@ -349,13 +351,13 @@ void life_lost_events(struct jail *jail)
 	switch (jail->plan->on_loss) {
 	case PLAN_ON_LOSS_KILL:
 		log_error("Events of %s were lost; its profile says on-loss = kill.", jail->name);
-		life_kill_model(jail);
+		life_kill(jail, "events were lost (on-loss = kill)");
 		break;
 	case PLAN_ON_LOSS_FREEZE:
 		log_error("Events of %s were lost; its profile says on-loss = freeze.", jail->name);
 		if (jail->state == JAIL_STATE_RUNNING &&
 		    life_freeze(jail, true, "events were lost (on-loss = freeze)", ~0U) < 0)
-			life_kill_model(jail);
+			life_kill(jail, "events were lost (on-loss = freeze)");
 		break;
 	default:
 		log_warning("Events of %s were lost; the ledger has the count.", jail->name);

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "ceiling.h"
 #include "cleanup.h"
 #include "launch.h"
 #include "privileges.h"
@@ -163,6 +164,8 @@ static int main_start(struct warden *warden)
 	if (r == 0)
 		r = setup_open_policy(warden);
 	if (r == 0)
+		r = ceiling_start(warden);
+	if (r == 0)
 		r = setup_listen(warden);
 	if (r == 0)
 		r = privileges_bound();
@@ -215,6 +218,7 @@ int main(int argc, char **argv)
 			       : CUSTODY_EXIT_INTERNAL;
 	r = sd_event_loop(warden.event);
 	main_stop_roles(&warden);
+	ceiling_stop(&warden);
 	setup_clean(&warden);
 	return r < 0 ? CUSTODY_EXIT_INTERNAL : r;
 }

@@ -30,9 +30,9 @@ static const char *const render_classes[_POLICY_CLASS_MAX] = {
 	[POLICY_CLASS_EXECMAP] = "execmap", [POLICY_CLASS_TASK] = "task",
 	[POLICY_CLASS_IOCTL] = "ioctl",	    [POLICY_CLASS_RECEIVE] = "receive",
 	[POLICY_CLASS_MMAP] = "mmap",
-	[POLICY_CLASS_GUARD] = "guard",
+	[POLICY_CLASS_GUARD] = "guard",     [POLICY_CLASS_CEILING] = "ceiling",
 };
-_Static_assert(_POLICY_CLASS_MAX == 19, "every class has a word");
+_Static_assert(_POLICY_CLASS_MAX == 20, "every class has a word");
 
 struct render_plane {
 	__u32 bit;
