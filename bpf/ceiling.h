@@ -12,6 +12,13 @@
 
 #define CEILING_NSEC 1000000000ULL
 
+/* A copy whose bounds clang does not know and so leaves to be checked where the verifier sees it. */
+static __always_inline __u64 ceiling_hide(__u64 slot)
+{
+	asm volatile("" : "+r"(slot));
+	return slot;
+}
+
 /* What a cgroup_skb/egress program returns: the second bit has TCP slow down (enter CWR). */
 enum ceiling_verdict {
 	CEILING_DROP = 0,	/* the sender gets EPERM */
@@ -109,24 +116,25 @@ static __always_inline bool ceiling_decide(__u32 jail_id, struct ceiling_charge 
 	struct ceiling_accounts *account = bpf_map_lookup_elem(&accounts, &jail_id);
 	struct ceiling_account *whole, *part;
 	const struct ceiling_limit *limit;
+	__u64 slot = ceiling_hide(charge->endpoint);
 
-	if (!limits || !account || charge->endpoint > CEILING_MODEL) {
+	if (!limits || !account || slot > CEILING_MODEL) {
 		error_count(POLICY_ERROR_CEILING_MISSING);
 		return false;
 	}
 	whole = &account->slot[CEILING_MODEL];
-	part = &account->slot[charge->endpoint];
-	limit = &limits->slot[charge->endpoint];
+	part = &account->slot[slot];
+	limit = &limits->slot[slot];
 	bpf_spin_lock(&account->lock);
 	ceiling_fill(&limits->slot[CEILING_MODEL], whole, charge->now);
 	charge->cause = ceiling_check(limits, &limits->slot[CEILING_MODEL], whole, charge->len);
 	if (charge->cause) {
 		ceiling_refuse(whole, charge, CEILING_MODEL);
-	} else if (charge->endpoint != CEILING_MODEL) {
+	} else if (slot != CEILING_MODEL) {
 		ceiling_fill(limit, part, charge->now);
 		charge->cause = ceiling_check(limits, limit, part, charge->len);
 		if (charge->cause)
-			ceiling_refuse(part, charge, charge->endpoint);
+			ceiling_refuse(part, charge, (__u32)slot);
 		else
 			ceiling_take(limit, part, charge);
 	}
@@ -198,15 +206,18 @@ static __always_inline bool ceiling_is_shut(__u32 jail_id, __u32 endpoint)
 {
 	struct ceiling_limits *limits = bpf_map_lookup_elem(&ceilings, &jail_id);
 	struct ceiling_accounts *account = bpf_map_lookup_elem(&accounts, &jail_id);
+	__u64 slot = ceiling_hide(endpoint);
 	__u32 shuts = 0;
 
-	if (!limits || !account || endpoint > CEILING_MODEL)
+	if (!limits || !account || slot > CEILING_MODEL) {
+		error_count(POLICY_ERROR_CEILING_MISSING);
 		return true;
+	}
 	if (limits->on_total != CEILING_THROTTLE)
 		shuts |= CEILING_BY_TOTAL;
 	if (limits->on_rate != CEILING_THROTTLE)
 		shuts |= CEILING_BY_RATE;
-	return ((account->slot[CEILING_MODEL].crossed | account->slot[endpoint].crossed) &
+	return ((account->slot[CEILING_MODEL].crossed | account->slot[slot].crossed) &
 		shuts) != 0;
 }
 

@@ -72,8 +72,35 @@ static __always_inline void skb_read_remote(struct bpf_sock *sk, struct policy_e
 	address[3] = sk->dst_ip6[3];
 }
 
+/*
+ * Where a datagram that leaves goes to stands in the datagram: sendto() may name another
+ * destination than the one that its socket is connected to. Extension headers are none that a
+ * socket may set without privilege: what has some is at no endpoint.
+ */
+static __always_inline void skb_read_destination(struct __sk_buff *skb,
+						 struct policy_endpoint_key *key)
+{
+	__u16 port = 0;
+	__u8 first = 0;
+
+	__builtin_memset(key->address, 0, sizeof(key->address));
+	key->port = 0;
+	if (key->family == 4) {
+		if (bpf_skb_load_bytes(skb, 0, &first, 1) ||
+		    bpf_skb_load_bytes(skb, 16, key->address, 4) ||
+		    bpf_skb_load_bytes(skb, (first & 0xf) * 4 + 2, &port, 2))
+			return;
+	} else if (bpf_skb_load_bytes(skb, 6, &first, 1) || first != IPPROTO_UDP ||
+		   bpf_skb_load_bytes(skb, 24, key->address, 16) ||
+		   bpf_skb_load_bytes(skb, 42, &port, 2)) {
+		return;
+	}
+	key->port = bpf_ntohs(port);
+}
+
 /* The endpoint that the socket is at, and its local port; NONE when at none. */
-static __always_inline __u16 skb_find_endpoint(struct __sk_buff *skb, __u32 jail_id, __u16 *port)
+static __always_inline __u16 skb_find_endpoint(struct __sk_buff *skb, __u32 jail_id, __u16 class,
+					       __u16 *port)
 {
 	struct policy_endpoint_key key = { .jail_id = jail_id };
 	struct bpf_sock *sk = skb->sk;
@@ -92,7 +119,10 @@ static __always_inline __u16 skb_find_endpoint(struct __sk_buff *skb, __u32 jail
 	*port = key.port;
 	endpoint = skb_find_side(&key, POLICY_ENDPOINT_BIND);
 	if (!endpoint) {
-		skb_read_remote(sk, &key);
+		if (class == POLICY_CLASS_EGRESS && key.protocol == IPPROTO_UDP)
+			skb_read_destination(skb, &key);
+		else
+			skb_read_remote(sk, &key);
 		endpoint = skb_find_side(&key, POLICY_ENDPOINT_CONNECT);
 	}
 	return endpoint ? endpoint->endpoint : POLICY_OBJECT_NONE;
@@ -154,7 +184,7 @@ static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 	if (!jail)
 		return SKB_DROP;
 	s.jail_id = jail->jail_id;
-	s.object = skb_find_endpoint(skb, jail->jail_id, &port);
+	s.object = skb_find_endpoint(skb, jail->jail_id, class, &port);
 	allowed = jail->role == POLICY_ROLE_MODEL || s.object != POLICY_OBJECT_NONE;
 	if (allowed && skb_is_refused(skb, jail, class))
 		allowed = false;

@@ -137,7 +137,7 @@ static __always_inline int sock_decide(struct bpf_sock_addr *ctx, struct policy_
 		s.object = endpoint->endpoint;
 		allowed = (endpoint->rights & right) && sock_check_role(jail->role, right);
 	}
-	if (allowed && right == POLICY_ENDPOINT_CONNECT && (jail->flags & POLICY_FLAG_CEILING))
+	if (allowed && s.class == POLICY_CLASS_CONNECT && (jail->flags & POLICY_FLAG_CEILING))
 		allowed = !ceiling_is_shut(s.jail_id, endpoint->endpoint);
 	if (!allowed && jail->role == POLICY_ROLE_MODEL && (jail->flags & POLICY_FLAG_LOOPBACK) &&
 	    sock_is_loopback(key))
