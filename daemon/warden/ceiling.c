@@ -16,6 +16,7 @@
 #include "plan.h"
 #include "policy_ceiling.h"
 #include "sequence.h"
+#include "sockets.h"
 
 /*
  * A part of a lifetime ceiling is set aside on disk at a time, at least the minimum. It is what a
@@ -239,6 +240,30 @@ static const char *const ceiling_reasons[2][_CEILING_ACTION_MAX] = {
 	  [CEILING_KILL] = "egress-total used up (on-ceiling = kill)" },
 };
 
+static void ceiling_end_all(struct jail *jail)
+{
+	int r = sockets_destroy_connections(jail->cgroup_model, jail->cgroup_broker);
+
+	if (r < 0)
+		log_warning("The connections of %s that were cut cannot be ended (%s); they end by "
+			    "themselves, within minutes.", jail->name, strerror(-r));
+}
+
+void ceiling_end_connections(struct jail *jail)
+{
+	const struct ceiling *c = jail->ceiling;
+	__u32 crossed = 0, cuts = 0;
+
+	if (!c || jail->ceiling_settled || ceiling_read(jail) < 0)
+		return;
+	for (__u32 i = 0; i < CEILING_SLOTS; i++)
+		crossed |= c->accounts.slot[i].crossed;
+	cuts |= c->limits.on_total ? CEILING_BY_TOTAL : 0;
+	cuts |= c->limits.on_rate > CEILING_THROTTLE ? CEILING_BY_RATE : 0;
+	if (crossed & cuts)
+		ceiling_end_all(jail);
+}
+
 /* What the profile wants done; the kernel drops already. 0, or to be tried again. */
 static int ceiling_act(struct jail *jail, __u32 slot, __u32 cause)
 {
@@ -251,6 +276,9 @@ static int ceiling_act(struct jail *jail, __u32 slot, __u32 cause)
 		jails_label_endpoint(jail, (__u16)slot, endpoint, sizeof(endpoint));
 	log_warning("%s: %s: %s, %llu bytes out.", jail->name, endpoint, why,
 		    (unsigned long long)jail->ceiling->accounts.slot[slot].used);
+	/* Whoever waits in a frozen jail waits on; its connections are ended when it is. */
+	if ((action == CEILING_CUT && slot == CEILING_MODEL) || action == CEILING_KILL)
+		ceiling_end_all(jail);
 	if (action == CEILING_KILL) {
 		life_kill(jail, why);
 		return 0;

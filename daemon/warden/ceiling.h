@@ -21,6 +21,12 @@ void ceiling_stop(struct warden *warden);
  */
 int ceiling_install(struct jail *jail);
 
+/*
+ * Before the jail's processes are killed: connections that a ceiling has cut are ended. They would
+ * outlive their processes, with what they may not send any more in their buffers.
+ */
+void ceiling_end_connections(struct jail *jail);
+
 /* After the jail's last process: writes what was sent. The map entries are not touched. */
 void ceiling_settle(struct jail *jail);
 

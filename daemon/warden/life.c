@@ -78,9 +78,10 @@ static int life_remove_sockets(struct jail *jail)
 
 int life_release(struct jail *jail)
 {
-	int r = cgroup_kill(jail->cgroup, LIFE_KILL_MS);
-	int r2;
+	int r, r2;
 
+	ceiling_end_connections(jail);
+	r = cgroup_kill(jail->cgroup, LIFE_KILL_MS);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	life_reap(jail);

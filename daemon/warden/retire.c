@@ -128,8 +128,10 @@ static int retire_step_count(struct jail *jail)
 
 static int retire_step_kill(struct jail *jail)
 {
-	int r = cgroup_kill(jail->cgroup, RETIRE_KILL_MS);
+	int r;
 
+	ceiling_end_connections(jail);
+	r = cgroup_kill(jail->cgroup, RETIRE_KILL_MS);
 	if (r < 0 && r != -ENOENT)
 		return sequence_explain(
 			jail, CUSTODY_EXIT_INTERNAL, r,

@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "escape.h"
+#include "render_ceiling.h"
 
 static const char *const render_states[_JAIL_STATE_MAX] = {
 	[JAIL_STATE_STARTING] = "starting", [JAIL_STATE_RUNNING] = "running",
@@ -218,7 +219,7 @@ json_t *render_row_json(const struct reply_row *row)
 
 	render_state(row->state, state);
 	return json_pack("{s:o, s:o, s:s, s:I, s:I, s:I, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o,"
-			 " s:o, s:o, s:o, s:b}",
+			 " s:o, s:o, s:o, s:b, s:o}",
 			 "name", render_text_json(row->name),
 			 "profile", render_text_json(row->profile),
 			 "state", state,
@@ -236,7 +237,8 @@ json_t *render_row_json(const struct reply_row *row)
 			 "bytes_in", render_count_json(row->bytes_in),
 			 "events_lost", render_count_json(row->events_lost),
 			 "memory_bytes", render_count_json(row->memory_bytes),
-			 "adopted", row->adopted != 0);
+			 "adopted", row->adopted != 0,
+			 "ceilings", render_ceilings_json(row));
 }
 
 json_t *render_counter_json(const struct reply_counter *counter)
