@@ -12,7 +12,7 @@
 
 #define CEILING_NSEC 1000000000ULL
 
-/* A copy whose bounds clang does not know and so leaves to be checked where the verifier sees it. */
+/* A copy whose bounds clang does not know: it checks them where the verifier sees it. */
 static __always_inline __u64 ceiling_hide(__u64 slot)
 {
 	asm volatile("" : "+r"(slot));

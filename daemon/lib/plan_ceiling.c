@@ -29,11 +29,12 @@ bool plan_check_ceilings(const struct custody_plan *plan, const char **ret_why)
 	}
 	if (rate != (plan->on_rate != 0) || plan->on_rate >= _CEILING_ACTION_MAX ||
 	    total != (plan->on_ceiling != 0) || plan->on_ceiling >= _CEILING_ACTION_MAX)
-		return plan_refuse_ceiling(ret_why, "unknown answer to a ceiling, or one without a ceiling");
+		return plan_refuse_ceiling(ret_why, "unknown answer to a ceiling, or one without a "
+						    "ceiling");
 	for (__u32 i = 0; (rate || total) && i < plan->n_endpoints; i++) {
 		if (plan->endpoints[i].family == PLAN_FAMILY_UNIX)
-			return plan_refuse_ceiling(ret_why, "an egress ceiling does not hold what is sent "
-						    "over a UNIX endpoint");
+			return plan_refuse_ceiling(ret_why, "an egress ceiling does not hold what "
+							    "is sent over a UNIX endpoint");
 	}
 	return true;
 }

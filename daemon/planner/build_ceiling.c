@@ -88,6 +88,7 @@ void build_set_ceilings(const struct settings *settings, struct custody_plan *pl
 	plan->on_ceiling = build_find_action(&settings->on_ceiling, has_total, CEILING_CUT,
 					     "on-ceiling", "egress-total", problems);
 	if (problems_none(problems) && !plan_check_ceilings(plan, &why))
-		problems_error(problems, has_total ? totals->place : rates->place, "[network] %s: %s",
+		problems_error(problems, has_total ? totals->place : rates->place,
+			       "[network] %s: %s",
 			       has_total ? "egress-total" : "egress-rate", why);
 }

@@ -59,7 +59,7 @@ struct value_ceiling {
 	char endpoint[192];	/* as it is written, not checked */
 };
 
-/* RATE or ENDPOINT=RATE; SIZE, auto or ENDPOINT=SIZE. A path may hold a '=': the last one counts. */
+/* RATE or ENDPOINT=RATE; SIZE, auto or ENDPOINT=SIZE. The last '=' counts: a path may hold one. */
 int value_parse_ceiling(const char *text, bool rate, struct value_ceiling *ret);
 
 /* name:HOST:PORT. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See ceiling.h. Run by custodyd. Trusts its own files as far as their digest, and the kernel. */
+/*
+ * Egress ceilings of the models: see ceiling.h. Run by custodyd. Trusts its own files as far as
+ * their digest, and the kernel.
+ */
 #include "ceiling.h"
 
 #include <errno.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See ceiling_file.h. Run by custodyd. */
+/*
+ * The account of a model, read, checked and replaced in one step: see ceiling_file.h. Run by
+ * custodyd. Trusts no byte that it has not compared with the digest.
+ */
 #include "ceiling_file.h"
 
 #include <errno.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See ceiling_weights.h. Run by custodyd. */
+/*
+ * The size of the weights: see ceiling_weights.h. Run by custodyd. Trusts what the file system says
+ * is stored, not what a file claims to be.
+ */
 #include "ceiling_weights.h"
 
 #include <errno.h>
@@ -16,7 +19,7 @@ static void ceiling_close_walk(FTS **walk)
 		(void)fts_close(*walk);
 }
 
-/* Neither holes nor names are weights: sparse files and hard links must not buy a higher ceiling. */
+/* Sparse files and hard links must not buy a higher ceiling. */
 static __u64 ceiling_weigh(const struct stat *st)
 {
 	__u64 size = (__u64)st->st_size, stored = (__u64)st->st_blocks * CEILING_BLOCK;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See policy_ceiling.h. Run by custodyd. */
+/*
+ * Ceilings and accounts in the policy maps: see policy_ceiling.h. Run by custodyd. Trusts the
+ * checked plan; what it installs it reads back.
+ */
 #include "policy_ceiling.h"
 
 #include <errno.h>

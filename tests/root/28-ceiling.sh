@@ -62,12 +62,12 @@ T=tcp
 SIZE=1000
 PACKET=$((SIZE + 28))
 
-blast_udp() { # blast_udp THREADS PACKETS: sets SENT REFUSED PAYLOAD GOT
+blast_udp() { # blast_udp THREADS PACKETS: sets REFUSED PAYLOAD GOT
 	rm -f "$TMP/up"
 	inside "$BUILD/root/ceiling_probe" - count-udp $FAR 9 1000 "$TMP/up" >"$TMP/count" &
 	local counter=$!
 	wait_for "$TMP/up"
-	read -r SENT REFUSED < <(blast "$MODEL" udp 0.0.0.0 0 $FAR 9 "$1" "$2" $SIZE)
+	read -r _ REFUSED < <(blast "$MODEL" udp 0.0.0.0 0 $FAR 9 "$1" "$2" $SIZE)
 	wait $counter
 	read -r PAYLOAD GOT <"$TMP/count"
 }

@@ -13,7 +13,7 @@ PORT=$(free_port)
 ACCOUNTS=$ROOT/var/lib/custody/ceilings
 same() { [ "$2" = "$3" ] && ok "$1" || not_ok "$1" "got: $2, want: $3"; }
 holds() { # holds TEXT NUMBER -ge|-le NUMBER
-	[ "$2" "$3" "$4" ] && ok "$1" || not_ok "$1" "$2 $3 $4 is not so"
+	if test "$2" "$3" "$4"; then ok "$1"; else not_ok "$1" "$2 $3 $4 is not so"; fi
 }
 capped() { # capped NAME LINES-OF-NETWORK
 	profile "$1" "$PORT"

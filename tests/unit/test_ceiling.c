@@ -53,11 +53,15 @@ static int house_make(void **state)
 
 static int house_free(void **state)
 {
+	static const char *const names[] = { "digits", ".digits", "other", "link", "hole" };
 	struct house *h = *state;
-	char command[64];
+	char path[64];
 
-	(void)snprintf(command, sizeof(command), "rm -r %s", h->dir);
-	(void)system(command);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", h->dir, names[i]);
+		(void)remove(path);
+	}
+	(void)rmdir(h->dir);
 	free(h);
 	return 0;
 }

@@ -12,8 +12,8 @@
 #include "table.h"
 
 static const char *const ps_headings[] = {
-	"NAME", "STATE", "PROFILE", "PLANES", "ENDPOINTS", ">ALLOWED", ">DENIED", ">OUT", ">CEILING",
-	">IN", ">LOST", ">AGE", NULL,
+	"NAME", "STATE", "PROFILE", "PLANES", "ENDPOINTS", ">ALLOWED", ">DENIED", ">OUT",
+	">CEILING", ">IN", ">LOST", ">AGE", NULL,
 };
 
 struct ps {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See render_ceiling.h. */
+/*
+ * Egress ceilings in words and in JSON: see render_ceiling.h. Run by custodyctl. Pure. Trusts no
+ * number: one without a word is shown as none.
+ */
 #include "render_ceiling.h"
 
 #include <stdio.h>
@@ -92,7 +95,8 @@ static json_t *render_ceiling_json(const struct reply_row *row, const struct rep
 
 	render_ceiling_place(row, c, place);
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:s, s:s}",
-			 "endpoint", c->slot == CEILING_MODEL ? json_null() : render_text_json(place),
+			 "endpoint",
+			 c->slot == CEILING_MODEL ? json_null() : render_text_json(place),
 			 "rate", render_limit_json(c->rate),
 			 "total", render_limit_json(c->total),
 			 "used", render_count_json(c->used),
