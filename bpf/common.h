@@ -25,8 +25,8 @@ struct subject {
 };
 
 /*
- * A subject that is nobody yet. Not by an initializer: that may become a constant in a data section,
- * which libbpf makes a map of, and every map of the programs has to be a pinned one.
+ * A subject that is nobody yet. Not by an initializer: that may become a constant in a data
+ * section, which libbpf makes a map of, and every map of the programs has to be a pinned one.
  */
 static __always_inline struct subject subject_new(__u16 class, __u16 object)
 {

@@ -113,6 +113,14 @@ struct mm_struct {
 	struct file *exe_file;
 };
 
+struct pid_namespace {
+	struct task_struct *child_reaper;	/* its first process */
+};
+
+struct nsproxy {
+	struct pid_namespace *pid_ns_for_children;
+};
+
 struct task_struct {
 	unsigned int flags;
 	unsigned int ptrace;	/* not 0: traced */
@@ -128,6 +136,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct files_struct *files;
 	struct signal_struct *signal;
+	struct nsproxy *nsproxy;
 };
 
 struct linux_binprm {

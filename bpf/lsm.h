@@ -146,8 +146,8 @@ static __always_inline struct custody_event *lsm_open_event(const struct subject
 
 /*
  * Counts a verdict about a file, emits it when it is a denial or the first sight of the file, with
- * the path when there is one. `access` as the subject's class defines it; flags: EVENT_FLAG_* to be added.
- * Returns 0. Global, in lsm_report.bpf.c: verified once for a program, not on each way to it.
+ * the path when there is one. `access` as the subject's class defines it; flags: EVENT_FLAG_* that
+ * are added. Returns 0. Global, in lsm_report.bpf.c: verified once for a program, not on each way.
  */
 int lsm_report(const struct subject *s, const struct open_file *file, int error, __u32 access,
 	       __u32 flags);

@@ -20,6 +20,7 @@
 #include "majors.h"
 #include "paths.h"
 #include "plan.h"
+#include "planes.h"
 #include "sequence.h"
 
 #define LAUNCH_LOG_LIMIT (16ULL << 20)
@@ -64,16 +65,6 @@ int launch_step_plan(struct jail *jail)
 void launch_undo_plan(struct jail *jail)
 {
 	spawn_kill(&jail->planner);
-}
-
-static const char *launch_name_plane(__u32 plane)
-{
-	switch (plane) {
-	case CUSTODY_PLANE_STRUCTURE: return "structure";
-	case CUSTODY_PLANE_CGROUP: return "cgroup";
-	case CUSTODY_PLANE_LSM: return "lsm";
-	default: return "observe";
-	}
 }
 
 static int launch_check_model(struct jail *jail)
@@ -139,15 +130,17 @@ int launch_step_check(struct jail *jail)
 	__u32 missing = jail->plan->planes_required & ~jail->warden->planes;
 	int r;
 
-	for (__u32 plane = 1; plane <= CUSTODY_PLANE_OBSERVE; plane <<= 1) {
+	for (__u32 plane = 1; plane <= CUSTODY_PLANE_GUARD; plane <<= 1) {
 		if (!(missing & plane))
 			continue;
 		return sequence_explain(
 			jail, CUSTODY_EXIT_REFUSED, -ENOTSUP,
-			"Profile %s requires the plane \"%s\" ([require] planes), which "
-			"this host does not offer. \"custodyctl doctor\" says why and "
-			"what to change.",
-			jail->plan->profile, launch_name_plane(plane));
+			"Profile %s requires the plane \"%s\" ([require] planes), which %s. "
+			"\"custodyctl doctor\" says why and what to change.",
+			jail->plan->profile, planes_name(plane),
+			plane == CUSTODY_PLANE_GUARD && jail->warden->no_guard
+				? "custodyd was told to leave open (--no-guard)"
+				: "this host does not offer");
 	}
 	jail->planes_active = jail->warden->planes;
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", jail->plan->profile);

@@ -14,6 +14,7 @@
 
 #include "ceiling.h"
 #include "cleanup.h"
+#include "guard.h"
 #include "launch.h"
 #include "privileges.h"
 #include "warden.h"
@@ -159,6 +160,8 @@ static int main_start(struct warden *warden)
 {
 	int r = setup_warden(warden);
 
+	if (r == 0)
+		r = guard_read_host(warden);
 	if (r == 0)
 		r = state_adopt_all(warden);
 	if (r == 0)
