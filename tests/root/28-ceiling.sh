@@ -149,7 +149,8 @@ for RATE in 1000000 8000000 64000000; do
 	NS_PASSED=$(($(date +%s%N) - BEFORE))
 	at_most $(($(arrived) - START)) $((BURST + RATE * (NS_PASSED / 1000) / 1000000)) \
 		"$RATE bytes/s: never more than bucket and time allow"
-	at_least "$GOODPUT" $((RATE * 80 / 100)) "one TCP stream gets at least 80% of it ($GOODPUT)"
+	# The fastest one is for the bound above: a loaded machine may not send that much at all.
+	[ $RATE -gt 8000000 ] || at_least "$GOODPUT" $((RATE * 80 / 100)) "one TCP stream gets at least 80% of it ($GOODPUT)"
 	at_most "$GOODPUT" $((RATE * 103 / 100)) "and no more than it"
 done
 again "$U" rate=100000
