@@ -29,7 +29,8 @@ enum custody_plane {
 	CUSTODY_PLANE_CGROUP = 1U << 1,
 	CUSTODY_PLANE_LSM = 1U << 2,
 	CUSTODY_PLANE_OBSERVE = 1U << 3,
-	CUSTODY_PLANES_ALL = 0xf,
+	CUSTODY_PLANE_GUARD = 1U << 4,	/* of the lsm plane: closed around all of the host */
+	CUSTODY_PLANES_ALL = 0x1f,
 };
 
 /* A NUL-terminated string in the pool; off 0 is always the empty string. */
@@ -101,13 +102,19 @@ enum plan_flag {
 
 enum plan_syscall_set {
 	PLAN_SYSCALLS_MODEL_SERVER = 1,
+	PLAN_SYSCALLS_MODEL_SERVER_GPU,
+	PLAN_SYSCALLS_TRAINING,
 	_PLAN_SYSCALLS_MAX,
 };
 
-/* Which ioctl numbers the jail's GPU nodes answer; the numbers are daemon/lib/ioctl_set.c's. */
+/*
+ * Which ioctl requests the jail may make of its GPU nodes: by seccomp, whole values
+ * (daemon/lib/ioctl_request.c); by the lsm plane, which also sees the node, numbers
+ * (daemon/lib/ioctl_set.c).
+ */
 enum plan_ioctl_set {
 	PLAN_IOCTLS_ALL = 1,
-	PLAN_IOCTLS_COMPUTE = 2,	/* enforced by the lsm plane, which must be required */
+	PLAN_IOCTLS_COMPUTE = 2,
 	_PLAN_IOCTLS_MAX,
 };
 

@@ -6,6 +6,9 @@
  *   P1  a cgroup below custody's that has no entry in `jails` is denied everything.
  *   P2  BPF never inserts policy or counters; a counter that is missing is a counted error.
  *   P3  keys are zeroed before they are filled: padding is part of the hash.
+ *   P4  an entry of another version, or with a role, flag, right, label or class that the program
+ *       does not know, is treated as missing: what it is about is denied, and it is counted in
+ *       `errors`.
  */
 #ifndef CUSTODY_POLICY_H
 #define CUSTODY_POLICY_H
@@ -13,6 +16,8 @@
 #include <linux/types.h>
 
 #include "custody/limits.h"
+
+#define POLICY_ENTRY_VERSION 1	/* of the values of jails, devices and zones */
 
 /* Which process of a jail a cgroup holds: <jail>/model or <jail>/broker. */
 enum policy_role {
@@ -31,6 +36,7 @@ enum policy_flag {
 	POLICY_FLAG_CUT_EGRESS = 1U << 24,	/* no endpoint may be reached any more */
 	POLICY_FLAG_CUT_DEVICES = 1U << 25,	/* devices of the plan; the standard ones stay */
 	POLICY_FLAG_CUT_SCRATCH = 1U << 26,	/* scratch, /tmp, /dev/shm: no more writing opens */
+	POLICY_FLAGS_ALL = 0x3f | 7U << 24,
 };
 
 #define POLICY_FLAGS_CUT                                                                        \
@@ -51,7 +57,9 @@ struct policy_jail {
 	__u32 jail_id;		/* never 0, never reused on this ledger */
 	__u32 role;		/* enum policy_role */
 	__u32 flags;		/* enum policy_flag mask */
+	__u32 version;		/* POLICY_ENTRY_VERSION */
 	__u32 cut;		/* bit per index of plan.endpoints: dropped by `restrict` */
+	__u32 pad;
 };
 _Static_assert(CUSTODY_ENDPOINTS_MAX <= 32, "policy_jail.cut has a bit for every endpoint");
 
@@ -93,7 +101,7 @@ struct policy_device {
 	__u32 access;		/* BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE; never MKNOD */
 	__u32 object;		/* index: the counters' object */
 	__u32 ioctls;		/* enum policy_ioctls: whose numbers are compared, if at all */
-	__u32 pad;
+	__u32 version;		/* POLICY_ENTRY_VERSION */
 };
 
 /* Whose ioctl numbers a device has. */
@@ -157,7 +165,7 @@ struct policy_zone {
 	__u32 zone;		/* index in the jail's zone report: the counters' object */
 	__u32 rights;		/* enum custody_right mask */
 	__u32 label;		/* enum custody_label */
-	__u32 pad;
+	__u32 version;		/* POLICY_ENTRY_VERSION */
 };
 
 /* What a counter counts; `object` is its zone, endpoint, device or 0. */
@@ -266,6 +274,7 @@ enum policy_error_site {
 	POLICY_ERROR_NO_JAIL,		/* P1: a cgroup of ours without an entry was denied */
 	POLICY_ERROR_SOCKET_STORAGE,
 	POLICY_ERROR_TASK_STORAGE,
+	POLICY_ERROR_MALFORMED,		/* P4: an entry was taken for missing */
 	_POLICY_ERROR_MAX,
 };
 
@@ -292,7 +301,7 @@ struct policy_seen_key {
 };
 
 _Static_assert(sizeof(struct policy_config) == 16, "policy_config");
-_Static_assert(sizeof(struct policy_jail) == 16, "policy_jail");
+_Static_assert(sizeof(struct policy_jail) == 24, "policy_jail");
 _Static_assert(sizeof(struct policy_endpoint_key) == 24, "policy_endpoint_key");
 _Static_assert(sizeof(struct policy_endpoint) == 8, "policy_endpoint");
 _Static_assert(sizeof(struct policy_device_key) == 16, "policy_device_key");

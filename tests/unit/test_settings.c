@@ -62,7 +62,7 @@ static const struct sample samples[] = {
 	{ "limits.processes", "64", "64", "064", "0" },
 	{ "limits.cpu", "800%", "800%", "8", "0%" },
 	{ "limits.open-files", "1048576", "1048576", "many", "1048577" },
-	{ "syscalls.set", "model-server", "model-server", "everything", NULL },
+	{ "syscalls.set", "training", "training", "everything", NULL },
 	{ "require.planes", "structure lsm", "structure\n  lsm", "structure selinux", NULL },
 	{ "evidence.on-loss", "freeze", "freeze", "ignore", NULL },
 	{ "evidence.retain", "24h", "1d", "180", "25h" },
@@ -203,14 +203,16 @@ static void test_support(void **state)
 		{ "network.egress-rate", "1M/s", true },
 		{ "network.egress-total", "auto", true },
 		{ "network.on-ceiling", "cut", true },
-		{ "gpu.ioctls", "compute", true },
+		{ "gpu.ioctls", "compute", false },
 		{ "gpu.ioctls", "all", false },
-		{ "gpu.devices", "nvidia:0", false },
+		{ "gpu.devices", "nvidia:0", true },
+		{ "gpu.devices", "none", false },
 		{ "retire.scan", "/", true },
 		{ "retire.scan", "none", false },
 		{ "retire.erase", "crypto-erase", true },
 		{ "retire.erase", "memory", false },
-		{ "syscalls.set", "model-server-gpu", true },
+		{ "syscalls.set", "model-server-gpu", false },
+		{ "syscalls.set", "training", false },
 		{ "syscalls.set", "model-server", false },
 		{ "require.planes", "lsm", false },
 	};
@@ -249,7 +251,8 @@ static void test_suggestions(void **state)
 	assert_explained("limits", "proceses", "did you mean [limits] processes?");
 	assert_explained("files", "listen", "did you mean [network] listen?");
 	assert_explained("files", "qqqqqqqqqq",
-			 "unknown key qqqqqqqqqq in [files]; its keys are in");
+			 "unknown key qqqqqqqqqq in [files]; its keys are: read data write "
+			 "scratch tmp shm jit");
 	assert_explained("file", "read", "unknown section [file], did you mean [files]?");
 	assert_explained("quux", "read", "unknown section [quux]; the sections are in");
 	assert_explained("", "read", "before the first [section]");

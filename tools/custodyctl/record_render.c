@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "escape.h"
+#include "event_words.h"
 #include "render.h"
 #include "retirement.h"
 
@@ -55,19 +56,50 @@ static const char *record_render_error(__s32 error)
 	return name ? name : "E?";
 }
 
-static void record_render_syscall(__u32 number, char *ret, size_t size)
+#define X32_BIT 0x40000000U	/* asm/unistd.h, __X32_SYSCALL_BIT */
+
+/* The table that the number is of, when it is not the native one: "i386", "x32"; or "". */
+static const char *record_render_abi(const struct custody_event *event)
 {
+	if (event->flags & EVENT_FLAG_FOREIGN)
+		return "i386";
+	return event->syscall != NO_SYSCALL && (event->syscall & X32_BIT) ? "x32" : "";
+}
+
+/* "mount", "i386:mount", "syscall-999". */
+static void record_render_syscall(const struct custody_event *event, char *ret, size_t size)
+{
+	const char *abi = record_render_abi(event);
+	__u32 arch = SCMP_ARCH_NATIVE;
 	cleanup_ptr char *name = NULL;
 
-	if (number == NO_SYSCALL) {
+	if (event->syscall == NO_SYSCALL) {
 		(void)snprintf(ret, size, "-");
 		return;
 	}
-	name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)number);
+	if (*abi)
+		arch = event->flags & EVENT_FLAG_FOREIGN ? SCMP_ARCH_X86 : SCMP_ARCH_X32;
+	name = seccomp_syscall_resolve_num_arch(arch, (int)event->syscall);
+	(void)snprintf(ret, size, "%s%s", abi, *abi ? ":" : "");
 	if (name)
-		(void)snprintf(ret, size, "%s", name);
+		(void)snprintf(ret + strlen(ret), size - strlen(ret), "%s", name);
 	else
-		(void)snprintf(ret, size, "syscall-%u", number);
+		(void)snprintf(ret + strlen(ret), size - strlen(ret), "syscall-%u",
+			       event->syscall & ~X32_BIT);
+}
+
+/* " 0x5412 at /lib/libc.so.6+0x1234": the argument judged, the file or the bare address. */
+static void record_render_site(const struct custody_event *event, const char *path, char *ret,
+			       size_t size)
+{
+	char argument[16] = "";
+
+	if (event->access != 0)
+		(void)snprintf(argument, sizeof(argument), "0x%x ", event->access);
+	if (event->path_len > 0)
+		(void)snprintf(ret, size, "%sat %s+0x%llx", argument, path, event->site.offset);
+	else
+		(void)snprintf(ret, size, "%sat 0x%llx", argument, event->site.address);
 }
 
 /* "tcp:127.0.0.1:80", "[::1]:53"; empty when the event has no address. */
@@ -95,16 +127,38 @@ static void record_render_path(const struct custody_event *event, char *ret, siz
 			   size - strlen(ret));
 }
 
+/* Of class GUARD and TASK: "signal:SIGKILL:1234", "map:17", "artifact:rename:". */
+static void record_render_deed(const struct custody_event *event, char *ret, size_t size)
+{
+	char object[EVENT_WORDS_SIZE], access[EVENT_WORDS_SIZE];
+	char number[32] = "";
+
+	event_words_object(event, object);
+	event_words_access(event, access);
+	if (event->path_len == 0 && event->inode != 0)
+		(void)snprintf(number, sizeof(number), "%llu", event->inode);
+	(void)snprintf(ret, size, "%s:%s%s%s", object, access, *access ? ":" : "", number);
+}
+
 /* What it was about: zone and path, address, or the number of a device, process, ... */
 static void record_render_object(const struct custody_event *event, char *ret, size_t size)
 {
 	char path[ESCAPE_SIZE(CUSTODY_EVENT_PATH_SIZE) + 4];
 	char address[INET6_ADDRSTRLEN + 24];
-	char zone[32] = "";
+	char access[EVENT_WORDS_SIZE];
+	char zone[2 * EVENT_WORDS_SIZE + 40] = "";
+	bool deed = event->class == POLICY_CLASS_GUARD || event->class == POLICY_CLASS_TASK;
 
 	record_render_path(event, path, sizeof(path));
+	if (event->flags & EVENT_FLAG_SITE) {
+		record_render_site(event, path, ret, size);
+		return;
+	}
 	record_render_address(event, address, sizeof(address));
-	if (event->flags & EVENT_FLAG_NO_ZONE)
+	event_words_access(event, access);
+	if (deed)
+		record_render_deed(event, zone, sizeof(zone));
+	else if (event->flags & EVENT_FLAG_NO_ZONE)
 		(void)snprintf(zone, sizeof(zone), "no-zone:");
 	/* The zone itself has an empty path: a file, or the directory at its top. */
 	else if (event->object != POLICY_OBJECT_NONE &&
@@ -115,23 +169,31 @@ static void record_render_object(const struct custody_event *event, char *ret, s
 			       event->device & 0xffffffffU);
 	if (event->class == POLICY_CLASS_EXIT)
 		(void)snprintf(zone, sizeof(zone), "status-%u", event->access);
-	(void)snprintf(ret, size, "%s%s%s%s", zone, path, *path && *address ? " " : "", address);
+	(void)snprintf(ret, size, "%s%s%s%s%s%s", deed ? "" : access,
+		       *access && !deed ? ":" : "", zone, path, *path && *address ? " " : "",
+		       address);
+}
+
+/* The errno that the process got, or that it got none any more. */
+static const char *record_render_outcome(const struct custody_event *event)
+{
+	return event->flags & EVENT_FLAG_KILLED ? "killed" : record_render_error(event->error);
 }
 
 static void record_render_event(const struct custody_event *event, char *ret, size_t size)
 {
 	char comm[ESCAPE_SIZE(CUSTODY_COMM_SIZE)];
-	char object[ESCAPE_SIZE(CUSTODY_EVENT_PATH_SIZE) + 128];
+	char object[ESCAPE_SIZE(CUSTODY_EVENT_PATH_SIZE) + 384];
 	char class[RENDER_WORD];
 	char call[64];
 
 	render_class(event->class, class);
-	record_render_syscall(event->syscall, call, sizeof(call));
+	record_render_syscall(event, call, sizeof(call));
 	record_render_object(event, object, sizeof(object));
 	(void)escape_text(event->comm, sizeof(event->comm), true, comm, sizeof(comm));
 	(void)snprintf(ret, size, "%-9s %-9s %-8s %-7s %-14s %s[%u] %s",
 		       record_render_verdicts[event->verdict], record_render_plane(event->plane),
-		       class, record_render_error(event->error), call, comm, event->pid, object);
+		       class, record_render_outcome(event), call, comm, event->pid, object);
 }
 
 #define RENDER_UID_NOBODY 0xffffffffU	/* custodyd did it by itself */
@@ -201,17 +263,35 @@ char *record_render_line(const struct record_entry *entry, const char *name,
 
 /* ---- JSON ---- */
 
+/* What only an event of a refused system call has. */
+static void record_render_site_json(const struct custody_event *event, json_t *json)
+{
+	char address[24];
+
+	if (event->flags & EVENT_FLAG_KILLED)
+		(void)json_object_set_new(json, "killed", json_true());
+	if (*record_render_abi(event))
+		(void)json_object_set_new(json, "abi", json_string(record_render_abi(event)));
+	if (!(event->flags & EVENT_FLAG_SITE))
+		return;
+	(void)snprintf(address, sizeof(address), "0x%llx", event->site.address);
+	(void)json_object_set_new(json, "site_address", json_string(address));
+	if (event->path_len > 0)
+		(void)json_object_set_new(json, "site_offset",
+					  render_count_json(event->site.offset));
+}
+
 static json_t *record_render_event_json(const struct custody_event *event)
 {
 	char path[ESCAPE_SIZE(CUSTODY_EVENT_PATH_SIZE)];
 	char comm[ESCAPE_SIZE(CUSTODY_COMM_SIZE)];
 	char address[INET6_ADDRSTRLEN + 24];
 	char class[RENDER_WORD];
-	char call[64];
+	char call[EVENT_WORDS_SIZE];
 	json_t *json;
 
 	render_class(event->class, class);
-	record_render_syscall(event->syscall, call, sizeof(call));
+	record_render_syscall(event, call, sizeof(call));
 	record_render_address(event, address, sizeof(address));
 	(void)escape_bytes(event->path, event->path_len, false, path, sizeof(path));
 	(void)escape_text(event->comm, sizeof(event->comm), false, comm, sizeof(comm));
@@ -226,6 +306,13 @@ static json_t *record_render_event_json(const struct custody_event *event)
 	if (!json)
 		return NULL;
 	/* what an event does not have is left out */
+	event_words_object(event, call);
+	if (*call)
+		(void)json_object_set_new(json, "object_name", json_string(call));
+	event_words_access(event, call);
+	if (*call)
+		(void)json_object_set_new(json, "access_name", json_string(call));
+	record_render_syscall(event, call, sizeof(call));
 	if (event->object != POLICY_OBJECT_NONE)
 		(void)json_object_set_new(json, "object", json_integer(event->object));
 	if (event->error != 0)
@@ -246,6 +333,7 @@ static json_t *record_render_event_json(const struct custody_event *event)
 		(void)json_object_set_new(json, "inode", render_count_json(event->inode));
 		(void)json_object_set_new(json, "mount", render_count_json(event->mount_id));
 	}
+	record_render_site_json(event, json);
 	return json;
 }
 
