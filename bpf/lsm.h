@@ -104,18 +104,6 @@ static __always_inline struct policy_zone *lsm_find_zone(struct subject *s, __u6
 	return zone;
 }
 
-/* The zone's rights, less what `restrict` has taken from it; no zone has none. */
-static __always_inline __u32 lsm_read_rights(const struct policy_jail *jail,
-					     const struct policy_zone *zone)
-{
-	if (!zone)
-		return 0;
-	if ((jail->flags & POLICY_FLAG_CUT_SCRATCH) &&
-	    (zone->label == CUSTODY_LABEL_SCRATCH || zone->label == CUSTODY_LABEL_SHM))
-		return zone->rights & ~(CUSTODY_RIGHT_WRITE | CUSTODY_RIGHT_CREATE);
-	return zone->rights;
-}
-
 /*
  * Is the kernel at work in another's name (override_creds())? So it is when overlayfs reaches
  * below, and when a driver loads its firmware. A ring's personality is the one way to come here
@@ -126,6 +114,18 @@ static __always_inline bool lsm_is_override(void)
 	struct task_struct *task = bpf_get_current_task_btf();
 
 	return task->cred != task->real_cred;
+}
+
+/* The zone's rights, less what `restrict` has taken from it; no zone has none. */
+static __always_inline __u32 lsm_read_rights(const struct policy_jail *jail,
+					     const struct policy_zone *zone)
+{
+	if (!zone)
+		return 0;
+	if ((jail->flags & POLICY_FLAG_CUT_SCRATCH) &&
+	    (zone->label == CUSTODY_LABEL_SCRATCH || zone->label == CUSTODY_LABEL_SHM))
+		return zone->rights & ~(CUSTODY_RIGHT_WRITE | CUSTODY_RIGHT_CREATE);
+	return zone->rights;
 }
 
 /* The system call that the current task is in; NO_SYSCALL for the kernel's own threads. */

@@ -189,8 +189,8 @@ int serve_request(int channel)
 	cleanup_message_fds struct message_fds fds = MESSAGE_FDS_EMPTY;
 	const struct plan_request *message = (const struct plan_request *)&buffer;
 	struct source source = { 0 };
-	bool host = false;
 	cleanup_fd int proof = -1;
+	bool host = false;
 	const char *why;
 	int r = confine_close_fds_from(channel + 1);
 

@@ -84,7 +84,7 @@ enum custody_role {
 	X(SWEEP_DONE, sweep_done, ROLE_SWEEPER, ROLE_WARDEN, 0)                                   \
 	/* planner, once at custodyd's start: the directory of custody.conf */                    \
 	X(HOST_REQUEST, host_request, ROLE_WARDEN, ROLE_PLANNER, 1)                               \
-	X(HOST_SETTINGS, host_settings, ROLE_PLANNER, ROLE_WARDEN, 0)                 \
+	X(HOST_SETTINGS, host_settings, ROLE_PLANNER, ROLE_WARDEN, 0)                             \
 	/* a control request like those above */                                                  \
 	X(REQUEST_RESTRICT, request_restrict, ROLE_CONTROL | ROLE_FRONT, ROLE_FRONT | ROLE_WARDEN, \
 	  0)

@@ -362,9 +362,9 @@ static const struct {
 	{ "remove", driver_remove },	 { "count", driver_count },
 	{ "counters", driver_counters }, { "errors", driver_errors },
 	{ "events", driver_events },	 { "drain", driver_drain },
-	{ "restrict", driver_restrict },
 	{ "ring", driver_events },	 { "serve", driver_serve },
 	{ "see", driver_see },
+	{ "restrict", driver_restrict },
 };
 
 static int driver_run(struct policy *policy, const char *verb, int argc, char **argv)
