@@ -259,7 +259,7 @@ void life_stop(struct jail *jail, const struct ticket *ticket);
 int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid);
 void life_ended(struct jail *jail);		/* its init is gone */
 void life_broker_gone(struct jail *jail);
-void life_end_model(struct jail *jail, const char *why);	/* the model; then it ends as always */
+void life_end_model(struct jail *jail, const char *why); /* the model; then it ends as always */
 void life_lost_events(struct jail *jail);	/* the profile's on-loss answer */
 void life_recorder_gone(struct jail *jail);	/* likewise, and the gap is owed to the ledger */
 void life_resume(struct warden *warden);	/* the recorder runs: what had to wait for it */
