@@ -41,7 +41,8 @@
 	SETTING("network", "refuse", REFUSE, refuse, "", "errno of a connect that is not listed") \
 	SETTING("network", "egress-rate", RATE, egress_rate, "", "most bytes in a second") \
 	SETTING("network", "egress-total", TOTAL, egress_total, "", "most bytes ever sent") \
-	SETTING("network", "on-ceiling", ON_CEILING, on_ceiling, "", "at the ceiling") \
+	SETTING("network", "on-rate", ON_CEILING, on_rate, "", "when egress-rate is reached") \
+	SETTING("network", "on-ceiling", ON_CEILING, on_ceiling, "", "when egress-total is") \
 	SETTING("network", "loopback", YES, loopback, "no", "private loopback") \
 	SETTING("gpu", "devices", DEVICES, devices, "none", "GPU nodes") \
 	SETTING("gpu", "ioctls", IOCTLS, ioctls, "all", "ioctl commands on them") \

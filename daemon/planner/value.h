@@ -62,6 +62,16 @@ int value_parse_egress(const char *text, struct value_endpoint *ret);
 /* Bytes of HOST in "HOST:PORT", 0 when it is no host name that plan_check() takes. */
 size_t value_host_length(const char *text);
 
+/* One word of network.egress-rate or egress-total. */
+struct value_ceiling {
+	__u64 bytes;		/* ever or, of a rate, in a second; PLAN_TOTAL_AUTO */
+	bool whole;		/* of the model; otherwise of `endpoint` */
+	char endpoint[192];	/* as it is written, not checked */
+};
+
+/* RATE or ENDPOINT=RATE; SIZE, auto or ENDPOINT=SIZE. The last '=' counts: a path may hold one. */
+int value_parse_ceiling(const char *text, bool rate, struct value_ceiling *ret);
+
 /* The nodes that one word of gpu.devices stands for. */
 struct value_device {
 	__u32 major;
