@@ -1,0 +1,46 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Whom the attacks are after: a process that listens on ATTACK_PORT (TCP and UDP of 127.0.0.1), on
+the abstract name ATTACK_ABSTRACT and at the path ATTACK_SINK, and writes a line for whatever comes.
+
+    victim.py FILE      "up" first, then TCP, UDP, ABSTRACT or PATH each time
+"""
+
+import os
+import select
+import socket
+import sys
+
+
+def open_all():
+    os.setpgid(0, 0)
+    port = int(os.environ["ATTACK_PORT"])
+    tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
+    tcp.bind(("127.0.0.1", port))
+    udp.bind(("127.0.0.1", port))
+    tcp.listen(50)
+    found = {tcp: "TCP", udp: "UDP"}
+    for name, word in (("\0" + os.environ["ATTACK_ABSTRACT"], "ABSTRACT"),
+                       (os.environ["ATTACK_SINK"], "PATH")):
+        local = socket.socket(socket.AF_UNIX)
+        local.bind(name)
+        local.listen(50)
+        found[local] = word
+    return found
+
+
+def main():
+    with open(sys.argv[1], "w", buffering=1, encoding="ascii") as file:
+        sockets = open_all()
+        print("up", file=file)
+        while True:
+            for ready in select.select(list(sockets), [], [])[0]:
+                print(sockets[ready], file=file)
+                if sockets[ready] == "UDP":
+                    ready.recv(9)
+                else:
+                    ready.accept()
+
+
+if __name__ == "__main__":
+    main()
