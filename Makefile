@@ -90,6 +90,8 @@ $(B)/bpf/%.o: bpf/%.bpf.c
 $(B)/bpf/custody.linked: $(B)/bpf/maps.o $(filter-out $(B)/bpf/maps.o,$(BPF_OBJ))
 	$(call say,BPFLINK,$@)
 	$(Q)$(BPFTOOL) gen object $@ $^
+	$(Q)if readelf -SW $@ 2>/dev/null | grep -E '\.(rodata|data|bss)'; then \
+		echo "bpf/: data sections become maps that are not pinned; see subject_new()"; exit 1; fi
 
 $(B)/gen/custody.skel.h: $(B)/bpf/custody.linked
 	@mkdir -p $(@D)

@@ -24,6 +24,20 @@ struct subject {
 	__u16 object;
 };
 
+/*
+ * A subject that is nobody yet. Not by an initializer: that may become a constant in a data section,
+ * which libbpf makes a map of, and every map of the programs has to be a pinned one.
+ */
+static __always_inline struct subject subject_new(__u16 class, __u16 object)
+{
+	struct subject s;
+
+	__builtin_memset(&s, 0, sizeof(s));
+	s.class = class;
+	s.object = object;
+	return s;
+}
+
 static __always_inline void error_count(__u32 site)
 {
 	__u64 *n = bpf_map_lookup_elem(&errors, &site);

@@ -31,7 +31,7 @@ static __always_inline void device_report(const struct subject *s,
 SEC("cgroup/dev")
 int custody_device(struct bpf_cgroup_dev_ctx *ctx)
 {
-	struct subject s = { .class = POLICY_CLASS_DEVICE, .object = POLICY_OBJECT_NONE };
+	struct subject s = subject_new(POLICY_CLASS_DEVICE, POLICY_OBJECT_NONE);
 	struct policy_device_key key = {};
 	struct policy_device *device;
 	struct policy_jail *jail;

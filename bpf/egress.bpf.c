@@ -126,7 +126,7 @@ static __always_inline bool skb_is_refused(struct __sk_buff *skb, const struct p
 
 static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 {
-	struct subject s = { .class = class };
+	struct subject s = subject_new(class, 0);
 	struct policy_counter *counter;
 	struct policy_jail *jail;
 	__u16 port = 0;

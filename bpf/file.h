@@ -121,29 +121,21 @@ static __always_inline bool file_is_memory(const struct open_file *file)
  */
 int file_append_name(struct custody_event *event, __u64 dentry_address);
 
-/* Components leaf first, up to the root of the mount. */
+/*
+ * Components leaf first, from one dentry up to another, which is left out. Returns 0. Global, in
+ * path.bpf.c: verified once for a program, and not again on each of its ways here.
+ */
+int file_write_path(struct custody_event *event, __u64 dentry_address, __u64 root_address);
+
+/* Up to the root of the mount. */
 static __always_inline void file_set_path(struct custody_event *event,
 					  const struct open_file *file)
 {
 	const struct dentry *dentry = NULL;
-	struct dentry *parent;
 
 	/* As a number: the verifier hands no hook's argument on as one. */
 	(void)bpf_probe_read_kernel(&dentry, sizeof(dentry), &file->dentry);
-	for (int i = 0; i < PATH_COMPONENTS_MAX; i++) {
-		if (!dentry || dentry == file->root)
-			return;
-		parent = NULL;
-		if (bpf_core_read(&parent, sizeof(parent), &dentry->d_parent)) {
-			error_count(POLICY_ERROR_PATH_READ);
-			break;
-		}
-		/* Its own parent and not the mount's root: a nameable file of no tree (a memfd). */
-		if (!file_append_name(event, (__u64)dentry) || parent == dentry)
-			return;
-		dentry = parent;
-	}
-	event->flags |= EVENT_FLAG_PATH_TRUNCATED;
+	(void)file_write_path(event, (__u64)dentry, (__u64)file->root);
 }
 
 static __always_inline void event_set_file(struct custody_event *event,

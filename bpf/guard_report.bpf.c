@@ -8,20 +8,18 @@
 /* Up to the root of the file system: which mount it was reached by says nothing here. */
 static __always_inline void guard_set_path(struct custody_event *event, struct dentry *dentry)
 {
-	struct open_file file = { .dentry = dentry };
 	struct super_block *super = NULL;
 	struct dentry *root = NULL;
 
 	if (bpf_core_read(&super, sizeof(super), &dentry->d_sb) ||
 	    bpf_core_read(&root, sizeof(root), &super->s_root))
 		error_count(POLICY_ERROR_PATH_READ);
-	file.root = root;
-	file_set_path(event, &file);
+	(void)file_write_path(event, (__u64)dentry, (__u64)root);
 }
 
 int guard_report(const struct guard_case *what)
 {
-	struct subject s = { .class = POLICY_CLASS_GUARD };
+	struct subject s = subject_new(POLICY_CLASS_GUARD, 0);
 	struct policy_counter *counter;
 	struct custody_event *event;
 

@@ -26,8 +26,7 @@
 
 #include "kernel.h"
 #include "common.h"
-
-#include <bpf/bpf_core_read.h>
+#include "file.h"
 
 #define EPERM 1
 #define EACCES 13
@@ -144,6 +143,14 @@ static __always_inline struct custody_event *lsm_open_event(const struct subject
 	*ret_counter = counter_add(s, error == 0, 0);
 	return lsm_begin_event(s, error, *ret_counter);
 }
+
+/*
+ * Counts a verdict about a file, emits it when it is a denial or the first sight of the file, with
+ * the path when there is one. `access` as the subject's class defines it; flags: EVENT_FLAG_* to be added.
+ * Returns 0. Global, in lsm_report.bpf.c: verified once for a program, not on each way to it.
+ */
+int lsm_report(const struct subject *s, const struct open_file *file, int error, __u32 access,
+	       __u32 flags);
 
 /*
  * A denial that is about no file: counted, marked, emitted. access, device and inode as the

@@ -138,7 +138,7 @@ static __always_inline int guard_judge_read(const struct guard_inode *found,
 					    const struct guard_key *key, struct dentry *dentry,
 					    __u32 access)
 {
-	struct subject s = { .class = POLICY_CLASS_GUARD, .object = GUARD_READ };
+	struct subject s = subject_new(POLICY_CLASS_GUARD, GUARD_READ);
 	struct guard_case what = {
 		.jail_id = found->jail_id,
 		.object = GUARD_READ,

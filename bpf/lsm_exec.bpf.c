@@ -30,7 +30,7 @@ struct backing_file {
 SEC("lsm/bprm_check_security")
 int lsm_bprm_check_security(__u64 *ctx) /* struct linux_binprm *, ret */
 {
-	struct subject s = { .class = POLICY_CLASS_EXEC, .object = POLICY_OBJECT_NONE };
+	struct subject s = subject_new(POLICY_CLASS_EXEC, POLICY_OBJECT_NONE);
 	const struct linux_binprm *binprm = (const struct linux_binprm *)ctx[0];
 	struct open_file file = {};
 	struct policy_zone *zone;
@@ -90,7 +90,7 @@ static __always_inline bool lsm_exec_is_allowed(const struct policy_jail *jail,
 /* file: NULL for none. kind: what is known already. */
 static __always_inline int lsm_exec_decide(const struct file *file, __u32 prot, __u32 kind)
 {
-	struct subject s = { .class = POLICY_CLASS_EXECMAP, .object = POLICY_OBJECT_NONE };
+	struct subject s = subject_new(POLICY_CLASS_EXECMAP, POLICY_OBJECT_NONE);
 	struct policy_zone *zone = NULL;
 	struct open_file info = {};
 	struct policy_jail *jail;

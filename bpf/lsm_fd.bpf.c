@@ -10,7 +10,6 @@
  * are sockets, and pass.
  */
 #include "lsm.h"
-#include "file.h"
 
 #include <linux/magic.h>
 
@@ -57,9 +56,7 @@ SEC("lsm/file_receive")
 int lsm_file_receive(__u64 *ctx) /* struct file * */
 {
 	const struct file *file = (const struct file *)ctx[0];
-	struct subject s = { .class = POLICY_CLASS_RECEIVE, .object = POLICY_OBJECT_NONE };
-	struct policy_counter *counter;
-	struct custody_event *event;
+	struct subject s = subject_new(POLICY_CLASS_RECEIVE, POLICY_OBJECT_NONE);
 	struct open_file info = {};
 	int r = 0;
 
@@ -70,12 +67,7 @@ int lsm_file_receive(__u64 *ctx) /* struct file * */
 		(void)counter_add(&s, true, 0);
 		return 0;
 	}
-	event = lsm_open_event(&s, -EACCES, &counter);
-	if (event) {
-		event->flags |= EVENT_FLAG_NO_ZONE;
-		event_set_file(event, &info);
-		event_submit(event, counter);
-	}
+	(void)lsm_report(&s, &info, -EACCES, info.flags, EVENT_FLAG_NO_ZONE);
 	return -EACCES;
 }
 

@@ -55,7 +55,7 @@ static __always_inline bool lsm_file_is_own(const struct policy_jail *jail,
 SEC("lsm/file_open")
 int lsm_file_open(__u64 *ctx) /* struct file *, ret */
 {
-	struct subject s = { .class = POLICY_CLASS_OPEN, .object = POLICY_OBJECT_NONE };
+	struct subject s = subject_new(POLICY_CLASS_OPEN, POLICY_OBJECT_NONE);
 	struct open_file file = {};
 	struct policy_jail *jail;
 	struct policy_zone *zone;
@@ -85,7 +85,7 @@ int lsm_file_open(__u64 *ctx) /* struct file *, ret */
 static __always_inline int lsm_file_change(const struct path *path, struct dentry *dentry,
 					   __u32 change, __u32 need)
 {
-	struct subject s = { .class = POLICY_CLASS_CHANGE, .object = POLICY_OBJECT_NONE };
+	struct subject s = subject_new(POLICY_CLASS_CHANGE, POLICY_OBJECT_NONE);
 	struct open_file file = {};
 	struct policy_zone *zone;
 	int ret = 0;

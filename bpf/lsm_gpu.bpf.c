@@ -51,7 +51,7 @@ static __always_inline __u64 gpu_pack(const struct policy_device_key *key)
 SEC("lsm/file_open")
 int lsm_device_open(__u64 *ctx) /* struct file * */
 {
-	struct subject s = { .class = POLICY_CLASS_DEVICE, .object = POLICY_OBJECT_NONE };
+	struct subject s = subject_new(POLICY_CLASS_DEVICE, POLICY_OBJECT_NONE);
 	const struct file *file = (const struct file *)ctx[0];
 	struct policy_device_key key = {};
 	int r = 0;
@@ -65,7 +65,7 @@ int lsm_device_open(__u64 *ctx) /* struct file * */
 SEC("lsm/mmap_file")
 int lsm_device_mmap(__u64 *ctx) /* struct file * or NULL, reqprot, prot, flags */
 {
-	struct subject s = { .class = POLICY_CLASS_MMAP, .object = POLICY_OBJECT_NONE };
+	struct subject s = subject_new(POLICY_CLASS_MMAP, POLICY_OBJECT_NONE);
 	struct policy_device_key key = {};
 	struct policy_device *device;
 	int r = 0;
@@ -102,7 +102,7 @@ static __always_inline int ioctl_allow(const struct subject *s, __u64 device, __
 
 static __always_inline int ioctl_judge(const struct file *file, __u32 cmd)
 {
-	struct subject s = { .class = POLICY_CLASS_IOCTL, .object = POLICY_OBJECT_NONE };
+	struct subject s = subject_new(POLICY_CLASS_IOCTL, POLICY_OBJECT_NONE);
 	struct policy_device_key key = {};
 	struct policy_ioctl_key request = {};
 	struct policy_device *device;

@@ -30,7 +30,7 @@ static __always_inline bool lsm_inode_is_trusted(const char *name)
 /* The file as far as it is known without a mount: an event of object NONE, without a zone. */
 static __always_inline int lsm_inode_deny_xattr(struct dentry *dentry, const char *name)
 {
-	struct subject s = { .class = POLICY_CLASS_CHANGE, .object = POLICY_OBJECT_NONE };
+	struct subject s = subject_new(POLICY_CLASS_CHANGE, POLICY_OBJECT_NONE);
 	struct super_block *super = NULL;
 	struct inode *inode = NULL;
 	unsigned long number = 0;
@@ -118,7 +118,7 @@ static __always_inline bool lsm_times_find_zone(struct subject *s, const struct 
 
 static __always_inline int lsm_times_decide(struct dentry *dentry)
 {
-	struct subject s = { .class = POLICY_CLASS_CHANGE, .object = POLICY_OBJECT_NONE };
+	struct subject s = subject_new(POLICY_CLASS_CHANGE, POLICY_OBJECT_NONE);
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct super_block *super = NULL;
 	struct inode *inode = NULL;

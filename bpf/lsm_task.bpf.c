@@ -23,7 +23,7 @@
 /* Denies it when the current task is a model; other tasks are none of our business. */
 static __always_inline int task_judge(__u16 action, __u32 access, __u64 target)
 {
-	struct subject s = { .class = POLICY_CLASS_TASK, .object = action };
+	struct subject s = subject_new(POLICY_CLASS_TASK, action);
 	int r = 0;
 
 	if (!lsm_find_model(&s, &r))
@@ -35,7 +35,7 @@ static __always_inline int task_judge(__u16 action, __u32 access, __u64 target)
 static __always_inline int task_judge_other(const struct task_struct *task, __u16 action,
 					    __u32 access)
 {
-	struct subject s = { .class = POLICY_CLASS_TASK, .object = action };
+	struct subject s = subject_new(POLICY_CLASS_TASK, action);
 	int r = 0;
 
 	if (!lsm_find_model(&s, &r) || task->cgroups->dfl_cgrp->kn->id == s.cgroup_id)
@@ -90,7 +90,7 @@ int lsm_task_kill(__u64 *ctx) /* struct task_struct *, struct kernel_siginfo *, 
 SEC("lsm/capable")
 int lsm_capable(__u64 *ctx) /* const struct cred *, user_namespace *, int cap, unsigned opts */
 {
-	struct subject s = { .class = POLICY_CLASS_TASK, .object = POLICY_TASK_CAPABLE };
+	struct subject s = subject_new(POLICY_CLASS_TASK, POLICY_TASK_CAPABLE);
 	__u32 cap = (__u32)ctx[2];
 	int r = 0;
 

@@ -164,7 +164,7 @@ int custody_sys_exit(__u64 *ctx) /* struct pt_regs *, long */
 {
 	struct pt_regs *regs = (struct pt_regs *)ctx[0];
 	long ret = (long)ctx[1];
-	struct subject s = { .class = POLICY_CLASS_OPEN };
+	struct subject s = subject_new(POLICY_CLASS_OPEN, 0);
 	struct policy_jail *jail;
 	struct file *file;
 	__u32 nr;
@@ -197,7 +197,7 @@ SEC("tp_btf/sched_process_exec")
 int custody_exec(__u64 *ctx) /* struct task_struct *, pid_t, struct linux_binprm * */
 {
 	struct linux_binprm *binprm = (struct linux_binprm *)ctx[2];
-	struct subject s = { .class = POLICY_CLASS_EXEC };
+	struct subject s = subject_new(POLICY_CLASS_EXEC, 0);
 	struct policy_jail *jail;
 	struct file *file = NULL;
 
@@ -223,7 +223,7 @@ SEC("tp_btf/sched_process_exit")
 int custody_exit(__u64 *ctx) /* struct task_struct *; from 6.16 on also: bool group_dead */
 {
 	struct task_struct *task = (struct task_struct *)ctx[0];
-	struct subject s = { .class = POLICY_CLASS_EXIT };
+	struct subject s = subject_new(POLICY_CLASS_EXIT, 0);
 	struct signal_struct *signal = NULL;
 	struct task_struct *leader = NULL;
 	struct policy_counter *counter;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * One path component. A global function of its own file: such a function is verified once, and
- * not again in each round of each program's loop.
+ * Paths, one component after the other. Global functions of their own file: such a function is
+ * verified once for a program, and not again in each round of each loop, on each way to it.
  */
 #include "file.h"
 
@@ -43,6 +43,31 @@ int file_append_name(struct custody_event *event, __u64 dentry_address)
 	event->path[(at - 1) & (CUSTODY_EVENT_PATH_SIZE - 1)] = '/';
 	event->path_len = (__u16)at;
 	return (__u32)r - 1 == len;
+}
+
+int file_write_path(struct custody_event *event, __u64 dentry_address, __u64 root_address)
+{
+	const struct dentry *dentry = (const struct dentry *)dentry_address;
+	const struct dentry *root = (const struct dentry *)root_address;
+	struct dentry *parent;
+
+	if (!event)
+		return 0;
+	for (int i = 0; i < PATH_COMPONENTS_MAX; i++) {
+		if (!dentry || dentry == root)
+			return 0;
+		parent = NULL;
+		if (bpf_core_read(&parent, sizeof(parent), &dentry->d_parent)) {
+			error_count(POLICY_ERROR_PATH_READ);
+			break;
+		}
+		/* Its own parent and not the mount's root: a nameable file of no tree (a memfd). */
+		if (!file_append_name(event, (__u64)dentry) || parent == dentry)
+			return 0;
+		dentry = parent;
+	}
+	event->flags |= EVENT_FLAG_PATH_TRUNCATED;
+	return 0;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

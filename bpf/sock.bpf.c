@@ -31,7 +31,7 @@ static __always_inline bool sock_check_kind(__u32 type, __u32 protocol)
 SEC("cgroup/sock_create")
 int custody_sock_create(struct bpf_sock *ctx)
 {
-	struct subject s = { .class = POLICY_CLASS_SOCKET };
+	struct subject s = subject_new(POLICY_CLASS_SOCKET, 0);
 	struct socket_origin origin = {};
 	struct policy_counter *counter;
 	struct custody_event *event;
@@ -120,7 +120,7 @@ static __always_inline void sock_report(const struct subject *s,
 static __always_inline int sock_decide(struct bpf_sock_addr *ctx, struct policy_endpoint_key *key,
 				       __u16 class, __u32 right)
 {
-	struct subject s = { .class = class, .object = POLICY_OBJECT_NONE };
+	struct subject s = subject_new(class, POLICY_OBJECT_NONE);
 	struct policy_endpoint *endpoint;
 	struct policy_jail *jail;
 	bool allowed = false;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who holds a file of the model, or of the scratch file system: by fd or by mapping. Run by
- * custody-sweeper. A file is known by device and inode, never by path: a rename hides nothing.
+ * Who holds a file of the model, of the scratch file system or of a namespace: by fd or by
+ * mapping. Run by custody-sweeper. A file is known by device and inode, never by path: a rename
+ * hides nothing.
  *
  * Looked for are the files that the kernel did not already answer for (facts_kernel.c): those that
  * it says are held, to name who holds them, and those that it cannot be asked about.
@@ -151,6 +152,8 @@ static void facts_file_compare(const struct sweep *sweep, __u64 dev, __u64 inode
 		held->weights = true;
 	if (facts_kernel_is_scratch(sweep, dev))
 		held->scratch = true;
+	if (facts_kernel_is_namespace(sweep, dev, inode))
+		held->namespace = true;
 }
 
 /*
@@ -232,7 +235,7 @@ static void facts_file_look_maps(const struct sweep *sweep, int task, struct fac
 
 void facts_file_look_task(const struct sweep *sweep, int task, bool maps, struct facts_held *held)
 {
-	if (sweep->weights.n == 0 && sweep->n_scratch == 0)
+	if (sweep->weights.n == 0 && sweep->n_scratch == 0 && sweep->namespaces == 0)
 		return;
 	facts_file_look_table(sweep, task, held);
 	facts_file_look_link(sweep, task, "cwd", held);

@@ -14,7 +14,9 @@
  * that count every opening in the inode that we see: not on those that open another inode behind
  * it (overlayfs, FUSE) or have other hosts. O_PATH counts as nothing: it reads nothing.
  *
- * Namespaces: custodyd asks (daemon/warden/nshandle.h); the answer is in the request.
+ * Namespaces: custodyd asks (daemon/warden/nshandle.h); the answer is in the request. Linux before
+ * 6.18 has none to give: then the pass looks for processes in them, and for fds and bind mounts of
+ * their files. An fd on its way through a UNIX socket is not found there.
  *
  * Where the kernel cannot be asked (FACTS_UNKNOWN), the pass over /proc decides alone. What it says
  * lives is left, even if that pass finds no holder.
@@ -133,6 +135,36 @@ enum facts_answer facts_kernel_ask_file(struct sweep *sweep, int dir, const char
 	return answer;
 }
 
+/* ---- namespaces ---- */
+
+bool facts_kernel_is_namespace(const struct sweep *sweep, __u64 dev, __u64 inode)
+{
+	if (sweep->namespaces == 0 || sweep->nsfs_dev == 0 || dev != sweep->nsfs_dev)
+		return false;
+	for (unsigned int i = 0; i < _JAIL_NS_MAX; i++) {
+		if ((sweep->namespaces & (1U << i)) && sweep->request->ns_inode[i] == inode)
+			return true;
+	}
+	return false;
+}
+
+static void facts_kernel_ask_namespaces(struct sweep *sweep)
+{
+	const struct sweep_request *request = sweep->request;
+	struct stat st;
+
+	for (unsigned int i = 0; i < _JAIL_NS_MAX; i++) {
+		if (request->ns_inode[i] != 0 && !(request->ns_gone & (1U << i)))
+			sweep->namespaces |= 1U << i;
+	}
+	if (sweep->namespaces == 0)
+		return;
+	if (fstatat(sweep->proc, "self/ns/mnt", &st, 0) < 0)
+		sweep_blind(sweep, FACT_NAMESPACE_PIDS, "/proc/self/ns/mnt: %s", strerror(errno));
+	else
+		sweep->nsfs_dev = st.st_dev;
+}
+
 /* ---- all of them ---- */
 
 void facts_kernel_ask(struct sweep *sweep)
@@ -144,10 +176,7 @@ void facts_kernel_ask(struct sweep *sweep)
 		if (request->scratch_dev[i] != 0)
 			facts_kernel_ask_scratch(sweep, request->scratch_dev[i]);
 	}
-	for (unsigned int i = 0; i < _JAIL_NS_MAX; i++) {
-		if (request->ns_inode[i] != 0 && !(request->ns_gone & (1U << i)))
-			sweep->namespaces |= 1U << i;
-	}
+	facts_kernel_ask_namespaces(sweep);
 }
 
 void facts_kernel_conclude(struct sweep *sweep)

@@ -85,7 +85,8 @@ static int facts_process_look_namespaces(const struct sweep *sweep, int task,
 		struct stat st;
 
 		/* Without a question there is nothing to miss; the mount namespace names a view. */
-		if (want == 0 && (ns->kind != JAIL_NS_MNT || sweep->n_scratch == 0))
+		if (want == 0 && (ns->kind != JAIL_NS_MNT ||
+				  (sweep->n_scratch == 0 && sweep->namespaces == 0)))
 			continue;
 		if (fstatat(task, ns->name, &st, 0) < 0) {
 			/* Not built into this kernel, or the task has just left it. */
@@ -162,7 +163,11 @@ static void facts_process_count(struct sweep *sweep, const struct facts_process 
 
 	if (process->in_namespace)
 		sweep_add(sweep, FACT_NAMESPACE_PIDS, 1, "%s", process->who);
-	else if (process->missed_namespace && sweep->namespaces != 0)
+	else if (held->namespace)
+		sweep_add(sweep, FACT_NAMESPACE_PIDS, 1, "an fd of one in %s", process->who);
+	else if ((process->missed_namespace && sweep->namespaces != 0) ||
+		 ((process->missed_mounts || held->missed) &&
+		  (sweep->namespaces & ~sweep->request->ns_alive) != 0))
 		sweep_miss(sweep, FACT_NAMESPACE_PIDS, process->who);
 	if (process->in_broker)
 		sweep_add(sweep, FACT_BROKER_ALIVE, 1, "%s", process->who);

@@ -44,6 +44,7 @@ struct sweep {
 	unsigned int n_scratch;
 	__u64 scratch_alive;		/* one that does live, as the kernel says; 0: none known */
 	__u32 namespaces;		/* bit per enum jail_namespace */
+	__u64 nsfs_dev;			/* st_dev of every namespace's file; 0: not known */
 	struct sweep_files weights;	/* files below request.model */
 	__u64 weights_asked;		/* how many files below request.model there are */
 	__u64 weights_held;		/* of them, those that are open, as the kernel says */
@@ -105,6 +106,9 @@ enum facts_answer {
 enum facts_answer facts_kernel_ask_file(struct sweep *sweep, int dir, const char *name,
 					const struct stat *seen);
 
+/* True for the nsfs file of a namespace in sweep->namespaces. */
+bool facts_kernel_is_namespace(const struct sweep *sweep, __u64 dev, __u64 inode);
+
 /* True for a device in sweep->scratch. */
 bool facts_kernel_is_scratch(const struct sweep *sweep, __u64 dev);
 
@@ -118,6 +122,7 @@ void facts_weights_collect(struct sweep *sweep);
 struct facts_held {
 	bool weights;
 	bool scratch;
+	bool namespace;		/* the nsfs file of a namespace */
 	bool missed;		/* something could not be read */
 };
 
@@ -125,8 +130,9 @@ struct facts_held {
 void facts_file_look_task(const struct sweep *sweep, int task, bool maps, struct facts_held *held);
 
 /*
- * Counts mounts of the scratch file system in what one task sees; mount_ns 0: not known, looked at
- * in any case. `who`: "pid N COMM". Returns 0, or -errno when it is there and cannot be read.
+ * Counts mounts of the scratch file system, and of nsfs files of the jail's namespaces, in what one
+ * task sees; mount_ns 0: not known, looked at in any case. `who`: "pid N COMM". Returns 0, or
+ * -errno when it is there and cannot be read.
  */
 int facts_mount_look_task(struct sweep *sweep, int task, __u64 mount_ns, const char *who);
 

@@ -234,6 +234,22 @@ static void retire_undo_sweep(struct jail *jail)
 	spawn_kill(&jail->sweeper);
 }
 
+/*
+ * A namespace's number is the number of no other that lives, of whatever kind (proc_alloc_inum()).
+ * Where the kernel has no handles for them: one that a later jail was given is free again.
+ */
+static void retire_note_reused(const struct jail *jail, __u32 *gone)
+{
+	for (const struct jail *j = jail->warden->jails; j; j = j->next) {
+		for (unsigned int i = 0; j->id > jail->id && i < _JAIL_NS_MAX * _JAIL_NS_MAX; i++) {
+			__u64 number = jail->ns_inode[i / _JAIL_NS_MAX];
+
+			if (number != 0 && number == j->ns_inode[i % _JAIL_NS_MAX])
+				*gone |= 1U << (i / _JAIL_NS_MAX);
+		}
+	}
+}
+
 static int retire_start_sweep(struct jail *jail)
 {
 	struct sweep_request request = {
@@ -251,6 +267,7 @@ static int retire_start_sweep(struct jail *jail)
 			request.scratch_dev[i] = jail->scratch_dev[i];
 	}
 	nshandle_ask(jail->ns_handle, &request.ns_gone, &request.ns_alive);
+	retire_note_reused(jail, &request.ns_gone);
 	(void)snprintf(request.cgroup, sizeof(request.cgroup), "%s", jail->cgroup);
 	(void)snprintf(request.model, sizeof(request.model), "%s",
 		       plan_string(jail->plan, jail->plan->model_path));

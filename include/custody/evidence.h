@@ -113,7 +113,8 @@ enum evidence_phase {
 #define EVIDENCE_FACTS(F)                                                                          \
 	F(CGROUP_POPULATED, "cgroup-populated", "processes in the jail's cgroups")                 \
 	F(CGROUP_PRESENT, "cgroup-present", "cgroup directories of the jail that exist")           \
-	F(NAMESPACE_PIDS, "namespace-processes", "processes in one of the jail's namespaces")      \
+	F(NAMESPACE_PIDS, "namespace-processes",                                                   \
+	  "processes in one of the jail's namespaces, or that hold it")                            \
 	F(SOCKETS_INET, "sockets-inet", "INET sockets owned by the jail's cgroups")                \
 	F(ENDPOINTS_BOUND, "endpoints-bound", "published endpoints that something still serves")   \
 	F(SOCKETS_UNIX, "sockets-unix", "UNIX sockets bound to a published path")                  \

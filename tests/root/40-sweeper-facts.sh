@@ -147,7 +147,7 @@ case $taken in
 	ok $? "killed: gone, but for the one that a bind mount keeps and the user namespace that owns it"
 	# shellcheck disable=SC2086
 	sweep -c "$jail" $every $answer
-	has "namespace-processes value=1 looked=1 unseen=$hidden the user namespace lives, held by what /proc does not show" \
+	has "namespace-processes value=1 looked=1 unseen=$hidden mount [0-9]* of one, seen by pid " \
 		"a namespace that a bind mount keeps, without a process"
 	umount "$dir/netns"
 	for _ in $(seq 100); do answer; [[ $answer == *-a* ]] || break; sleep 0.05; done

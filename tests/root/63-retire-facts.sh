@@ -12,7 +12,7 @@ stop_jobs() {
 	for pid in $jobs; do kill -9 "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
 	jobs=
 }
-trap 'stop_jobs; house_close' EXIT
+trap 'stop_jobs; if mountpoint -q "$ROOT/ns"; then umount "$ROOT/ns"; fi; house_close' EXIT
 PORT=$(free_port)
 profile web "$PORT" "[files]
 scratch = 16M"
@@ -82,8 +82,17 @@ check "it serves" wait_for 10 fetch "$PORT" w.bin
 hold "f = os.open('/proc/$(init_of web)/ns/net', os.O_RDONLY)"
 refused "a namespace that is kept is a residue" 1 "residue" ctl retire web
 facts web >"$ROOT/facts"
-check "and the fact names the namespace" grep -qE "namespace-processes .*value=1 .*the net namespace lives" "$ROOT/facts"
+check "and the fact names the namespace, or who holds it" grep -qE "namespace-processes .*value=1 .*(the net namespace lives|an fd of one in pid ${jobs# } python3)" "$ROOT/facts"
 stop_jobs
+
+check "start with a namespace that will be mounted" ctl start web
+check "it serves" wait_for 10 fetch "$PORT" w.bin
+touch "$ROOT/ns"
+mount --bind "/proc/$(init_of web)/ns/ipc" "$ROOT/ns"
+refused "a namespace that is bind mounted is a residue" 1 "residue" ctl retire web
+facts web >"$ROOT/facts"
+check "and the fact says so" grep -qE "namespace-processes .*value=[1-9].*(the ipc namespace lives|mount [0-9]+ of one, seen by)" "$ROOT/facts"
+umount "$ROOT/ns"
 
 check "start a last time" ctl start web
 check "it serves" wait_for 10 fetch "$PORT" w.bin
