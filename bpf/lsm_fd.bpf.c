@@ -3,6 +3,8 @@
  * Descriptors that arrive: by SCM_RIGHTS and pidfd_getfd. A model may receive files of its own
  * zones, and plumbing: what carries bytes or wakes somebody up, and opens nothing. Anything else
  * (a file of the host, a namespace, a mount, a ring, a map, a seccomp listener) answers EACCES.
+ * So does an internet socket that is not of this jail: the cgroup plane asks about addresses by
+ * the cgroup that a socket was made in, so one of the host's could be connected anywhere.
  *
  * For SCM_RIGHTS the message itself arrives, without the descriptors that were refused and with
  * MSG_CTRUNC (scm_detach_fds()); pidfd_getfd fails with the error. The broker's listening sockets
@@ -10,6 +12,7 @@
  * are sockets, and pass.
  */
 #include "lsm.h"
+#include "socket.h"
 
 #include <linux/magic.h>
 
@@ -37,11 +40,20 @@ static __always_inline bool fd_is_harmless(const struct open_file *file)
 	       word == WORD8('s', 'y', 'n', 'c', 'o', 'b', 'j', '_');
 }
 
+/* A UNIX socket carries bytes; of the others only the jail's own are under its policy. */
+static __always_inline bool fd_is_own_socket(const struct subject *s, const struct file *file)
+{
+	struct sock *sk = NULL;
+	__u16 family = socket_read_family(file, &sk);
+
+	return family == AF_UNIX || ((family == AF_INET || family == AF_INET6) &&
+				     socket_is_of_jail(sk, s->jail_id));
+}
+
 static __always_inline bool fd_is_plumbing(const struct open_file *file)
 {
 	switch (file->magic) {
 	case PIPEFS_MAGIC:
-	case SOCKFS_MAGIC:
 	case PIDFS_MAGIC:
 	case DMA_BUF_MAGIC: /* memory of a GPU, shared between processes */
 		return true;
@@ -58,12 +70,15 @@ int lsm_file_receive(__u64 *ctx) /* struct file * */
 	const struct file *file = (const struct file *)ctx[0];
 	struct subject s = subject_new(POLICY_CLASS_RECEIVE, POLICY_OBJECT_NONE);
 	struct open_file info = {};
+	bool harmless;
 	int r = 0;
 
 	if (!lsm_find_model(&s, &r))
 		return r;
-	if (file_read(file, &info) &&
-	    (lsm_find_zone(&s, info.mount_id) || fd_is_plumbing(&info))) {
+	harmless = file_read(file, &info) &&
+		   (lsm_find_zone(&s, info.mount_id) || fd_is_plumbing(&info) ||
+		    (info.magic == SOCKFS_MAGIC && fd_is_own_socket(&s, file)));
+	if (harmless) {
 		(void)counter_add(&s, true, 0);
 		return 0;
 	}
