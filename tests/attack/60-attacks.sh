@@ -40,6 +40,12 @@ ctl events atk --json >"$OWN/events"
 "$HERE/judge.py" "$OWN" 150 >"$OWN/judged" || not_ok "the attacks are judged"
 cat "$OWN/judged"
 N=$((N + $(wc -l <"$OWN/judged")))
+# A socket that a friend hands over is the friend's, where no LSM plane keeps it out.
+known=$(grep -c '^tcp_reconnect.succeeded' "$OWN/inside")
+heard=$(grep -vx -e up -e ZONE "$OWN/heard")
+[ "$(grep -c . <<<"$heard")" = "$known" ] && [ "$(wc -l <"$OWN/heard.outside")" -gt 20 ] &&
+	ok "the host's listeners heard $(wc -l <"$OWN/heard.outside") attacks from outside and none from the jail" ||
+	not_ok "the host's listeners heard the attacks from outside and none from the jail" "$heard"
 check "the ledger verifies" ctl ledger verify
 daemon_stop
 left=$(leaks | grep -v '^state ')

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Whom the attacks are after: a process that listens on ATTACK_PORT (TCP and UDP of 127.0.0.1), on
-the abstract name ATTACK_ABSTRACT and at the path ATTACK_SINK, and writes a line for whatever comes.
+the abstract name ATTACK_ABSTRACT, at ATTACK_SINK and at ATTACK_ZONE/sink, and writes a line for whatever comes.
 
-    victim.py FILE      "up" first, then TCP, UDP, ABSTRACT or PATH each time
+    victim.py FILE      "up" first, then TCP, UDP, ABSTRACT, PATH or ZONE each time
 """
 
 import os
@@ -21,9 +21,12 @@ def open_all():
     tcp.listen(50)
     found = {tcp: "TCP", udp: "UDP"}
     for name, word in (("\0" + os.environ["ATTACK_ABSTRACT"], "ABSTRACT"),
-                       (os.environ["ATTACK_SINK"], "PATH")):
+                       (os.environ["ATTACK_SINK"], "PATH"),
+                       (os.environ["ATTACK_ZONE"] + "/sink", "ZONE")):
         local = socket.socket(socket.AF_UNIX)
         local.bind(name)
+        if name[0] == "/":
+            os.chmod(name, 0o777)
         local.listen(50)
         found[local] = word
     return found

@@ -83,22 +83,28 @@ world_outside() {
 	chmod 777 "$copy" "$OWN"
 	cp -a "$ATTACK_ZONE" "$copy/model"
 	chmod 755 "$copy/model"
+	rm -f "$copy/model/sink"
 	mkdir -m 777 "$copy/dir"
 	ATTACK_DIR=$copy/dir ATTACK_ZONE=$copy/model timeout 120 unshare --mount --uts --ipc --net --pid \
 		--fork --mount-proc --cgroup --kill-child "$HERE/outside.sh" "$program" "$copy" \
 		>"$out" 2>"$out.err"
 	[ $? = 0 ] || not_ok "${program##*/} runs outside" "$(tail -5 "$out.err")"
-	rm -rf "$copy"
+	cat "$copy.heard" >>"$OWN/heard.outside"
+	rm -rf "$copy" "$copy.heard"
 }
 
 # world_inside PROGRAM OUT [PROFILE]: as the model of a jail. Standard input is a file of the host
 # that anyone may write, to see whether the model may.
 world_inside() {
-	local program=$1 out=$2 profile=${3:-atk}
+	local program=$1 out=$2 profile=${3:-atk} client
 	echo input >"$OWN/input"
 	chmod 666 "$OWN/input"
 	rm -f "$ATTACK_UNIX"
+	ATTACK_GIVEN=$OWN/given /usr/bin/python3 "$HERE/client.py" 2>/dev/null &
+	client=$!
 	timeout 120 "$BIN/custodyctl" --root "$ROOT" run --profile "$profile" --name "$profile" \
 		-- "$program" run <"$OWN/input" >"$out" 2>"$out.err"
 	[ $? = 0 ] || not_ok "${program##*/} runs inside" "$(tail -5 "$out.err")"
+	kill "$client"
+	wait "$client" 2>/dev/null
 }

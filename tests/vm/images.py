@@ -268,7 +268,7 @@ def tree_image(work, command):
          "root", "DESTDIR=" + os.path.join(build, "install")], env=environment)
     run(["sh", "-c", "tar -C \"$1\" --exclude=./.git --exclude='./build*' -cf - . | "
          "tar -C \"$2\" --no-same-owner -xf -", "sh", TOP, stage])
-    for name in ("bin", "root", "bpf"):
+    for name in ("bin", "root", "bpf", "attack"):
         shutil.copytree(os.path.join(BUILD, name), os.path.join(build, name))
     with open(os.path.join(stage, "lab-command"), "w", encoding="utf-8") as file:
         file.write(command)
