@@ -31,7 +31,7 @@ os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1
 world_variables() {
 	export ATTACK_ZONE=$1/model ATTACK_TOOLS=$1/tools ATTACK_UNIX=$1/sock/s
 	export ATTACK_SINK=$1/sink ATTACK_ABSTRACT=custody-attack-$$ ATTACK_WEB
-	export ATTACK_TCP ATTACK_UDP ATTACK_PORT ATTACK_CONTROL=$ROOT/run/custody/control.sock
+	export ATTACK_TCP ATTACK_UDP ATTACK_PORT ATTACK_CONTROL=$ROOT/run/custody/control.sock ATTACK_STATE=$ROOT
 	ATTACK_TCP=$(free_port)
 	ATTACK_UDP=$(free_port)
 	ATTACK_PORT=$(free_port)
@@ -71,6 +71,7 @@ listen = tcp:127.0.0.1:$ATTACK_TCP
 [limits]
 processes = 64
 open-files = 128
+memory = 256M
 ${3:-}
 END
 }
@@ -80,14 +81,9 @@ END
 world_outside() {
 	local program=$1 out=$2 copy
 	copy=$(mktemp -d "$OWN/outside.XXXXXX")
-	chmod 777 "$copy" "$OWN"
-	cp -a "$ATTACK_ZONE" "$copy/model"
-	chmod 755 "$copy/model"
-	rm -f "$copy/model/sink"
-	mkdir -m 777 "$copy/dir"
-	ATTACK_DIR=$copy/dir ATTACK_ZONE=$copy/model timeout 120 unshare --mount --uts --ipc --net --pid \
-		--fork --mount-proc --cgroup --kill-child "$HERE/outside.sh" "$program" "$copy" \
-		>"$out" 2>"$out.err"
+	chmod 755 "$OWN"
+	timeout 120 unshare --mount --uts --ipc --net --pid --fork --mount-proc --cgroup --kill-child \
+		"$HERE/outside.sh" "$program" "$copy" >"$out" 2>"$out.err"
 	[ $? = 0 ] || not_ok "${program##*/} runs outside" "$(tail -5 "$out.err")"
 	cat "$copy.heard" >>"$OWN/heard.outside"
 	rm -rf "$copy" "$copy.heard"
