@@ -174,8 +174,8 @@ $(B)/root/$(1): $(B)/obj/tests/root/$(1).o $(call link_obj,obj,$(2)) $(B)/libcus
 endef
 $(foreach t,$(notdir $(ROOT)),$(eval $(call ROOT_RULE,$(t),$(call link_words,tests/root/$(t).c))))
 
-# ---- tests/attack/attack_*.c: the corpus of attacks, one program for each subject ----
-ATTACK := $(patsubst tests/attack/%.c,$(B)/attack/%,$(wildcard tests/attack/attack_*.c))
+# ---- tests/attack/*.c: the corpus of attacks, one program for each subject ----
+ATTACK := $(patsubst tests/attack/%.c,$(B)/attack/%,$(filter-out %/common.c,$(wildcard tests/attack/*.c)))
 define ATTACK_RULE
 $(B)/attack/$(1): $(B)/obj/tests/attack/$(1).o $(call link_obj,obj,$(2)) $(B)/libcustody.a
 	@mkdir -p $$(@D)

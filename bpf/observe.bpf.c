@@ -115,9 +115,10 @@ static __always_inline __u32 observe_read_flags(__u32 nr, const struct pt_regs *
 }
 
 /*
- * Calls whose EPERM is the cgroup programs' verdict, which they have emitted themselves: on internet
- * sockets that are no raw ones, which the filter refuses before anybody is asked. What Landlock says
- * of UNIX sockets is nobody else's to report. The socket is looked up again, as files are (Limit).
+ * Calls whose EPERM is the cgroup programs' verdict, which they have emitted themselves: on
+ * internet sockets that are no raw ones, which the filter refuses before anybody is asked. What
+ * Landlock says of UNIX sockets is nobody else's to report. The socket is looked up again, as
+ * files are (Limit).
  */
 static __always_inline bool observe_is_cgroup_verdict(const struct pt_regs *regs, __u32 nr,
 						      long error)

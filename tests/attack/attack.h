@@ -33,7 +33,7 @@ enum attack_flag {
 
 struct attack {
 	const char *name;
-	const char *errnos;	/* expected inside, "EPERM" or "EPERM EACCES"; "SIGSYS" when killed */
+	const char *errnos;	/* expected inside: "EPERM", "EPERM EACCES"; "SIGSYS": killed */
 	unsigned int flags;
 	int (*run)(void);
 	const char *text;	/* what it tries */

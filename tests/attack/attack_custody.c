@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: tests/attack/common.c -lpthread */
 /*
  * Attacks on custody itself, from inside: races with the broker that answers bind(), messages on
  * descriptors that might be somebody's channel, and custody's files.
+ * link: tests/attack/common.c -lpthread
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -257,7 +257,7 @@ static const struct attack attacks[] = {
 	ROW(broken_address, "EACCES", 0, "addresses of every length and of none"),
 	ROW(undumpable, "EACCES", 0, "a process that is not to be looked into"),
 	ROW(bind_high, "EACCES", 0, "the number of the call with other upper bits"),
-	ROW(forged_message, "EBADF", ATTACK_SILENT | ATTACK_INSIDE, "every message to every descriptor"),
+	ROW(forged_message, "EBADF", ATTACK_SILENT | ATTACK_INSIDE, "every message to every fd"),
 	ROW(ledger, "ENOENT", 0, "the ledger"),
 	ROW(signing_key, "ENOENT", 0, "the key that signs it"),
 	ROW(state, "ENOENT", 0, "the state of live jails"),

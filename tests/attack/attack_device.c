@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: tests/attack/common.c */
-/* Attacks by devices: nodes made and found, numbers of ioctl(), and terminals. */
+/*
+ * Attacks by devices: nodes made and found, numbers of ioctl(), and terminals.
+ * link: tests/attack/common.c
+ */
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <pty.h>
@@ -179,7 +181,8 @@ static const struct attack attacks[] = {
 	NO_NODE(node_nvidia, "an NVIDIA GPU"), NO_NODE(node_render, "a render node"),
 	NO_NODE(node_kfd, "an AMD GPU"), NO_NODE(node_vhost, "/dev/vhost-net"),
 	NO_NODE(node_vsock, "/dev/vsock"), NO_NODE(node_uinput, "a keyboard of one's own"),
-	NO_NODE(node_snapshot, "the image of a hibernation"), NO_NODE(node_msr, "processor registers"),
+	NO_NODE(node_snapshot, "the image of a hibernation"),
+	NO_NODE(node_msr, "processor registers"),
 	NO_NODE(node_log, "the host's log"),
 	ROW(ask_push_high, "EPERM", 0, "TIOCSTI with other upper bits"),
 	ROW(ask_paste, "EPERM", 0, "TIOCLINUX"),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: tests/attack/common.c */
 /*
  * Attacks to run code that the profile does not name: files written inside, files that came with
  * the weights, memory, loaders and interpreters.
+ * link: tests/attack/common.c
  */
 #include <fcntl.h>
 #include <stdio.h>

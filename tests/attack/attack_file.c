@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: tests/attack/common.c */
-/* Attacks on the file system: out of the root, into what is read-only, and into /proc. */
+/*
+ * Attacks on the file system: out of the root, into what is read-only, and into /proc.
+ * link: tests/attack/common.c
+ */
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/mount.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: tests/attack/common.c */
 /*
  * Attacks by sockets that live in the host's network namespace: those that the broker granted, and
  * what was accepted from them. client.py connects to them again and again while this runs.
+ * link: tests/attack/common.c
  */
 #include <arpa/inet.h>
 #include <linux/filter.h>
@@ -381,7 +381,7 @@ static const struct attack attacks[] = {
 	ROW(accepted_connect, "EPERM", 0, "an accepted socket, disconnected, to a host's listener"),
 	ROW(accepted_fast, "EPERM", 0, "the same by MSG_FASTOPEN"),
 	ROW(accepted_bind, "EACCES", 0, "an accepted socket, disconnected, bound anew"),
-	ROW(accepted_listen, "ETIMEDOUT", ATTACK_SILENT, "an accepted socket turned into a listener"),
+	ROW(accepted_listen, "ETIMEDOUT", ATTACK_SILENT, "an accepted socket made a listener"),
 	ROW(listener_connect, "EPERM", 0, "the listener, disconnected, to a host's listener"),
 	ROW(granted_send, "EPERM", 0, "the UDP socket to a host's port"),
 	ROW(granted_unspec, "EPERM", 0, "the same with the family left open"),

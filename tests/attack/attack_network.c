@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: tests/attack/common.c */
-/* Attacks by sockets that the model makes itself: families, addresses, and who else is there. */
+/*
+ * Attacks by sockets that the model makes itself: families, addresses, and who else is there.
+ * link: tests/attack/common.c
+ */
 #include <arpa/inet.h>
 #include <linux/if_alg.h>
 #include <linux/netlink.h>

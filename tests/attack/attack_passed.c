@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: tests/attack/common.c */
 /*
  * Attacks with descriptors that a friend outside hands over on a published UNIX socket (client.py,
  * which is root: the worst friend there is), and with what is handed out. With the LSM plane most
  * do not arrive at all; without it they arrive, and must be of no use.
+ * link: tests/attack/common.c
  */
 #include <fcntl.h>
 #include <linux/io_uring.h>
@@ -327,7 +327,7 @@ static const struct attack attacks[] = {
 	ROW(terminal_own, "EPERM EACCES", 0, "that terminal as one's own"),
 	ROW(unix_abstract, "EPERM EACCES", 0, "an abstract socket by a socket of the host"),
 	ROW(tcp_reconnect, "EACCES", ATTACK_KNOWN, "a TCP socket of the host, connected elsewhere"),
-	ROW(memory_read, "EACCES", ATTACK_KNOWN, "memory of a process of the host, handed over open"),
+	ROW(memory_read, "EACCES", ATTACK_KNOWN, "memory of a process, handed over open"),
 	ROW(weights_out, "", ATTACK_KNOWN, "the weights handed out to a client as a descriptor"),
 };
 

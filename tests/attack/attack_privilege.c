@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: tests/attack/common.c */
-/* Attacks for privileges, and on kernel interfaces that have given them away before. */
+/*
+ * Attacks for privileges, and on kernel interfaces that have given them away before.
+ * link: tests/attack/common.c
+ */
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/bpf.h>
@@ -196,7 +198,8 @@ ATTACK_CALL(map_null, ({
 	p == MAP_FAILED ? -1 : 0;
 }))
 ATTACK_CALL(mm_pointers, prctl(PR_SET_MM, PR_SET_MM_BRK, 0, 0, 0) < 0 && errno == EINVAL ? 0 : -1)
-ATTACK_CALL(speculation, prctl(PR_SET_SPECULATION_CTRL, 99, 0, 0, 0) < 0 && errno == ENODEV ? 0 : -1)
+ATTACK_CALL(speculation,
+	    prctl(PR_SET_SPECULATION_CTRL, 99, 0, 0, 0) < 0 && errno == ENODEV ? 0 : -1)
 ATTACK_CALL(deny_by_mdwe, prctl(65 /* PR_SET_MDWE */, 1, 0, 0, 0))
 ATTACK_CALL(machine_check, prctl(PR_MCE_KILL, PR_MCE_KILL_CLEAR, 0, 0, 0))
 ATTACK_FD(secret_memory, syscall(SYS_memfd_secret, 0) < 0 && errno == ENOSYS && geteuid() == 0 ?

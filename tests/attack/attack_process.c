@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: tests/attack/common.c */
-/* Attacks on other processes and on namespaces. */
+/*
+ * Attacks on other processes and on namespaces.
+ * link: tests/attack/common.c
+ */
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
@@ -342,6 +344,26 @@ static int try_table_32(void)
 	return r < 0 ? (int)r : 0;
 }
 
+/* Facts of the host, as far as they are told. */
+static int try_name_told(void)
+{
+	char name[65] = "";
+
+	(void)gethostname(name, sizeof(name) - 1);
+	return strcmp(name, "custody") == 0 ? -ENODATA : 0;
+}
+
+/* Whatever custodyd's own score: when memory runs out, the jail goes first. */
+static int try_oom_last(void)
+{
+	cleanup_file FILE *file = fopen("/proc/self/oom_score_adj", "re");
+	int score = 0;
+
+	if (!file || fscanf(file, "%d", &score) != 1)
+		return attack_untried("no score is told");
+	return score < 500 ? 0 : -ENODATA;
+}
+
 static int try_table_x32(void)
 {
 	return attack_result(syscall(0x40000000L | SYS_getpid));
@@ -407,6 +429,8 @@ static const struct attack attacks[] = {
 	ROW(setns_pid, "EPERM", 0, "setns() by a pid namespace"),
 	ROW(clone_into, "ENOSYS", 0, "a child in another cgroup"),
 	ROW(ptracer_any, "EPERM", 0, "anybody as one's tracer"),
+	ROW(name_told, "ENODATA", ATTACK_SILENT, "the host's name"),
+	ROW(oom_last, "ENODATA", ATTACK_SILENT, "a better place than the host when memory ends"),
 	ROW(table_32, "SIGSYS", 0, "the 32-bit table of system calls"),
 	ROW(table_x32, "SIGSYS", 0, "the x32 table of system calls"),
 	ROW(dispatch, "EPERM", 0, "system calls sent back to user space"),

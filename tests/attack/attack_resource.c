@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link: tests/attack/common.c */
 /*
  * Attacks on what all share. Each takes more than the profile of the test gives (world.bash) and
  * succeeds when it gets that; outside it gets it, because it is little for a host.
+ * link: tests/attack/common.c
  */
 #include <fcntl.h>
 #include <signal.h>
