@@ -364,6 +364,17 @@ static int try_oom_last(void)
 	return score < 500 ? 0 : -ENODATA;
 }
 
+/* What a core dump would hold, wherever the host sends it. */
+static int try_core_holds(void)
+{
+	cleanup_file FILE *file = fopen("/proc/self/coredump_filter", "re");
+	unsigned int filter = 0;
+
+	if (!file || fscanf(file, "%x", &filter) != 1)
+		return attack_untried("this kernel dumps nothing");
+	return filter != 0 ? 0 : -ENODATA;
+}
+
 static int try_table_x32(void)
 {
 	return attack_result(syscall(0x40000000L | SYS_getpid));
@@ -431,6 +442,7 @@ static const struct attack attacks[] = {
 	ROW(ptracer_any, "EPERM", 0, "anybody as one's tracer"),
 	ROW(name_told, "ENODATA", ATTACK_SILENT, "the host's name"),
 	ROW(oom_last, "ENODATA", ATTACK_SILENT, "a better place than the host when memory ends"),
+	ROW(core_holds, "ENODATA", ATTACK_SILENT, "memory in a core dump that goes to a socket"),
 	ROW(table_32, "SIGSYS", 0, "the 32-bit table of system calls"),
 	ROW(table_x32, "SIGSYS", 0, "the x32 table of system calls"),
 	ROW(dispatch, "EPERM", 0, "system calls sent back to user space"),
