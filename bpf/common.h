@@ -25,8 +25,8 @@ struct subject {
 };
 
 /*
- * A subject that is nobody yet. Not by an initializer: that may become a constant in a data section,
- * which libbpf makes a map of, and every map of the programs has to be a pinned one.
+ * A subject that is nobody yet. Not by an initializer: that may become a constant in a data
+ * section, which libbpf makes a map of, and every map of the programs has to be a pinned one.
  */
 static __always_inline struct subject subject_new(__u16 class, __u16 object)
 {
@@ -46,14 +46,66 @@ static __always_inline void error_count(__u32 site)
 		__sync_fetch_and_add(n, 1);
 }
 
-/* For programs that run below custody's cgroup: no entry is an error, and a denial (P1). */
+/* The words of an entry that must be 0 together, so that it costs one branch (P4). */
+static __always_inline bool jail_is_known(const struct policy_jail *jail)
+{
+	__u32 role = jail->role - POLICY_ROLE_MODEL;
+
+	return !((jail->version ^ POLICY_ENTRY_VERSION) | (jail->flags & ~POLICY_FLAGS_ALL) |
+		 (role & ~1U));
+}
+
+/*
+ * For programs that run below custody's cgroup: no entry is an error, and a denial (P1); so is
+ * one that makes no sense (P4).
+ */
 static __always_inline struct policy_jail *jail_find(__u64 cgroup_id)
 {
 	struct policy_jail *jail = bpf_map_lookup_elem(&jails, &cgroup_id);
 
-	if (!jail)
+	if (!jail) {
 		error_count(POLICY_ERROR_NO_JAIL);
+		return NULL;
+	}
+	if (!jail_is_known(jail)) {
+		error_count(POLICY_ERROR_MALFORMED);
+		return NULL;
+	}
 	return jail;
+}
+
+/* The device of the jail's policy, or NULL: it has none, or one that makes no sense. */
+static __always_inline struct policy_device *device_find(const struct policy_device_key *key)
+{
+	struct policy_device *device = bpf_map_lookup_elem(&devices, key);
+
+	if (!device)
+		return NULL;
+	if ((device->version ^ POLICY_ENTRY_VERSION) | (device->object >> 16) |
+	    (device->access & ~(__u32)(BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE))) {
+		error_count(POLICY_ERROR_MALFORMED);
+		return NULL;
+	}
+	if (device->ioctls >= _POLICY_IOCTLS_MAX) {
+		error_count(POLICY_ERROR_MALFORMED);
+		return NULL;
+	}
+	return device;
+}
+
+/* The endpoint of the jail's policy, or NULL: it has none, or one that makes no sense. */
+static __always_inline struct policy_endpoint *endpoint_find(const struct policy_endpoint_key *key)
+{
+	struct policy_endpoint *endpoint = bpf_map_lookup_elem(&endpoints, key);
+
+	if (!endpoint)
+		return NULL;
+	if ((endpoint->rights & ~(__u32)(POLICY_ENDPOINT_BIND | POLICY_ENDPOINT_CONNECT)) |
+	    (endpoint->endpoint >> 16)) {
+		error_count(POLICY_ERROR_MALFORMED);
+		return NULL;
+	}
+	return endpoint;
 }
 
 static __always_inline struct policy_counter *counter_find(const struct subject *s)

@@ -48,7 +48,7 @@ int custody_device(struct bpf_cgroup_dev_ctx *ctx)
 	key.type = ctx->access_type & 0xffff;
 	key.major = ctx->major;
 	key.minor = ctx->minor;
-	device = bpf_map_lookup_elem(&devices, &key);
+	device = device_find(&key);
 	if (device) {
 		s.object = device->object;
 		allowed = !(access & BPF_DEVCG_ACC_MKNOD) && !(access & ~device->access);

@@ -27,7 +27,7 @@
 static __always_inline struct policy_endpoint *
 skb_find_side(struct policy_endpoint_key *key, __u32 right)
 {
-	struct policy_endpoint *endpoint = bpf_map_lookup_elem(&endpoints, key);
+	struct policy_endpoint *endpoint = endpoint_find(key);
 
 	if (endpoint && (endpoint->rights & right))
 		return endpoint;
@@ -35,7 +35,7 @@ skb_find_side(struct policy_endpoint_key *key, __u32 right)
 		return NULL;
 	/* Listening on the wildcard address: accepted sockets have a real one. */
 	__builtin_memset(key->address, 0, sizeof(key->address));
-	endpoint = bpf_map_lookup_elem(&endpoints, key);
+	endpoint = endpoint_find(key);
 	return endpoint && (endpoint->rights & right) ? endpoint : NULL;
 }
 

@@ -16,8 +16,13 @@
 
 #define FMODE_READ 0x1U		/* include/linux/fs.h, the same from 6.1 to 6.18 */
 #define FMODE_WRITE 0x2U
+#define FMODE_PATH 0x4000U
 #define FMODE_NOACCOUNT 0x20000000U	/* the kernel's own: what lies below an overlay's file */
 #define MNT_INTERNAL 0x4000	/* include/linux/mount.h: a mount that is in no namespace */
+
+#define OPEN_TMPFILE 020000000	/* __O_TMPFILE */
+#define OPEN_TRUNCATE 01000	/* O_TRUNC: gone from the flags once the file is open */
+#define OPEN_LARGE 0100000	/* O_LARGEFILE: in the flags of every open by a 64-bit task */
 
 struct open_file {
 	__u64 device;
@@ -69,6 +74,22 @@ static __always_inline long file_read_place(const struct vfsmount *mnt, struct d
 	return r;
 }
 
+/*
+ * Is the mount in no namespace, made by the kernel for itself (MNT_NS_INTERNAL of fs/mount.h, the
+ * same from 6.1 to 6.18)? What lies below an overlay is. Nobody gets there by a path.
+ */
+static __always_inline bool file_is_below(const struct file *file)
+{
+	struct mnt_namespace *space = NULL;
+	struct vfsmount *mnt = NULL;
+	const struct mount *mount;
+
+	if (bpf_core_read(&mnt, sizeof(mnt), &file->f_path.mnt))
+		return false;
+	mount = (const void *)mnt - bpf_core_field_offset(struct mount, mnt);
+	return !bpf_core_read(&space, sizeof(space), &mount->mnt_ns) && (long)space == -22;
+}
+
 static __always_inline bool file_read_path(const struct path *path, struct dentry *dentry,
 					   struct open_file *ret)
 {
@@ -113,6 +134,22 @@ static __always_inline bool file_is_memory(const struct open_file *file)
 {
 	return (file->mount_flags & MNT_INTERNAL) &&
 	       (file->magic == TMPFS_MAGIC || file->magic == HUGETLBFS_MAGIC);
+}
+
+/* What an open needs. An access mode of 3 asks for both, and gets neither: ioctls only. */
+static __always_inline __u32 file_read_need(const struct open_file *file)
+{
+	__u32 need = 0;
+
+	if (file->mode & FMODE_READ)
+		need |= CUSTODY_RIGHT_READ;
+	if (file->mode & FMODE_WRITE)
+		need |= CUSTODY_RIGHT_WRITE;
+	if (file->flags & OPEN_TRUNCATE)
+		need |= CUSTODY_RIGHT_WRITE;
+	if (file->flags & OPEN_TMPFILE)
+		need |= CUSTODY_RIGHT_CREATE;
+	return need ? need : CUSTODY_RIGHT_READ | CUSTODY_RIGHT_WRITE;
 }
 
 /*

@@ -64,10 +64,13 @@ struct vfsmount {
 	int mnt_flags;
 };
 
+struct mnt_namespace;
+
 struct mount {
 	struct vfsmount mnt;
 	struct list_head mnt_instance;
 	int mnt_id;
+	struct mnt_namespace *mnt_ns;	/* or an error number: the kernel's own mount */
 };
 
 struct path {
@@ -131,6 +134,14 @@ struct mm_struct {
 	struct file *exe_file;
 };
 
+struct pid_namespace {
+	struct task_struct *child_reaper;	/* its first process */
+};
+
+struct nsproxy {
+	struct pid_namespace *pid_ns_for_children;
+};
+
 struct task_struct {
 	unsigned int flags;
 	unsigned int ptrace;	/* not 0: traced */
@@ -146,6 +157,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct files_struct *files;
 	struct signal_struct *signal;
+	struct nsproxy *nsproxy;
 };
 
 struct linux_binprm {

@@ -5,7 +5,8 @@
  *
  * Which tasks are judged:
  *   outside of custody's cgroup    nothing: one comparison, see lsm_is_inside()
- *   below it, without an entry     denied, EPERM (P1), and counted in `errors`
+ *   below it, without an entry     denied, EPERM (P1), and counted in `errors`; so it is with an
+ *                                  entry that makes no sense (P4)
  *   a broker                       not by file and exec: it is custody's own, confined by itself,
  *                                  and lives among the host's mounts, which are no zones
  *   a model before POLICY_FLAG_OPEN  not judged: it is custody's jail builder that runs there,
@@ -75,14 +76,44 @@ static __always_inline struct policy_jail *lsm_find_model(struct subject *s, int
 	return jail;
 }
 
-/* The zone that a mount is; NULL, and the subject's object NONE, when it is none. */
+static __always_inline bool lsm_is_known_zone(const struct policy_zone *zone)
+{
+	__u32 label = zone->label - CUSTODY_LABEL_ROOT;
+
+	return !((zone->version ^ POLICY_ENTRY_VERSION) | (zone->rights & ~CUSTODY_RIGHTS_ALL) |
+		 (zone->zone >> 16)) && label < _CUSTODY_LABEL_MAX - CUSTODY_LABEL_ROOT;
+}
+
+/*
+ * The zone that a mount is; NULL, and the subject's object NONE, when it is none, or when its
+ * entry makes no sense (P4).
+ */
 static __always_inline struct policy_zone *lsm_find_zone(struct subject *s, __u64 mount_id)
 {
 	struct policy_zone_key key = { .jail_id = s->jail_id, .mount_id = mount_id };
 	struct policy_zone *zone = bpf_map_lookup_elem(&zones, &key);
 
-	s->object = zone ? zone->zone : POLICY_OBJECT_NONE;
+	s->object = POLICY_OBJECT_NONE;
+	if (!zone)
+		return NULL;
+	if (!lsm_is_known_zone(zone)) {
+		error_count(POLICY_ERROR_MALFORMED);
+		return NULL;
+	}
+	s->object = (__u16)zone->zone;
 	return zone;
+}
+
+/*
+ * Is the kernel at work in another's name (override_creds())? So it is when overlayfs reaches
+ * below, and when a driver loads its firmware. A ring's personality is the one way to come here
+ * by oneself, and lsm_task.bpf.c refuses it before the request begins.
+ */
+static __always_inline bool lsm_is_override(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return task->cred != task->real_cred;
 }
 
 /* The system call that the current task is in; NO_SYSCALL for the kernel's own threads. */
@@ -146,8 +177,8 @@ static __always_inline struct custody_event *lsm_open_event(const struct subject
 
 /*
  * Counts a verdict about a file, emits it when it is a denial or the first sight of the file, with
- * the path when there is one. `access` as the subject's class defines it; flags: EVENT_FLAG_* to be added.
- * Returns 0. Global, in lsm_report.bpf.c: verified once for a program, not on each way to it.
+ * the path when there is one. `access` as the subject's class defines it; flags: EVENT_FLAG_* that
+ * are added. Returns 0. Global, in lsm_report.bpf.c: verified once for a program, not on each way.
  */
 int lsm_report(const struct subject *s, const struct open_file *file, int error, __u32 access,
 	       __u32 flags);

@@ -15,15 +15,8 @@
 #define S_IFCHR 0020000
 #define MINOR_BITS 20
 
-enum guard_change {		/* `access` where no open asks */
-	GUARD_CHANGE_UNLINK = 0x100,
-	GUARD_CHANGE_RENAME,
-	GUARD_CHANGE_LINK,
-	GUARD_CHANGE_MOUNT,
-	GUARD_CHANGE_UMOUNT,
-	GUARD_CHANGE_ATTRIBUTE,
-	GUARD_CHANGE_RECEIVE,
-};
+#define IOC_WRITE (1U << 30)	/* include/uapi/asm-generic/ioctl.h: the kernel is given data */
+#define FS_IOC_FIEMAP 0xc020660bU
 
 SEC("lsm/inode_permission")
 int guard_permission(__u64 *ctx) /* struct inode *, int, ret */
@@ -40,7 +33,7 @@ int guard_permission(__u64 *ctx) /* struct inode *, int, ret */
 	if (!found || !(found->flags & GUARD_FLAG_WRITE) ||
 	    guard_may_use(found, &key, GUARD_RIGHT_FILES))
 		return 0;
-	return guard_deny_inode(found, &key, NULL, (__u32)mask);
+	return guard_deny_inode(found, &key, NULL, GUARD_CHANGE_WRITE);
 }
 
 /* ---- learning (G3) ---- */
@@ -99,7 +92,7 @@ static __always_inline bool guard_is_learning(const struct inode *inode)
 	learn->last.inode = inode->i_ino;
 	learn->last.device = inode->i_sb->s_dev;
 	learn->last_generation = inode->i_generation;
-	if (guard_enter(learn, inode))
+	if (learn->as.object == GUARD_READ || guard_enter(learn, inode))
 		learn->learnt++;
 	else
 		learn->failed++;
@@ -113,6 +106,7 @@ static __always_inline bool guard_is_reader(void)
 	struct guard_reader_key by_uid = {}, by_executable = {};
 	const struct task_struct *task = bpf_get_current_task_btf();
 	const struct inode *inode;
+	const __u32 *generation;
 
 	by_uid.uid = (__u32)bpf_get_current_uid_gid() + 1;
 	if (bpf_map_lookup_elem(&guard_readers, &by_uid))
@@ -122,7 +116,8 @@ static __always_inline bool guard_is_reader(void)
 	inode = task->mm->exe_file->f_inode;
 	by_executable.executable.inode = inode->i_ino;
 	by_executable.executable.device = inode->i_sb->s_dev;
-	return bpf_map_lookup_elem(&guard_readers, &by_executable) != NULL;
+	generation = bpf_map_lookup_elem(&guard_readers, &by_executable);
+	return generation && *generation == inode->i_generation;
 }
 
 static __always_inline __u32 guard_read_settings(void)
@@ -188,13 +183,14 @@ static __always_inline int guard_judge_child(const struct file *file)
 }
 
 /* i_rdev is major << 20 | minor in the kernel. */
-static __always_inline int guard_judge_node(const struct file *file, const struct inode *inode)
+static __always_inline int guard_judge_node(const struct file *file, const struct inode *inode,
+					    __u32 access)
 {
 	__u32 major = inode->i_rdev >> MINOR_BITS;
 	struct guard_case what = {
 		.object = GUARD_NODE,
 		.device = (__u64)major << 32 | (inode->i_rdev & ((1U << MINOR_BITS) - 1)),
-		.access = file->f_flags,
+		.access = access,
 		.error = -EPERM,
 		.dentry = file->f_path.dentry,
 	};
@@ -224,22 +220,70 @@ int guard_open(__u64 *ctx) /* struct file *, ret */
 		return guard_judge_open(found, &key, file, file->f_flags);
 	if ((file->f_mode & FMODE_WRITE) && guard_judge_child(file))
 		return -EPERM;
-	return (inode->i_mode & S_IFMT) == S_IFCHR ? guard_judge_node(file, inode) : 0;
+	return (inode->i_mode & S_IFMT) == S_IFCHR ? guard_judge_node(file, inode, file->f_flags)
+						    : 0;
 }
 
-/* SCM_RIGHTS and pidfd_getfd(): the receiver is the current task. */
+/*
+ * SCM_RIGHTS and pidfd_getfd(): the receiver is the current task. Weights come to readers only,
+ * whoever opened them: a model must not hand out what the receiver could not open.
+ */
 SEC("lsm/file_receive")
 int guard_receive(__u64 *ctx) /* struct file *, ret */
 {
 	struct file *file = (struct file *)ctx[0];
 	int ret = (int)ctx[1];
+	const struct inode *inode = file->f_inode;
 	struct guard_inode *found;
 	struct guard_key key;
 
 	if (ret)
 		return ret;
+	found = guard_find_inode(inode, &key);
+	if (!found)
+		return (inode->i_mode & S_IFMT) == S_IFCHR
+			       ? guard_judge_node(file, inode, GUARD_CHANGE_RECEIVE) : 0;
+	if (!(found->flags & GUARD_FLAG_WATCH))
+		return guard_judge_open(found, &key, file, GUARD_CHANGE_RECEIVE);
+	if (guard_may_use(found, &key, GUARD_RIGHT_SELF) ||
+	    (guard_is_reader() && !(file->f_mode & FMODE_WRITE)))
+		return 0;
+	return guard_deny_inode(found, &key, file->f_path.dentry, GUARD_CHANGE_RECEIVE);
+}
+
+/*
+ * What changes an inode without writing to it: flags, project, verity, and the generation, by which
+ * it is known. Requests that carry nothing in, and the map of extents, only look.
+ */
+static __always_inline int guard_judge_ioctl(const struct file *file, __u32 request)
+{
+	struct guard_inode *found;
+	struct guard_key key;
+
+	if (!(request & IOC_WRITE) || request == FS_IOC_FIEMAP)
+		return 0;
 	found = guard_find_inode(file->f_inode, &key);
-	return found ? guard_judge_open(found, &key, file, GUARD_CHANGE_RECEIVE) : 0;
+	if (!found || guard_may_use(found, &key, GUARD_RIGHT_FILES))
+		return 0;
+	return guard_deny_inode(found, &key, file->f_path.dentry, GUARD_CHANGE_IOCTL);
+}
+
+SEC("lsm/file_ioctl")
+int guard_ioctl(__u64 *ctx) /* struct file *, unsigned int, unsigned long, ret */
+{
+	struct file *file = (struct file *)ctx[0];
+	int ret = (int)ctx[3];
+
+	return ret ? ret : guard_judge_ioctl(file, (__u32)ctx[1]);
+}
+
+SEC("lsm/file_ioctl_compat")
+int guard_ioctl_compat(__u64 *ctx)
+{
+	struct file *file = (struct file *)ctx[0];
+	int ret = (int)ctx[3];
+
+	return ret ? ret : guard_judge_ioctl(file, (__u32)ctx[1]);
 }
 
 /* ---- the entry itself ---- */
@@ -321,32 +365,85 @@ int guard_removexattr(__u64 *ctx) /* void *, struct dentry *, const char *, ret 
 	return ret ? ret : guard_judge_entry(dentry, GUARD_CHANGE_ATTRIBUTE);
 }
 
-/* truncate(2) of a file that is known by its directory only. */
-SEC("lsm/path_truncate")
-int guard_truncate(__u64 *ctx) /* struct path *, ret */
+/* From 6.2 on access control lists have hooks of their own. */
+SEC("lsm/inode_set_acl")
+int guard_set_acl(__u64 *ctx) /* void *, struct dentry *, const char *, void *, ret */
 {
-	struct path *path = (struct path *)ctx[0];
-	int ret = (int)ctx[1];
+	struct dentry *dentry = (struct dentry *)ctx[1];
+	int ret = (int)ctx[4];
 
-	return ret ? ret : guard_judge_entry(path->dentry, GUARD_CHANGE_ATTRIBUTE);
+	return ret ? ret : guard_judge_entry(dentry, GUARD_CHANGE_ATTRIBUTE);
 }
 
-SEC("lsm/path_chmod")
-int guard_chmod(__u64 *ctx) /* struct path *, unsigned int, ret */
+SEC("lsm/inode_remove_acl")
+int guard_remove_acl(__u64 *ctx) /* void *, struct dentry *, const char *, ret */
 {
-	struct path *path = (struct path *)ctx[0];
-	int ret = (int)ctx[2];
-
-	return ret ? ret : guard_judge_entry(path->dentry, GUARD_CHANGE_ATTRIBUTE);
-}
-
-SEC("lsm/path_chown")
-int guard_chown(__u64 *ctx) /* struct path *, __u64, __u64, ret */
-{
-	struct path *path = (struct path *)ctx[0];
+	struct dentry *dentry = (struct dentry *)ctx[1];
 	int ret = (int)ctx[3];
 
-	return ret ? ret : guard_judge_entry(path->dentry, GUARD_CHANGE_ATTRIBUTE);
+	return ret ? ret : guard_judge_entry(dentry, GUARD_CHANGE_ATTRIBUTE);
+}
+
+/* guard_find_inode() for a pointer that is a mere number to the verifier. */
+static __always_inline struct guard_inode *guard_read_inode(const struct inode *inode,
+							    struct guard_key *ret)
+{
+	struct super_block *super = NULL;
+	struct guard_inode *found;
+	unsigned long number = 0;
+	__u32 generation = 0;
+	long r = 0;
+
+	r |= bpf_core_read(&number, sizeof(number), &inode->i_ino);
+	r |= bpf_core_read(&generation, sizeof(generation), &inode->i_generation);
+	r |= bpf_core_read(&super, sizeof(super), &inode->i_sb);
+	r |= bpf_core_read(&ret->device, sizeof(ret->device), &super->s_dev);
+	if (r)
+		error_count(POLICY_ERROR_FILE_READ);
+	ret->inode = number;
+	ret->pad = 0;
+	found = bpf_map_lookup_elem(&guarded, ret);
+	return found && found->generation == generation ? found : NULL;
+}
+
+static __always_inline int guard_judge_setattr(struct dentry *dentry)
+{
+	struct dentry *parent = NULL;
+	struct inode *inode = NULL;
+	struct guard_inode *found;
+	struct guard_key key = {};
+	long r = 0;
+
+	r |= bpf_core_read(&inode, sizeof(inode), &dentry->d_inode);
+	found = guard_read_inode(inode, &key);
+	if (!found) {
+		r |= bpf_core_read(&parent, sizeof(parent), &dentry->d_parent);
+		r |= bpf_core_read(&inode, sizeof(inode), &parent->d_inode);
+		found = guard_read_inode(inode, &key);
+		if (found && !(found->flags & GUARD_FLAG_CHILDREN))
+			return 0;
+	}
+	if (r)
+		error_count(POLICY_ERROR_FILE_READ);
+	if (!found || guard_may_use(found, &key, GUARD_RIGHT_FILES))
+		return 0;
+	return guard_deny_inode(found, &key, dentry, GUARD_CHANGE_ATTRIBUTE);
+}
+
+/*
+ * notify_change(): mode, owner, size, times. The dentry is the first argument of two in 6.1 and
+ * the second of three since 6.9, and is read like any memory for that.
+ */
+SEC("lsm/inode_setattr")
+int guard_setattr(__u64 *ctx) /* [idmap,] struct dentry *, struct iattr *, ret */
+{
+	__u64 first = ctx[0], second = ctx[1];
+	struct dentry *dentry;
+
+	/* Read from fixed places: the verifier allows no index that depends on the kernel. */
+	asm volatile("" : "+r"(first), "+r"(second));
+	dentry = (void *)(bpf_get_func_arg_cnt(ctx) > 2 ? second : first);
+	return guard_judge_setattr(dentry);
 }
 
 /* ---- mounts: what is mounted over is out of sight ---- */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Descriptors that arrive: by SCM_RIGHTS and pidfd_getfd. A model may receive files of its own
- * zones, and plumbing: what carries bytes or wakes somebody up, and opens nothing. Anything else
- * (a file of the host, a namespace, a mount, a ring, a map, a seccomp listener) answers EACCES.
+ * zones, opened for no more than it could open them for, and plumbing: what carries bytes or wakes
+ * somebody up, and opens nothing. Anything else (a file of the host, a namespace, a mount, a ring,
+ * a map, a seccomp listener) answers EACCES.
  * So does an internet socket that is not of this jail: the cgroup plane asks about addresses by
  * the cgroup that a socket was made in, so one of the host's could be connected anywhere.
  *
@@ -64,25 +65,39 @@ static __always_inline bool fd_is_plumbing(const struct open_file *file)
 	}
 }
 
+/* Could the model have opened it so? With O_PATH it is open for nothing: it may hold that. */
+static __always_inline bool fd_is_within(const struct open_file *file,
+					 const struct policy_zone *zone)
+{
+	return (file->mode & FMODE_PATH) || !(file_read_need(file) & ~zone->rights);
+}
+
+/* On no zone. */
+static __always_inline bool fd_is_harmless_file(const struct subject *s, const struct file *file,
+						const struct open_file *info)
+{
+	return info->magic == SOCKFS_MAGIC ? fd_is_own_socket(s, file) : fd_is_plumbing(info);
+}
+
 SEC("lsm/file_receive")
 int lsm_file_receive(__u64 *ctx) /* struct file * */
 {
 	const struct file *file = (const struct file *)ctx[0];
 	struct subject s = subject_new(POLICY_CLASS_RECEIVE, POLICY_OBJECT_NONE);
+	struct policy_zone *zone = NULL;
 	struct open_file info = {};
-	bool harmless;
 	int r = 0;
 
 	if (!lsm_find_model(&s, &r))
 		return r;
-	harmless = file_read(file, &info) &&
-		   (lsm_find_zone(&s, info.mount_id) || fd_is_plumbing(&info) ||
-		    (info.magic == SOCKFS_MAGIC && fd_is_own_socket(&s, file)));
-	if (harmless) {
-		(void)counter_add(&s, true, 0);
-		return 0;
+	if (file_read(file, &info)) {
+		zone = lsm_find_zone(&s, info.mount_id);
+		if (zone ? fd_is_within(&info, zone) : fd_is_harmless_file(&s, file, &info)) {
+			(void)counter_add(&s, true, 0);
+			return 0;
+		}
 	}
-	(void)lsm_report(&s, &info, -EACCES, info.flags, EVENT_FLAG_NO_ZONE);
+	(void)lsm_report(&s, &info, -EACCES, info.flags, zone ? 0 : EVENT_FLAG_NO_ZONE);
 	return -EACCES;
 }
 

@@ -11,13 +11,16 @@
  *     and to open it again is an open.
  *   by path: do_unlinkat(), do_rmdir(), do_mkdirat(), do_mknodat(), unix_bind_bsd(),
  *     do_symlinkat(), do_linkat(), do_renameat2() (flags included: an exchange is one call),
- *     lookup_open() -> may_o_create(), vfs_truncate() (6.1: O_TRUNC and ftruncate() as well),
+ *     lookup_open() -> may_o_create(), vfs_truncate() (6.1: O_TRUNC and ftruncate() as well; from
+ *     6.2 on these ask security_file_truncate()),
  *     chmod_common(), chown_common() -> security_path_*(), all with the mount.
  *   setxattr and removexattr, ACLs included: vfs_setxattr() -> security_inode_setxattr(), which
  *     has no mount. No model server needs them; they are refused (EPERM, as the system call
  *     filter does), whatever the file.
  *   times alone: vfs_utimes() -> notify_change() -> security_inode_setattr(): no mount either;
  *     see lsm_inode.bpf.c.
+ * What the kernel opens and changes for itself while the model waits, below an overlay and for a
+ * driver's firmware, is not the model's: see lsm_file_is_kernels().
  * link() and rename() never leave one mount (EXDEV comes first), so one side's zone is both's;
  * both are asked all the same.
  */
@@ -26,22 +29,7 @@
 #define S_IFMT 00170000
 #define S_IFREG 0100000
 
-#define OPEN_TMPFILE 020000000	/* __O_TMPFILE */
 #define OPEN_EXEC 0x20		/* __FMODE_EXEC: set by the kernel only, see VALID_OPEN_FLAGS */
-
-/* What an open needs. An access mode of 3 asks for both, and gets neither: ioctls only. */
-static __always_inline __u32 lsm_file_read_need(const struct open_file *file)
-{
-	__u32 need = 0;
-
-	if (file->mode & FMODE_READ)
-		need |= CUSTODY_RIGHT_READ;
-	if (file->mode & FMODE_WRITE)
-		need |= CUSTODY_RIGHT_WRITE;
-	if (file->flags & OPEN_TMPFILE)
-		need |= CUSTODY_RIGHT_CREATE;
-	return need ? need : CUSTODY_RIGHT_READ | CUSTODY_RIGHT_WRITE;
-}
 
 /* Files that are on no zone and yet the model's: what it can only have made itself. */
 static __always_inline bool lsm_file_is_own(const struct policy_jail *jail,
@@ -50,6 +38,21 @@ static __always_inline bool lsm_file_is_own(const struct policy_jail *jail,
 	if (file_is_plumbing(file))
 		return true;
 	return (jail->flags & POLICY_FLAG_MEMFD) && file_is_memory(file);
+}
+
+/*
+ * Does the kernel open it for itself while the model waits: a directory or a copy below an
+ * overlay, which it has judged as the overlay's, or firmware, which it reads from the host's root
+ * (kernel_read_file_from_path_initns())? It always does so in another's name, and for firmware
+ * without the flag that every open by a system call has.
+ */
+static __always_inline bool lsm_file_is_kernels(const struct file *file,
+						const struct open_file *info)
+{
+	if (!lsm_is_override())
+		return false;
+	return file_is_below(file) ||
+	       (!(info->mode & FMODE_WRITE) && !(info->flags & OPEN_LARGE));
 }
 
 SEC("lsm/file_open")
@@ -71,12 +74,14 @@ int lsm_file_open(__u64 *ctx) /* struct file *, ret */
 	/* To be run: judged by lsm_exec.bpf.c. Below an overlay's: judged as the overlay's. */
 	if ((file.flags & OPEN_EXEC) || (file.mode & FMODE_NOACCOUNT))
 		return 0;
+	if (lsm_file_is_kernels((const struct file *)ctx[0], &file))
+		return 0;
 	zone = lsm_find_zone(&s, file.mount_id);
 	if (!zone && lsm_file_is_own(jail, &file)) {
 		(void)counter_add(&s, true, 0);
 		return 0;
 	}
-	if (!zone || (lsm_file_read_need(&file) & ~zone->rights))
+	if (!zone || (file_read_need(&file) & ~zone->rights))
 		ret = -EACCES;
 	return lsm_report_file(&s, &file, zone, ret, file.flags);
 }
@@ -194,6 +199,16 @@ int lsm_path_truncate(__u64 *ctx) /* const struct path *, ret */
 
 	return ret ? ret : lsm_file_change_path((const struct path *)ctx[0],
 						POLICY_CHANGE_TRUNCATE);
+}
+
+/* From 6.2 on ftruncate() and O_TRUNC ask here and not by path. */
+SEC("lsm/file_truncate")
+int lsm_file_truncate(__u64 *ctx) /* struct file *, ret */
+{
+	const struct file *file = (const struct file *)ctx[0];
+	int ret = (int)ctx[1];
+
+	return ret ? ret : lsm_file_change_path(&file->f_path, POLICY_CHANGE_TRUNCATE);
 }
 
 SEC("lsm/path_chmod")

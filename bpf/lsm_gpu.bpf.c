@@ -57,7 +57,7 @@ int lsm_device_open(__u64 *ctx) /* struct file * */
 	int r = 0;
 
 	if (!lsm_find_model(&s, &r) || !gpu_read_device(file, s.jail_id, &key) ||
-	    bpf_map_lookup_elem(&devices, &key))
+	    device_find(&key))
 		return r;
 	return lsm_deny(&s, -EPERM, file->f_flags, gpu_pack(&key), 0);
 }
@@ -73,7 +73,7 @@ int lsm_device_mmap(__u64 *ctx) /* struct file * or NULL, reqprot, prot, flags *
 	if (!lsm_find_model(&s, &r) ||
 	    !gpu_read_device((const struct file *)ctx[0], s.jail_id, &key))
 		return r;
-	device = bpf_map_lookup_elem(&devices, &key);
+	device = device_find(&key);
 	if (!device)
 		return lsm_deny(&s, -EPERM, (__u32)ctx[2], gpu_pack(&key), 0);
 	s.object = (__u16)device->object;
@@ -111,7 +111,7 @@ static __always_inline int ioctl_judge(const struct file *file, __u32 cmd)
 
 	if (!lsm_find_model(&s, &r) || !gpu_read_device(file, s.jail_id, &key))
 		return r;
-	device = bpf_map_lookup_elem(&devices, &key);
+	device = device_find(&key);
 	if (!device)
 		return lsm_deny(&s, -EPERM, cmd, gpu_pack(&key), 0);
 	if (device->ioctls == POLICY_IOCTLS_ANY) {

@@ -175,14 +175,6 @@ int guard_limit(__u64 *ctx) /* struct task_struct *, unsigned int, struct rlimit
 
 /* ---- coming and going ---- */
 
-/* Why a custodyd was not let in: `access` of the denied event of GUARD_DOOR. */
-enum guard_door {
-	GUARD_DOOR_TRACED = 1,
-	GUARD_DOOR_NOT_ROOT,
-	GUARD_DOOR_STRANGER,	/* its parent is neither the keeper nor pid 1 */
-	GUARD_DOOR_FULL,	/* no room among the guardians */
-};
-
 static __always_inline bool guard_is_executable(const struct guard_config *config,
 						const struct inode *inode)
 {
@@ -250,10 +242,18 @@ int guard_exit(__u64 *ctx) /* struct task_struct * */
 	return 0;
 }
 
-/*
- * Somebody moved a process of ours to another cgroup: nothing asks before, so it is recorded. A
- * model's further processes are not known one by one; its first is.
- */
+/* A process of a jail: by the first process of its pid namespace, which it cannot change. */
+static __always_inline bool guard_is_jailed(const struct task_struct *task)
+{
+	const struct nsproxy *namespaces = task->nsproxy;
+
+	if (!namespaces)
+		return false;
+	return guard_read_rights(namespaces->pid_ns_for_children->child_reaper) &
+	       GUARD_RIGHT_INIT;
+}
+
+/* Somebody moved a process of ours to another cgroup: nothing asks before, so it is recorded. */
 SEC("tp_btf/cgroup_attach_task")
 int guard_escape(__u64 *ctx) /* struct cgroup *, const char *, struct task_struct * */
 {
@@ -261,8 +261,9 @@ int guard_escape(__u64 *ctx) /* struct cgroup *, const char *, struct task_struc
 	struct task_struct *task = (struct task_struct *)ctx[2];
 	struct guard_case what = { .object = GUARD_ESCAPE };
 
-	if (!(guard_read_rights(task) & (GUARD_RIGHT_SELF | GUARD_RIGHT_INIT)) ||
-	    guard_has_right(GUARD_RIGHT_TASKS))
+	if (!(guard_read_rights(task) & GUARD_RIGHT_SELF) && !guard_is_jailed(task))
+		return 0;
+	if (guard_has_right(GUARD_RIGHT_TASKS))
 		return 0;
 	what.inode = task->tgid;
 	what.device = to->kn->id;

@@ -40,7 +40,8 @@ static __always_inline int lsm_inode_deny_xattr(struct dentry *dentry, const cha
 
 	if (!lsm_find_model(&s, &ret))
 		return ret;
-	if (lsm_inode_is_trusted(name))
+	/* Overlayfs copies attributes with the file. */
+	if (lsm_is_override() || lsm_inode_is_trusted(name))
 		return 0;
 	r |= bpf_core_read(&inode, sizeof(inode), &dentry->d_inode);
 	r |= bpf_core_read(&number, sizeof(number), &inode->i_ino);
@@ -119,7 +120,6 @@ static __always_inline bool lsm_times_find_zone(struct subject *s, const struct 
 static __always_inline int lsm_times_decide(struct dentry *dentry)
 {
 	struct subject s = subject_new(POLICY_CLASS_CHANGE, POLICY_OBJECT_NONE);
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct super_block *super = NULL;
 	struct inode *inode = NULL;
 	unsigned long number = 0;
@@ -129,8 +129,8 @@ static __always_inline int lsm_times_decide(struct dentry *dentry)
 
 	if (!lsm_find_model(&s, &ret))
 		return ret;
-	/* In another's name (override_creds()): overlayfs sets the times of its copy below. */
-	if (task->cred != task->real_cred)
+	/* Overlayfs sets the times of its copy below. */
+	if (lsm_is_override())
 		return 0;
 	r |= bpf_core_read(&inode, sizeof(inode), &dentry->d_inode);
 	r |= bpf_core_read(&number, sizeof(number), &inode->i_ino);

@@ -131,7 +131,7 @@ static __always_inline int sock_decide(struct bpf_sock_addr *ctx, struct policy_
 		return SOCK_DENY;
 	s.jail_id = jail->jail_id;
 	key->jail_id = jail->jail_id;
-	endpoint = bpf_map_lookup_elem(&endpoints, key);
+	endpoint = endpoint_find(key);
 	if (endpoint) {
 		s.object = endpoint->endpoint;
 		allowed = (endpoint->rights & right) && sock_check_role(jail->role, right);

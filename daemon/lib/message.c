@@ -88,6 +88,7 @@ static const struct message_text message_texts[] = {
 	TEXT(SWEEP_REQUEST, sweep_request, cgroup),
 	TEXT(SWEEP_REQUEST, sweep_request, model),
 	TEXT(SWEEP_FACT, sweep_fact, fact.detail),
+	TEXTS(HOST_SETTINGS, host_settings, readers, path),
 };
 
 void message_close_fds(struct message_fds *fds)

@@ -12,6 +12,8 @@
 
 #define PATHS_PROFILES_ETC	"/etc/custody/profiles"
 #define PATHS_PROFILES_USR	"/usr/share/custody/profiles"
+#define PATHS_ETC		"/etc/custody"
+#define PATHS_CONF_NAME		"custody.conf"	/* in PATHS_ETC */
 #define PATHS_STATE		"/var/lib/custody"
 #define PATHS_NEXT_JAIL		"/var/lib/custody/next-jail"
 #define PATHS_LEDGER		"/var/lib/custody/ledger"

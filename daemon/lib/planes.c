@@ -282,6 +282,18 @@ static bool planes_probe_observe(struct plane_state *ret)
 	return true;
 }
 
+/* Whether a custodyd has closed it is another question: one with --no-guard has not. */
+static bool planes_probe_guard(struct plane_state *ret)
+{
+	if (!planes_probe_lsm(ret))
+		return false;
+	(void)snprintf(ret->why, sizeof(ret->why),
+		       "the lsm plane is there: custodyd holds its BPF objects, processes, ledger, "
+		       "keys, state and the weights against other root processes, unless it runs "
+		       "with --no-guard");
+	return true;
+}
+
 /* ---- all ---- */
 
 static const struct {
@@ -292,9 +304,11 @@ static const struct {
 	{ "cgroup", planes_probe_cgroup },
 	{ "lsm", planes_probe_lsm },
 	{ "observe", planes_probe_observe },
+	{ "guard", planes_probe_guard },
 };
 _Static_assert(CUSTODY_PLANE_STRUCTURE == 1 && CUSTODY_PLANE_CGROUP == 2 &&
 		       CUSTODY_PLANE_LSM == 4 && CUSTODY_PLANE_OBSERVE == 8 &&
+		       CUSTODY_PLANE_GUARD == 16 &&
 		       CUSTODY_PLANES_ALL == (1 << PLANES_COUNT) - 1,
 	       "planes_table is in the order of the bits");
 

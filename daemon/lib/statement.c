@@ -14,7 +14,8 @@
 
 #include "escape.h"
 
-static const char *const statement_planes[] = { "structure", "cgroup", "lsm", "observe" };
+static const char *const statement_planes[] = { "structure", "cgroup", "lsm", "observe",
+						"guard" };
 
 /* What each way of erasing does, and what it does not. */
 static const char *const statement_erase_methods[] = {

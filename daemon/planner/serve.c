@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One PLAN_REQUEST to one sealed plan, or one refusal. Run by the planner, started by custodyd as
+ * One PLAN_REQUEST to one sealed plan, or one HOST_REQUEST to the host's settings, or one refusal.
+ * Run by the planner, started by custodyd as
  * root. Trusts custodyd; trusts no profile.
  *
  * Order: privileges go before the first byte is received. The directories come with the request,
@@ -19,6 +20,7 @@
 #include "build.h"
 #include "cleanup.h"
 #include "confine.h"
+#include "host.h"
 #include "message.h"
 #include "paths.h"
 #include "plan.h"
@@ -38,7 +40,9 @@ static int serve_fail(int channel, __u64 id, int error, const char *what)
 	return CUSTODY_EXIT_INTERNAL;
 }
 
-static int serve_refuse(int channel, __u64 id, const struct problems *problems, const char *profile)
+/* command: what shows all that is wrong; "" for nothing */
+static int serve_refuse(int channel, __u64 id, const struct problems *problems, const char *command,
+			const char *profile)
 {
 	const struct problem *problem = problems_first(problems);
 	size_t more = problems->n + problems->dropped - 1;
@@ -46,12 +50,11 @@ static int serve_refuse(int channel, __u64 id, const struct problems *problems, 
 	char rest[160] = "";
 
 	if (!problem)
-		return serve_fail(channel, id, -ENOMEM, "reading the profile");
+		return serve_fail(channel, id, -ENOMEM, "reading the file");
 	if (problem->file[0] && problem->line > 0)
 		(void)snprintf(place, sizeof(place), "%s:%u: ", problem->file, problem->line);
 	if (more > 0)
-		(void)snprintf(rest, sizeof(rest), " (and %zu more: custodyctl profile check %s)",
-			       more, profile);
+		(void)snprintf(rest, sizeof(rest), " (and %zu more%s%s)", more, command, profile);
 	(void)message_send_refused(channel, ROLE_PLANNER, id, problem->exit, 0, "%s%.560s%s", place,
 				   problem->text, rest);
 	return (int)problem->exit;
@@ -122,8 +125,32 @@ static int serve_plan(int channel, const struct plan_request *message, struct so
 	if (problems_none(&problems))
 		build_plan(&profile.settings, &request, plan, &problems);
 	if (!problems_none(&problems))
-		return serve_refuse(channel, message->head.id, &problems, message->profile);
+		return serve_refuse(channel, message->head.id, &problems,
+				    ": custodyctl profile check ", message->profile);
 	return serve_send_plan(channel, message->head.id, plan);
+}
+
+/* custody.conf in the directory that came along; a file that is not there sets nothing. */
+static int serve_host(int channel, __u64 id, const struct source_directory *directory)
+{
+	cleanup_problems struct problems problems = { 0 };
+	struct host_settings settings = { 0 };
+	cleanup_ptr char *text = NULL;
+	char path[600];
+	size_t size = 0;
+	int r = source_read_at(directory->fd, PATHS_CONF_NAME, &text, &size);
+
+	(void)snprintf(path, sizeof(path), "%s/%s", directory->path, PATHS_CONF_NAME);
+	if (r == 0)
+		host_parse(path, text, size, &settings, &problems);
+	else if (r != -ENOENT)
+		problems_error(&problems, ((struct place){ .file = path }),
+			       "%.500s cannot be read: %s; it must be a regular file of at most "
+			       "64 KiB that everyone may read", path, strerror(-r));
+	if (!problems_none(&problems))
+		return serve_refuse(channel, id, &problems, "", "");
+	r = MESSAGE_SEND(channel, ROLE_PLANNER, HOST_SETTINGS, id, &settings);
+	return r < 0 ? CUSTODY_EXIT_INTERNAL : CUSTODY_EXIT_DONE;
 }
 
 /* The request's own fields; names are checked again by plan_check(). */
@@ -159,7 +186,8 @@ int serve_request(int channel)
 	union message_buffer buffer;
 	cleanup_message_fds struct message_fds fds = MESSAGE_FDS_EMPTY;
 	const struct plan_request *message = (const struct plan_request *)&buffer;
-	struct source source = { .n = 2 };
+	struct source source = { 0 };
+	bool host = false;
 	const char *why;
 	int r = confine_close_fds_from(channel + 1);
 
@@ -173,17 +201,22 @@ int serve_request(int channel)
 		r = confine_drop_privileges(CUSTODY_UID_PLANNER, CUSTODY_UID_PLANNER, 0);
 	if (r < 0)
 		return serve_fail(channel, 0, r, "dropping privileges");
-	r = message_recv(channel, ROLE_PLANNER, ROLE_WARDEN, MSG_BIT(MSG_PLAN_REQUEST), &buffer,
-			 &fds);
+	r = message_recv(channel, ROLE_PLANNER, ROLE_WARDEN,
+			 MSG_BIT(MSG_PLAN_REQUEST) | MSG_BIT(MSG_HOST_REQUEST), &buffer, &fds);
 	if (r < 0)
 		return r == -ENODATA ? CUSTODY_EXIT_DONE : CUSTODY_EXIT_INTERNAL;
+	host = message->head.type == MSG_HOST_REQUEST;
+	source.n = host ? 1 : 2;
 	source.directories[0].fd = fds.fd[0];
 	source.directories[1].fd = fds.fd[1];
-	source_name_directory(&source.directories[0], PATHS_PROFILES_ETC);
-	source_name_directory(&source.directories[1], PATHS_PROFILES_USR);
+	source_name_directory(&source.directories[0], host ? PATHS_ETC : PATHS_PROFILES_ETC);
+	if (!host)
+		source_name_directory(&source.directories[1], PATHS_PROFILES_USR);
 	r = serve_confine(channel, message->head.id, &source);
 	if (r != 0)
 		return r;
+	if (host)
+		return serve_host(channel, message->head.id, &source.directories[0]);
 	why = serve_check_request(message);
 	if (why) {
 		(void)message_send_refused(channel, ROLE_PLANNER, message->head.id,

@@ -3,7 +3,7 @@
 #ifndef CUSTODY_PLANNER_SERVE_H
 #define CUSTODY_PLANNER_SERVE_H
 
-/* Answers one PLAN_REQUEST on the channel. Returns an enum custody_exit. */
+/* Answers one PLAN_REQUEST or HOST_REQUEST on the channel. Returns an enum custody_exit. */
 int serve_request(int channel);
 
 /* --check, --show. Returns an enum custody_exit. */

@@ -55,6 +55,17 @@ static void settings_explain_section(const char *section, char *ret, size_t size
 		       near ? near : "", near ? "]?" : "");
 }
 
+/* No key is near: all that there are. */
+static void settings_list_keys(const char *section, const char *key, char *ret, size_t size)
+{
+	int n = snprintf(ret, size, "unknown key %s in [%s]; its keys are:", key, section);
+
+	for (size_t i = 0; i < setting_rows_n && n >= 0 && (size_t)n < size; i++) {
+		if (strcmp(setting_rows[i].section, section) == 0)
+			n += snprintf(ret + n, size - (size_t)n, " %s", setting_rows[i].key);
+	}
+}
+
 /* The nearest key: in the section itself, else the same word in another section. */
 void settings_explain_unknown(const char *section, const char *key, char *ret, size_t size)
 {
@@ -85,9 +96,7 @@ void settings_explain_unknown(const char *section, const char *key, char *ret, s
 		(void)snprintf(ret, size, "unknown key %s in [%s], did you mean [%s] %s?", text,
 			       section, near->section, near->key);
 	else
-		(void)snprintf(ret, size,
-			       "unknown key %s in [%s]; its keys are in custody.profile(5)", text,
-			       section);
+		settings_list_keys(section, text, ret, size);
 }
 
 struct setting_value *settings_find_value(struct settings *settings, const struct setting_row *row)

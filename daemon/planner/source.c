@@ -47,6 +47,14 @@ int source_read_fd(int fd, char **ret_text, size_t *ret_size)
 	return 0;
 }
 
+int source_read_at(int directory, const char *name, char **ret_text, size_t *ret_size)
+{
+	cleanup_fd int fd =
+		openat(directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return fd < 0 ? -errno : source_read_fd(fd, ret_text, ret_size);
+}
+
 void source_name_directory(struct source_directory *directory, const char *fallback)
 {
 	char link[64];

@@ -25,6 +25,9 @@ struct source {
 /* Reads a whole regular file of at most PROFILE_TEXT_MAX bytes. Returns 0 or -errno. */
 int source_read_fd(int fd, char **ret_text, size_t *ret_size);
 
+/* Reads a regular file of the directory, likewise; -ENOENT when it is not there. */
+int source_read_at(int directory, const char *name, char **ret_text, size_t *ret_size);
+
 /* Where an open directory is, by /proc; fallback when that cannot be told. */
 void source_name_directory(struct source_directory *directory, const char *fallback);
 

@@ -333,7 +333,8 @@ const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 				   .print = types_print_percent,
 				   .none = true },
 	[SETTING_TYPE_SYSCALLS] = { TYPE_CHOICE("model-server model-server-gpu") },
-	[SETTING_TYPE_PLANES] = { TYPE_MASK("structure cgroup lsm observe"), .list = true },
+	[SETTING_TYPE_PLANES] = { TYPE_MASK("structure cgroup lsm observe guard"),
+				.list = true },
 	[SETTING_TYPE_ON_LOSS] = { TYPE_CHOICE("record freeze kill") },
 	[SETTING_TYPE_DAYS] = { .form = "whole days such as 180d, from 1d to 36500d",
 				.check = types_check_days,
@@ -348,7 +349,8 @@ const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 };
 
 _Static_assert(CUSTODY_PLANE_STRUCTURE == 1U << 0 && CUSTODY_PLANE_CGROUP == 1U << 1 &&
-		       CUSTODY_PLANE_LSM == 1U << 2 && CUSTODY_PLANE_OBSERVE == 1U << 3,
+		       CUSTODY_PLANE_LSM == 1U << 2 && CUSTODY_PLANE_OBSERVE == 1U << 3 &&
+		       CUSTODY_PLANE_GUARD == 1U << 4,
 	       "the words of require.planes are in the order of the bits");
 _Static_assert(PLAN_IOCTLS_ALL == 1 && PLAN_IOCTLS_COMPUTE == 2 && _PLAN_IOCTLS_MAX == 3,
 	       "the words of gpu.ioctls are in the order of the enum");

@@ -242,33 +242,69 @@ static int guard_close_fresh(struct warden *warden)
 	return r == 0 ? guard_set_door(warden) : r;
 }
 
+/* What the custodyd before us has left in the kernel: is it closed there? */
+static int guard_find_closed(struct warden *warden, bool *ret)
+{
+	struct guard_config config = { 0 };
+	int r = policy_guard_read_config(warden->policy, &config);
+
+	if (r == 0)
+		*ret = config.executable.inode != 0;
+	return r;
+}
+
+static int guard_start_open(bool closed)
+{
+	if (closed) {
+		log_error("The guard is closed around models that are in custody, and --no-guard "
+			  "does not open it. Start without it, or stop every model first.");
+		return -EPERM;
+	}
+	log_warning("Started with --no-guard: other root processes may trace, kill and change "
+		    "custody, and weights in its custody. Every launch record says so.");
+	return 0;
+}
+
 int guard_start(struct warden *warden, bool adopted)
 {
 	struct guard_process own = { 0 };
+	bool closed = false;
 	int r = 0;
 
-	if (warden->no_guard) {
-		log_warning("Started with --no-guard: other root processes may trace, kill and "
-			    "change custody, and weights in its custody.");
-		return 0;
+	if (adopted)
+		r = guard_find_closed(warden, &closed);
+	if (r < 0)
+		return r;
+	if (warden->no_guard)
+		return guard_start_open(closed);
+	if (!guard_is_on(warden) && warden->host.guard_line > 0) {
+		log_error("%s" PATHS_ETC "/" PATHS_CONF_NAME ":%u: [guard] asks for what only the "
+			  "plane lsm can hold, which this host does not offer. \"custodyctl "
+			  "doctor\" says why; or take the section out.", warden->root,
+			  warden->host.guard_line);
+		return -ENOTSUP;
 	}
 	if (!guard_is_on(warden)) {
 		log_info("Without the plane lsm nothing guards custody's own objects, or weights, "
 			 "against other processes of root's. See custodyctl doctor.");
 		return 0;
 	}
-	if (adopted)
+	if (closed)
 		r = policy_guard_read_process(warden->policy, (__u32)getpid(), &own);
-	if (adopted && r == 0 && !(own.rights & GUARD_RIGHT_WARDEN))
+	if (closed && r == 0 && !(own.rights & GUARD_RIGHT_WARDEN))
 		r = -EPERM;
-	if (!adopted)
+	if (!closed)
 		r = guard_close_fresh(warden);
 	if (r == 0)
 		r = guard_learn_places(warden);
 	if (r == 0)
 		r = policy_guard_add_objects(warden->policy, warden->pin_dir);
+	if (r == 0)
+		r = guard_apply_host(warden);
 	if (r < 0)
 		log_error("The guard cannot be closed around custody (%s).", strerror(-r));
+	else
+		warden->planes |= CUSTODY_PLANE_GUARD;
 	return r;
 }
 

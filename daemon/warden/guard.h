@@ -21,6 +21,15 @@ struct jail;
  */
 int guard_start(struct warden *warden, bool adopted);
 
+/*
+ * Has a planner read custody.conf, and waits for it: at the start, before there is a policy. A bad
+ * file is named with its line in the log, and custodyd does not start. 0 or -errno.
+ */
+int guard_read_host(struct warden *warden);
+
+/* What custody.conf says, into the kernel: by guard_start(). */
+int guard_apply_host(struct warden *warden);
+
 /* A clean stop with no jail left: nothing is guarded any more. */
 void guard_stop(struct warden *warden);
 

@@ -19,6 +19,7 @@
 #include "majors.h"
 #include "paths.h"
 #include "plan.h"
+#include "planes.h"
 #include "sequence.h"
 
 #define LAUNCH_LOG_LIMIT (16ULL << 20)
@@ -65,16 +66,6 @@ void launch_undo_plan(struct jail *jail)
 	spawn_kill(&jail->planner);
 }
 
-static const char *launch_name_plane(__u32 plane)
-{
-	switch (plane) {
-	case CUSTODY_PLANE_STRUCTURE: return "structure";
-	case CUSTODY_PLANE_CGROUP: return "cgroup";
-	case CUSTODY_PLANE_LSM: return "lsm";
-	default: return "observe";
-	}
-}
-
 static int launch_check_model(struct jail *jail)
 {
 	const char *path = plan_string(jail->plan, jail->plan->model_path);
@@ -93,8 +84,22 @@ static int launch_check_model(struct jail *jail)
 	return 0;
 }
 
+static int launch_check_node(struct jail *jail, const struct plan_device *device)
+{
+	const char *path = plan_string(jail->plan, device->path);
+	char nodes[512];
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISCHR(st.st_mode))
+		return 0;
+	majors_list_nodes(nodes, sizeof(nodes));
+	return sequence_explain(jail, CUSTODY_EXIT_REFUSED, -ENODEV,
+				"%s: there is no device %s on this host; GPU nodes that there are: "
+				"%s.", plan_string(jail->plan, device->origin), path, nodes);
+}
+
 /* Some majors differ from boot to boot: what the profile says must be what the kernel says now. */
-static int launch_check_device(struct jail *jail, const struct plan_device *device)
+static int launch_check_major(struct jail *jail, const struct plan_device *device)
 {
 	static const char *const drivers[] = { "nvidia-uvm", "kfd" };
 	const char *path = plan_string(jail->plan, device->path);
@@ -129,7 +134,9 @@ static int launch_check_devices(struct jail *jail)
 	int r = 0;
 
 	for (__u32 i = 0; r == 0 && i < jail->plan->n_devices; i++)
-		r = launch_check_device(jail, &jail->plan->devices[i]);
+		r = launch_check_major(jail, &jail->plan->devices[i]);
+	for (__u32 i = 0; r == 0 && i < jail->plan->n_devices; i++)
+		r = launch_check_node(jail, &jail->plan->devices[i]);
 	return r;
 }
 
@@ -138,15 +145,17 @@ int launch_step_check(struct jail *jail)
 	__u32 missing = jail->plan->planes_required & ~jail->warden->planes;
 	int r;
 
-	for (__u32 plane = 1; plane <= CUSTODY_PLANE_OBSERVE; plane <<= 1) {
+	for (__u32 plane = 1; plane <= CUSTODY_PLANE_GUARD; plane <<= 1) {
 		if (!(missing & plane))
 			continue;
 		return sequence_explain(
 			jail, CUSTODY_EXIT_REFUSED, -ENOTSUP,
-			"Profile %s requires the plane \"%s\" ([require] planes), which "
-			"this host does not offer. \"custodyctl doctor\" says why and "
-			"what to change.",
-			jail->plan->profile, launch_name_plane(plane));
+			"Profile %s requires the plane \"%s\" ([require] planes), which %s. "
+			"\"custodyctl doctor\" says why and what to change.",
+			jail->plan->profile, planes_name(plane),
+			plane == CUSTODY_PLANE_GUARD && jail->warden->no_guard
+				? "custodyd was told to leave open (--no-guard)"
+				: "this host does not offer");
 	}
 	jail->planes_active = jail->warden->planes;
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", jail->plan->profile);

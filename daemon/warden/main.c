@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "guard.h"
 #include "launch.h"
 #include "privileges.h"
 #include "warden.h"
@@ -158,6 +159,8 @@ static int main_start(struct warden *warden)
 {
 	int r = setup_warden(warden);
 
+	if (r == 0)
+		r = guard_read_host(warden);
 	if (r == 0)
 		r = state_adopt_all(warden);
 	if (r == 0)

@@ -84,6 +84,7 @@ static void policy_add_device(struct policy_entries *entries, const struct polic
 	entry->key = *key;
 	entry->value.access = BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE;
 	entry->value.object = object;
+	entry->value.version = POLICY_ENTRY_VERSION;
 	policy_add_counter(entries, key->jail_id, POLICY_CLASS_DEVICE, object);
 	policy_add_counter(entries, key->jail_id, POLICY_CLASS_MMAP, object);
 }

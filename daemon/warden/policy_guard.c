@@ -49,6 +49,17 @@ int policy_guard_read_process(struct policy *policy, __u32 pid, struct guard_pro
 	return 0;
 }
 
+int policy_guard_read_config(const struct policy *policy, struct guard_config *ret)
+{
+	struct guard_config config;
+
+	if (bpf_map_lookup_elem(policy->maps[POLICY_MAP_GUARD_CONFIG], &policy_guard_zero,
+				&config) < 0)
+		return -errno;
+	*ret = config;
+	return 0;
+}
+
 int policy_guard_set_config(struct policy *policy, const struct guard_config *config)
 {
 	return policy_guard_put(policy, POLICY_MAP_GUARD_CONFIG, &policy_guard_zero, config,
@@ -165,10 +176,32 @@ static int policy_guard_empty(struct policy *policy, enum policy_map map)
 	return errno == ENOENT ? 0 : -errno;
 }
 
+int policy_guard_clear_readers(struct policy *policy)
+{
+	return policy_guard_empty(policy, POLICY_MAP_GUARD_READERS);
+}
+
+int policy_guard_clear_nodes(struct policy *policy)
+{
+	return policy_guard_empty(policy, POLICY_MAP_GUARD_NODES);
+}
+
+int policy_guard_add_reader(struct policy *policy, const struct guard_reader_key *key, __u32 value)
+{
+	return policy_guard_put(policy, POLICY_MAP_GUARD_READERS, key, &value, sizeof(value));
+}
+
+int policy_guard_add_node(struct policy *policy, __u32 major)
+{
+	return policy_guard_put(policy, POLICY_MAP_GUARD_NODES, &major, &policy_guard_one,
+				sizeof(policy_guard_one));
+}
+
 int policy_guard_open(struct policy *policy)
 {
 	static const enum policy_map order[] = { POLICY_MAP_GUARDED, POLICY_MAP_GUARD_OWNERS,
-						 POLICY_MAP_GUARD_OBJECTS, POLICY_MAP_GUARDIANS };
+						 POLICY_MAP_GUARD_OBJECTS, POLICY_MAP_GUARD_NODES,
+						 POLICY_MAP_GUARDIANS };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(order); i++)

@@ -18,7 +18,15 @@ int policy_guard_add_process(struct policy *policy, __u32 pid, __u64 start, __u3
 /* -ENOENT when it is not known. */
 int policy_guard_read_process(struct policy *policy, __u32 pid, struct guard_process *ret);
 
+/* All zero where the guard was never closed. */
+int policy_guard_read_config(const struct policy *policy, struct guard_config *ret);
 int policy_guard_set_config(struct policy *policy, const struct guard_config *config);
+
+/* Host policy. A reader's value is its executable's generation, or 1 for a uid. */
+int policy_guard_add_reader(struct policy *policy, const struct guard_reader_key *key, __u32 value);
+int policy_guard_add_node(struct policy *policy, __u32 major);
+int policy_guard_clear_readers(struct policy *policy);
+int policy_guard_clear_nodes(struct policy *policy);
 
 /* Every map, program and link under the pin directory. */
 int policy_guard_add_objects(struct policy *policy, const char *dir);

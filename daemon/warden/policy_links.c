@@ -60,6 +60,11 @@ const char *const policy_map_names[_POLICY_MAP_MAX] = {
 		.name = "guard-" NAME, .program = "guard_" NAME, .plane = CUSTODY_PLANE_LSM,    \
 		.attach_type = BPF_LSM_MAC, .hook = HOOK                                        \
 	}
+#define GUARD_LINK_NEWER(NAME, HOOK)                                                             \
+	{                                                                                       \
+		.name = "guard-" NAME, .program = "guard_" NAME, .plane = CUSTODY_PLANE_LSM,    \
+		.attach_type = BPF_LSM_MAC, .hook = HOOK, .newer = true                         \
+	}
 #define GUARD_TRACEPOINT(NAME, TRACEPOINT)                                                       \
 	{                                                                                       \
 		.name = "guard-" NAME, .program = "guard_" NAME, .plane = CUSTODY_PLANE_LSM,    \
@@ -89,6 +94,7 @@ const struct policy_link_row policy_links[_POLICY_LINK_MAX] = {
 	[POLICY_LINK_PATH_RMDIR] = LSM_LINK("path_rmdir"),
 	[POLICY_LINK_PATH_RENAME] = LSM_LINK("path_rename"),
 	[POLICY_LINK_PATH_TRUNCATE] = LSM_LINK("path_truncate"),
+	[POLICY_LINK_FILE_TRUNCATE] = LSM_LINK_NEWER("file_truncate"),
 	[POLICY_LINK_PATH_CHMOD] = LSM_LINK("path_chmod"),
 	[POLICY_LINK_PATH_CHOWN] = LSM_LINK("path_chown"),
 	[POLICY_LINK_INODE_SETATTR] = LSM_LINK("inode_setattr"),
@@ -141,9 +147,11 @@ const struct policy_link_row policy_links[_POLICY_LINK_MAX] = {
 	[POLICY_LINK_GUARD_LINK] = GUARD_LINK("link", "inode_link"),
 	[POLICY_LINK_GUARD_SETXATTR] = GUARD_LINK("setxattr", "inode_setxattr"),
 	[POLICY_LINK_GUARD_REMOVEXATTR] = GUARD_LINK("removexattr", "inode_removexattr"),
-	[POLICY_LINK_GUARD_TRUNCATE] = GUARD_LINK("truncate", "path_truncate"),
-	[POLICY_LINK_GUARD_CHMOD] = GUARD_LINK("chmod", "path_chmod"),
-	[POLICY_LINK_GUARD_CHOWN] = GUARD_LINK("chown", "path_chown"),
+	[POLICY_LINK_GUARD_SET_ACL] = GUARD_LINK_NEWER("set_acl", "inode_set_acl"),
+	[POLICY_LINK_GUARD_REMOVE_ACL] = GUARD_LINK_NEWER("remove_acl", "inode_remove_acl"),
+	[POLICY_LINK_GUARD_SETATTR] = GUARD_LINK("setattr", "inode_setattr"),
+	[POLICY_LINK_GUARD_IOCTL] = GUARD_LINK("ioctl", "file_ioctl"),
+	[POLICY_LINK_GUARD_IOCTL_COMPAT] = GUARD_LINK_NEWER("ioctl_compat", "file_ioctl_compat"),
 	[POLICY_LINK_GUARD_MOUNT] = GUARD_LINK("mount", "sb_mount"),
 	[POLICY_LINK_GUARD_MOVE_MOUNT] = GUARD_LINK("move_mount", "move_mount"),
 	[POLICY_LINK_GUARD_UMOUNT] = GUARD_LINK("umount", "sb_umount"),

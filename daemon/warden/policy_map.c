@@ -60,7 +60,8 @@ int policy_put_counter(const struct policy *policy, const struct policy_counter_
 static int policy_put_cgroup(const struct policy *policy, __u64 cgroup, __u32 jail_id, __u32 role,
 			     __u32 flags)
 {
-	struct policy_jail jail = { .jail_id = jail_id, .role = role, .flags = flags };
+	struct policy_jail jail = { .jail_id = jail_id, .role = role, .flags = flags,
+				    .version = POLICY_ENTRY_VERSION };
 
 	return policy_put_entry(policy, POLICY_MAP_JAILS, &cgroup, &jail, sizeof(jail));
 }
@@ -144,7 +145,8 @@ int policy_install_zones(struct policy *policy, __u32 jail_id, const struct jail
 		struct policy_counter_key counter = { .jail_id = jail_id, .object = (__u16)i };
 		struct policy_zone_key key = { .jail_id = jail_id, .mount_id = zones[i].mount_id };
 		struct policy_zone zone = { .zone = i, .rights = zones[i].rights,
-					    .label = zones[i].label };
+					    .label = zones[i].label,
+					    .version = POLICY_ENTRY_VERSION };
 		int r = 0;
 
 		/* Counters first: a zone that decides must be able to count. */

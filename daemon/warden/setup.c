@@ -38,6 +38,7 @@ struct setup_directory {
 };
 
 static const struct setup_directory setup_directories[] = {
+	{ PATHS_ETC, 0755, 0 },
 	{ PATHS_PROFILES_ETC, 0755, 0 },
 	{ PATHS_PROFILES_USR, 0755, 0 },
 	{ PATHS_STATE, 0755, 0 },
@@ -98,8 +99,18 @@ static int setup_lock(struct warden *warden)
 	if (r < 0)
 		return r;
 	warden->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (warden->lock_fd < 0)
-		return -errno;
+	/* The guard gives nobody a state file to write while it is closed. */
+	if (warden->lock_fd < 0 && errno == EPERM) {
+		log_error("Another custodyd holds %s, or the guard of one that has ended and whose "
+			  "models go on. Only what started that one may start the next: see "
+			  "custodyd(8), \"The guard\".", path);
+		return -EBUSY;
+	}
+	if (warden->lock_fd < 0) {
+		r = -errno;
+		log_error("%s cannot be opened: %s.", path, strerror(-r));
+		return r;
+	}
 	if (flock(warden->lock_fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
 	log_error("Another custodyd holds %s. One custodyd serves one root; stop that one, or give "
@@ -284,6 +295,12 @@ int setup_open_policy(struct warden *warden)
 	}
 	(void)policy_read_errors(warden->policy, warden->helper_errors);
 	r = guard_start(warden, adopted);
+	if (r < 0 && !setup_any_alive(warden)) {
+		/* Nothing is left closed around nothing: the next custodyd starts afresh. */
+		guard_stop(warden);
+		policy_close(&warden->policy);
+		(void)policy_unpin(warden->pin_dir);
+	}
 	return r < 0 ? r : setup_remove_strays(warden);
 }
 

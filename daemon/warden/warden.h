@@ -154,6 +154,7 @@ struct warden {
 	sd_event_source *front_timer;	/* the next attempt to start it */
 	bool stopping;
 	bool no_guard;			/* asked for: the guard stays open */
+	struct host_settings host;	/* custody.conf as it was at the start */
 	__u64 helper_errors[_POLICY_ERROR_MAX];	/* already in the ledger */
 	__u64 guard_lost;		/* events about custody itself, likewise */
 	sd_event_source *loss_timer;

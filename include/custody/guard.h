@@ -46,6 +46,29 @@ enum guard_object {
 	_GUARD_OBJECT_MAX,
 };
 
+/* `access` of an event of the guard's that is about a file, where no open asks. */
+enum guard_change {
+	GUARD_CHANGE_UNLINK = 1U << 28,
+	GUARD_CHANGE_RENAME,
+	GUARD_CHANGE_LINK,
+	GUARD_CHANGE_MOUNT,
+	GUARD_CHANGE_UMOUNT,
+	GUARD_CHANGE_ATTRIBUTE,		/* mode, owner, size, times, extended ones, lists */
+	GUARD_CHANGE_RECEIVE,		/* opened by another process, and passed on */
+	GUARD_CHANGE_IOCTL,		/* flags, generation and the like */
+	GUARD_CHANGE_WRITE,		/* an inode that was to be opened for writing */
+	_GUARD_CHANGE_MAX,
+};
+
+/* `access` of an event of GUARD_DOOR: why a custodyd was not let in. */
+enum guard_door {
+	GUARD_DOOR_TRACED = 1,
+	GUARD_DOOR_NOT_ROOT,
+	GUARD_DOOR_STRANGER,	/* its parent is neither the keeper nor pid 1 */
+	GUARD_DOOR_FULL,	/* no room among the guardians */
+	_GUARD_DOOR_MAX,
+};
+
 /* How an inode is guarded. Whatever its flags: no removal, renaming, linking or mounting over. */
 enum guard_flag {
 	GUARD_FLAG_WRITE = 1U << 0,	/* not to be written; a directory: entries stay */
@@ -77,7 +100,10 @@ struct guard_owner_key {
 	__u64 inode;
 };
 
-/* map `guard_learn`: ARRAY of one. object 0: not learning. Only custodyd's own opens count. */
+/*
+ * map `guard_learn`: ARRAY of one. object 0: not learning; GUARD_READ: nothing is entered, only
+ * looked at (the executable of a reader). Only custodyd's own opens count.
+ */
 struct guard_learn {
 	struct guard_inode as;	/* generation is the kernel's */
 	struct guard_key last;	/* the inode that was entered last */
@@ -125,7 +151,10 @@ struct guard_config {
 	__u32 pad;
 };
 
-/* map `guard_readers`: HASH, value __u32 1. One of the two; the other is 0. */
+/*
+ * map `guard_readers`: HASH, value __u32: of an executable its generation, of a uid 1. One of the
+ * two; the other is 0.
+ */
 struct guard_reader_key {
 	struct guard_key executable;
 	__u32 uid;		/* uid + 1 */

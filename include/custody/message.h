@@ -81,7 +81,10 @@ enum custody_role {
 	/* sweeper: one request, facts, done */                                                   \
 	X(SWEEP_REQUEST, sweep_request, ROLE_WARDEN, ROLE_SWEEPER, 0)                             \
 	X(SWEEP_FACT, sweep_fact, ROLE_SWEEPER, ROLE_WARDEN, 0)                                   \
-	X(SWEEP_DONE, sweep_done, ROLE_SWEEPER, ROLE_WARDEN, 0)
+	X(SWEEP_DONE, sweep_done, ROLE_SWEEPER, ROLE_WARDEN, 0)                                   \
+	/* planner, once at custodyd's start: the directory of custody.conf */                    \
+	X(HOST_REQUEST, host_request, ROLE_WARDEN, ROLE_PLANNER, 1)                               \
+	X(HOST_SETTINGS, host_settings, ROLE_PLANNER, ROLE_WARDEN, 0)
 
 enum custody_message_type {
 	MSG_NONE = 0,
@@ -416,6 +419,29 @@ struct sweep_request {
 struct sweep_fact {
 	struct message_head head;
 	struct evidence_fact fact;
+};
+
+struct host_request {
+	struct message_head head;
+};
+
+#define HOST_READERS_MAX 64
+
+/* Who may read weights from outside: an executable, or a uid when path is empty. */
+struct host_reader {
+	__u32 uid;
+	__u32 line;		/* of custody.conf */
+	char path[CUSTODY_NAME_SIZE * 4];
+};
+
+/* custody.conf(5). Without the file all zero. */
+struct host_settings {
+	struct message_head head;
+	__u32 guard;		/* enum guard_setting mask (custody/guard.h) */
+	__u32 guard_line;	/* of the first setting that needs the guard; 0: there is none */
+	__u32 n_readers;
+	__u32 pad;
+	struct host_reader readers[HOST_READERS_MAX];
 };
 
 struct sweep_done {

@@ -29,7 +29,8 @@ enum custody_plane {
 	CUSTODY_PLANE_CGROUP = 1U << 1,
 	CUSTODY_PLANE_LSM = 1U << 2,
 	CUSTODY_PLANE_OBSERVE = 1U << 3,
-	CUSTODY_PLANES_ALL = 0xf,
+	CUSTODY_PLANE_GUARD = 1U << 4,	/* of the lsm plane: closed around all of the host */
+	CUSTODY_PLANES_ALL = 0x1f,
 };
 
 /* A NUL-terminated string in the pool; off 0 is always the empty string. */

@@ -6,6 +6,9 @@
  *   P1  a cgroup below custody's that has no entry in `jails` is denied everything.
  *   P2  BPF never inserts policy or counters; a counter that is missing is a counted error.
  *   P3  keys are zeroed before they are filled: padding is part of the hash.
+ *   P4  an entry of another version, or with a role, flag, right, label or class that the program
+ *       does not know, is treated as missing: what it is about is denied, and it is counted in
+ *       `errors`.
  */
 #ifndef CUSTODY_POLICY_H
 #define CUSTODY_POLICY_H
@@ -13,6 +16,8 @@
 #include <linux/types.h>
 
 #include "custody/limits.h"
+
+#define POLICY_ENTRY_VERSION 1	/* of the values of jails, devices and zones */
 
 /* Which process of a jail a cgroup holds: <jail>/model or <jail>/broker. */
 enum policy_role {
@@ -27,6 +32,7 @@ enum policy_flag {
 	POLICY_FLAG_JIT = 1U << 3,	/* anonymous memory may become executable */
 	POLICY_FLAG_MEMFD = 1U << 4,	/* memfds may be opened again; with JIT, be executable */
 	POLICY_FLAG_LSM = 1U << 5,	/* the LSM plane reports opens: observe leaves them to it */
+	POLICY_FLAGS_ALL = 0x3f,
 };
 
 /*
@@ -44,7 +50,7 @@ struct policy_jail {
 	__u32 jail_id;		/* never 0, never reused on this ledger */
 	__u32 role;		/* enum policy_role */
 	__u32 flags;		/* enum policy_flag mask */
-	__u32 pad;
+	__u32 version;		/* POLICY_ENTRY_VERSION */
 };
 
 /* map `endpoints`: HASH. Ports in host order. An IPv4 address takes the first 4 bytes. */
@@ -85,7 +91,7 @@ struct policy_device {
 	__u32 access;		/* BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE; never MKNOD */
 	__u32 object;		/* index: the counters' object */
 	__u32 ioctls;		/* enum policy_ioctls: whose numbers are compared, if at all */
-	__u32 pad;
+	__u32 version;		/* POLICY_ENTRY_VERSION */
 };
 
 /* Whose ioctl numbers a device has. */
@@ -149,7 +155,7 @@ struct policy_zone {
 	__u32 zone;		/* index in the jail's zone report: the counters' object */
 	__u32 rights;		/* enum custody_right mask */
 	__u32 label;		/* enum custody_label */
-	__u32 pad;
+	__u32 version;		/* POLICY_ENTRY_VERSION */
 };
 
 /* What a counter counts; `object` is its zone, endpoint, device or 0. */
@@ -258,6 +264,7 @@ enum policy_error_site {
 	POLICY_ERROR_NO_JAIL,		/* P1: a cgroup of ours without an entry was denied */
 	POLICY_ERROR_SOCKET_STORAGE,
 	POLICY_ERROR_TASK_STORAGE,
+	POLICY_ERROR_MALFORMED,		/* P4: an entry was taken for missing */
 	_POLICY_ERROR_MAX,
 };
 

@@ -57,6 +57,17 @@ expect "a command replaces the profile's" "SEALED *args=2 *arg0=/usr/bin/env" \
 expect "a profile in etc is taken before one in usr" "SEALED *arg0=/usr/bin/etc" m both ""
 expect "an error names file, line and the near key, and counts the rest" \
 	"REFUSED exit=2 $etc/broken.ini:4: unknown key raed in *files*read? (and 1 more: *" m broken ""
+printf '[profile]\nextends = base\n[process]\ncommand = /bin/true\n[gpu]\nioctls = render\n' >"$etc/set.ini"
+printf '[profile]\nextends = base\n[process]\ncommand = /bin/true\n[files]\nappend = /srv\n' >"$etc/right.ini"
+printf '[profile]\nextends = base\n[process]\ncommand = /bin/true\n[gpu]\ndevices = tpu:0\n' >"$etc/device.ini"
+chmod a+r "$etc/set.ini" "$etc/right.ini" "$etc/device.ini"
+expect "an ioctl set that does not exist: the line, and those that do" \
+	"REFUSED exit=2 $etc/set.ini:6: *render is not understood*one of: all compute" m set ""
+expect "a right on files that does not exist: the line, and those that do" \
+	"REFUSED exit=2 $etc/right.ini:6: unknown key append in *files*its keys are: read data write scratch *" \
+	m right ""
+expect "a device that does not exist: the line, and those that do" \
+	"REFUSED exit=2 $etc/device.ini:6: *tpu:0*nvidia:N*dri:N*nvidia-uvm:MAJOR*kfd:MAJOR*" m device ""
 expect "what cannot be enforced is refused by policy, with its line" \
 	"REFUSED exit=3 $etc/egress.ini:4: *egress = none" m egress "" /usr/bin/true
 expect "an unknown profile names both directories and the near name" \

@@ -77,7 +77,7 @@ refused "no custodyd: said so, with what to do" 3 "not running" ctl ps
 # A full disk for the ledger: a file system that holds the ledger's start and not much more. What
 # is left of the log's last page may take a launch or two, so starts go on until one is refused.
 mount -t tmpfs -o size=64k,mode=0750 ledger "$ROOT/var/lib/custody/ledger"
-daemon_start || not_ok "custodyd starts on a small ledger" "$(cat "$ROOT/custodyd.log")"
+daemon_start --no-guard || not_ok "custodyd starts on a small ledger" "$(cat "$ROOT/custodyd.log")"
 dd if=/dev/zero of="$ROOT/var/lib/custody/ledger/filler" bs=4k 2>/dev/null
 for _ in 1 2 3 4 5 6 7 8; do
 	ctl start good >/dev/null 2>&1 || break

@@ -60,6 +60,14 @@ denied "NVIDIA: with the low byte of an allowed one in its type" 0 EPERM \
 denied "NVIDIA: a UVM number on the frontend" 0 EPERM \
 	"$(ioctl_event 65535 2 -1 $N0 0x30000001)" lsm ioctl inside "$TMP/nvidia0" 0x30000001
 
+denied "NVIDIA: as a 32-bit task asks" 0 EPERM \
+	"$(ioctl_event 65535 2 -1 $N0 0xc01046d3)" lsm ioctl32 inside "$TMP/nvidia0" 0xc01046d3
+is "$(lsm "$MODEL" ioctl32 inside "$TMP/nvidia0" 0xc020462a)" 0 "NVIDIA: RM_CONTROL, as a 32-bit task asks"
+is "$(counter 15 2 | cut -d' ' -f1-2)" "4 0" "is the same number, and counted with it"
+read -r _ refused _ <<<"$(counter 15 65535)"
+is "$refused" 6 "and so are the refused"
+is "$(counter 15 3 | cut -d' ' -f1-2)" "0 0" "numbers that nobody asked for count nothing"
+
 for number in 0x30000001 0x30000002 37 75; do
 	is "$(lsm "$MODEL" ioctl inside "$TMP/uvm" $number)" 0 "UVM: $number is in the set"
 done
@@ -95,8 +103,10 @@ is "$(lsm "$OTHER" ioctl inside "$TMP/nvidia1" 0xc01046d3)" 0 "a cgroup beside c
 # By path it is the cgroup plane that refuses first; with its program gone, this one does.
 denied "open of a device that policy does not name" 0 EPERM \
 	"class=4 object=65535 verdict=2 plane=2 error=-1 .*device=$N1 " lsm open "$TMP/nvidia1"
-is "$(drive errors | cut -d' ' -f1-3)" "0 0 0" "no helper failed"
-rm "$PIN/link-device"
+[ ! -b /dev/vda ] || denied "a block device" 0 EPERM \
+	"class=4 object=65535 verdict=2 plane=2 error=-1 .*device=0x[0-9a-f]* " lsm open /dev/vda
+is "$(drive errors)" "0 0 0 0 0 0 0 0" "no helper failed"
+take_away device
 denied "open, with the cgroup's program taken away" 0 EPERM \
 	"class=4 object=65535 verdict=2 plane=4 error=-1 .*device=$N1 .*access=0x[0-9a-f]*2 " \
 	lsm open "$TMP/nvidia1"

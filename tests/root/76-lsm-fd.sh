@@ -6,18 +6,20 @@
 
 fd() { "$BUILD/root/lsm_fd_probe" "$@"; }
 ZONE=$TMP/zone
-mkdir "$ZONE" "$TMP/host"
+mkdir "$ZONE" "$TMP/host" "$TMP/weights"
 mount -t tmpfs custody-test "$ZONE" || exit 1
 mount -t tmpfs custody-test "$TMP/host" || exit 1
-trap 'umount "$ZONE" "$TMP/host"; cleanup' EXIT
+mount -t tmpfs custody-test "$TMP/weights" || exit 1
+trap 'umount "$ZONE" "$TMP/host" "$TMP/weights"; cleanup' EXIT
 echo weights >"$ZONE/file"
 echo secret >"$TMP/host/file"
+echo weights >"$TMP/weights/file"
 INODE=$(stat -c %i "$TMP/host/file")
 event() { echo "jail=7 class=16 object=65535 verdict=2 plane=4 error=-13 .*${1:-flags=2 }"; }
 
 drive install $JAIL "$MODEL" "$BROKER" || exit 1
 is "$(fd "$MODEL" scm "$TMP/host/file")" 0 "before the jail is committed: nothing is held"
-zones "$ZONE" || exit 1
+drive zones $JAIL "$ZONE=rwcxi" "$TMP/weights=r" || exit 1
 drive go "$MODEL"
 tap $? "the jail is committed"
 ring >/dev/null
@@ -51,8 +53,30 @@ refused bpf-map "a BPF map" ""
 refused perf "a performance counter" ""
 refused userfault "a userfaultfd" ""
 refused fscontext "a file system to be mounted" ""
+refused "write:$TMP/host/file" "the same, opened for writing" "flags=2 .*access=0x8001 .*path=file/"
+# Opened for more than the zone's rights: the event has the zone.
+zone=$(event "" | sed 's/object=65535/object=1/')
+writes() { # writes WAY INSIDE
+	is "$(fd - "$1" "write:$TMP/weights/file")" 0 "$1: a file of a zone that is only read, open for writing: outside"
+	ring >/dev/null
+	is "$(fd "$MODEL" "$1" "write:$TMP/weights/file")" "$2" "$1: the same inside: $2"
+	like "$(ring)" "${zone}access=0x8001 flags=0 .*path=file/" "$1: event with the zone"
+}
+writes scm CTRUNC
+writes getfd EACCES
+writes addfd EACCES
+is "$(fd "$MODEL" scm "$TMP/weights/file")" 0 "open for reading it arrives"
+is "$(fd "$MODEL" getfd "write:$ZONE/file")" 0 "and for writing one of a zone that is written"
+is "$(fd - splice "write:$TMP/weights/file")" 0 "splice into a passed descriptor works outside"
+echo weights >"$TMP/weights/file"
+is "$(fd "$MODEL" splice "write:$TMP/weights/file")" EBADF "inside there is nothing to splice into"
+is "$(fd "$MODEL" splice "write:$TMP/host/file")" EBADF "nor for a file of the host"
+is "$(cat "$TMP/weights/file" "$TMP/host/file")" "weights
+secret" "and nothing was written"
+is "$(fd "$MODEL" splice "write:$ZONE/file")" 0 "into a file of a zone that is written it goes"
+is "$(cat "$ZONE/file")" spliced "and arrives"
 is "$(fd "$OTHER" scm "$TMP/host/file")" 0 "a cgroup beside custody's is not touched"
 is "$(fd "$BROKER" scm "$TMP/host/file")" 0 "nor the broker"
 is "$(fd "$MODEL" getfd io_uring)" EACCES "pidfd_getfd: a ring"
-is "$(drive errors | cut -d' ' -f1-4)" "0 0 0 0" "no helper failed"
+is "$(drive errors)" "0 0 0 0 0 0 0 0" "no helper failed"
 plan_end

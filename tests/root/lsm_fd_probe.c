@@ -5,10 +5,11 @@
  * tried.
  *
  *   lsm_fd_probe CGROUP scm WHAT     by SCM_RIGHTS from a process outside; "0" or "CTRUNC"
+ *   lsm_fd_probe CGROUP splice WHAT  likewise, and then data is spliced into it: the errno besides
  *   lsm_fd_probe CGROUP getfd WHAT   by pidfd_getfd from a process inside; "0" or an errno
  *   lsm_fd_probe CGROUP addfd WHAT   by seccomp's ADDFD from a process outside; "0" or an errno
  *
- * WHAT: /PATH, opath:/PATH, or one of the kinds of fd_kinds.
+ * WHAT: /PATH (to read), write:/PATH, opath:/PATH, or one of the kinds of fd_kinds.
  */
 #include <linux/bpf.h>
 #include <linux/filter.h>
@@ -16,6 +17,7 @@
 #include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/epoll.h>
@@ -158,6 +160,8 @@ static int fd_make(const char *what)
 		fd = open(what, O_RDONLY | O_CLOEXEC);
 	else if (strncmp(what, "opath:", 6) == 0)
 		fd = open(what + 6, O_PATH | O_CLOEXEC);
+	else if (strncmp(what, "write:", 6) == 0)
+		fd = open(what + 6, O_WRONLY | O_CLOEXEC);
 	for (size_t i = 0; i < ARRAY_SIZE(fd_kinds); i++) {
 		if (strcmp(what, fd_kinds[i].name) == 0)
 			fd = fd_kinds[i].make();
@@ -188,9 +192,19 @@ static void fd_send(int socket, int fd)
 		_exit(probe_broken("sendmsg"));
 }
 
-static int fd_receive(int socket)
+static int fd_splice(int to)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0 || write(fds[1], "spliced", 7) != 7)
+		return probe_broken("pipe");
+	return probe_result(splice(fds[0], NULL, to, NULL, 7, 0) == 7 ? 0 : -1);
+}
+
+static int fd_receive(int socket, bool spliced)
 {
 	union fd_control control;
+	int fd;
 	char byte;
 	struct iovec data = { &byte, 1 };
 	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
@@ -198,6 +212,12 @@ static int fd_receive(int socket)
 
 	if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1)
 		return probe_broken("recvmsg");
+	if (spliced) {
+		memset(&fd, 0xff, sizeof(fd));
+		if (message.msg_controllen >= CMSG_LEN(sizeof(int)))
+			memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+		return fd_splice(fd);
+	}
 	if (message.msg_flags & MSG_CTRUNC)
 		(void)puts("CTRUNC");
 	else
@@ -205,7 +225,7 @@ static int fd_receive(int socket)
 	return 0;
 }
 
-static int fd_try_scm(const char *cgroup, const char *what)
+static int fd_try_scm(const char *cgroup, const char *what, bool spliced)
 {
 	int sockets[2], r;
 	pid_t pid;
@@ -219,7 +239,7 @@ static int fd_try_scm(const char *cgroup, const char *what)
 	}
 	(void)close(sockets[1]);
 	probe_enter(cgroup);
-	r = fd_receive(sockets[0]);
+	r = fd_receive(sockets[0], spliced);
 	(void)waitpid(pid, NULL, 0);
 	return r;
 }
@@ -316,8 +336,8 @@ int main(int argc, char **argv)
 {
 	if (argc != 4)
 		return 2;
-	if (strcmp(argv[2], "scm") == 0)
-		return fd_try_scm(argv[1], argv[3]);
+	if (strcmp(argv[2], "scm") == 0 || strcmp(argv[2], "splice") == 0)
+		return fd_try_scm(argv[1], argv[3], argv[2][1] == 'p');
 	if (strcmp(argv[2], "getfd") == 0)
 		return fd_try_getfd(argv[1], argv[3]);
 	return strcmp(argv[2], "addfd") == 0 ? fd_try_addfd(argv[1], argv[3]) : 2;

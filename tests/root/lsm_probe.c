@@ -1,46 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Does one thing with files from inside a cgroup and prints the errno it got, "0" when it was
- * allowed. Run as root by tests/root/7*-lsm-{file,exec}.sh. Exits 2 when the thing could not be
- * tried, so that a broken probe never passes as a denial. No seccomp filter: what the system call
- * filter of a real jail would refuse first is tried here against the LSM plane alone.
+ * Does one thing with files from inside a cgroup and prints what came of it: see lsm_action.h.
+ * Run as root by tests/root/7*.sh. No seccomp filter: what the system call filter of a real jail
+ * would refuse first is tried here against the LSM plane alone.
  *
  *   lsm_probe CGROUP ACTION ARGUMENT...      CGROUP: directory, or "-" to stay where we are
+ *   lsm_probe CGROUP in DIRECTORY ACTION ARGUMENT...    from there on, by names relative to it
  */
-#include <errno.h>
-#include <fcntl.h>
+#include <dirent.h>
 #include <linux/io_uring.h>
 #include <linux/openat2.h>
-#include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
+#include <sys/un.h>
 #include <sys/xattr.h>
-#include <unistd.h>
 
-#include "cleanup.h"
+#include "lsm_action.h"
 
-#define PROBE_BROKEN -2	/* instead of -1: no answer of the kernel's */
-
-/* Actions get the arguments that follow their name: the cgroup stands two before. */
-#define PROBE_CGROUP(ARGV) ((ARGV)[-2])
-
-static int probe_enter(const char *cgroup)
-{
-	cleanup_fd int fd = -1;
-	char path[512];
-
-	if (strcmp(cgroup, "-") == 0)
-		return 0;
-	(void)snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	return fd < 0 || write(fd, "0", 1) != 1 ? PROBE_BROKEN : 0;
-}
+#define PROBE_FCHMODAT2 452	/* too new for these headers */
 
 static int probe_flags(const char *mode)
 {
@@ -135,7 +116,7 @@ static int probe_start_ring(struct probe_ring *ring)
 }
 
 /* By a worker of the kernel's (IOSQE_ASYNC), which is no thread of ours. */
-static int probe_uring(char **argv)
+static int probe_submit(const struct io_uring_sqe *sqe)
 {
 	struct probe_ring ring = { .fd = -1 };
 	struct io_uring_cqe *cqe;
@@ -143,12 +124,9 @@ static int probe_uring(char **argv)
 
 	if (r < 0)
 		return r;
-	memset(ring.sqe, 0, sizeof(*ring.sqe));
-	ring.sqe->opcode = IORING_OP_OPENAT;
+	*ring.sqe = *sqe;
 	ring.sqe->flags = IOSQE_ASYNC;
 	ring.sqe->fd = AT_FDCWD;
-	ring.sqe->addr = (__u64)(uintptr_t)argv[0];
-	ring.sqe->open_flags = (__u32)probe_flags(argv[1]);
 	((__u32 *)(ring.sq + ring.params.sq_off.array))[0] = 0;
 	__atomic_store_n((__u32 *)(ring.sq + ring.params.sq_off.tail), 1, __ATOMIC_RELEASE);
 	if (syscall(SYS_io_uring_enter, ring.fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
@@ -157,6 +135,77 @@ static int probe_uring(char **argv)
 	if (cqe->res < 0)
 		errno = -cqe->res;
 	return cqe->res < 0 ? -1 : cqe->res;
+}
+
+static int probe_uring(char **argv)
+{
+	struct io_uring_sqe sqe = { .opcode = IORING_OP_OPENAT,
+				    .addr = (__u64)(uintptr_t)argv[0],
+				    .open_flags = (__u32)probe_flags(argv[1]) };
+
+	return probe_submit(&sqe);
+}
+
+static int probe_uring2(char **argv)
+{
+	struct open_how how = { .flags = (__u64)probe_flags(argv[1]) };
+	struct io_uring_sqe sqe = { .opcode = IORING_OP_OPENAT2,
+				    .addr = (__u64)(uintptr_t)argv[0], .len = sizeof(how),
+				    .addr2 = (__u64)(uintptr_t)&how };
+
+	return probe_submit(&sqe);
+}
+
+/* uringchange WHAT FIRST SECOND */
+static int probe_uringchange(char **argv)
+{
+	static const struct {
+		const char *name;
+		__u8 opcode;
+		bool second;
+		__u32 len;	/* the directory of the second name, or a mode */
+	} operations[] = { { "unlink", IORING_OP_UNLINKAT, false, 0 },
+			   { "mkdir", IORING_OP_MKDIRAT, false, 0700 },
+			   { "rename", IORING_OP_RENAMEAT, true, (__u32)AT_FDCWD },
+			   { "symlink", IORING_OP_SYMLINKAT, true, 0 },
+			   { "link", IORING_OP_LINKAT, true, (__u32)AT_FDCWD } };
+	struct io_uring_sqe sqe = { .addr = (__u64)(uintptr_t)argv[1] };
+
+	for (size_t i = 0; i < ARRAY_SIZE(operations); i++) {
+		if (strcmp(argv[0], operations[i].name) != 0)
+			continue;
+		sqe.opcode = operations[i].opcode;
+		sqe.len = operations[i].len;
+		if (operations[i].second)
+			sqe.addr2 = (__u64)(uintptr_t)argv[2];
+	}
+	return sqe.opcode ? probe_submit(&sqe) : PROBE_BROKEN;
+}
+
+/* write PATH TEXT: what the model would do with a file of /sys that it was given */
+static int probe_write(char **argv)
+{
+	cleanup_fd int fd = open(argv[0], O_WRONLY | O_CLOEXEC);
+	int r = fd < 0 ? PROBE_BROKEN : probe_enter(PROBE_CGROUP(argv));
+
+	return r < 0 ? r : write(fd, argv[1], strlen(argv[1])) < 0 ? -1 : 0;
+}
+
+/* list PATH N: a directory of N entries, "." and ".." left out */
+static int probe_list(char **argv)
+{
+	cleanup_dir DIR *stream = opendir(argv[0]);
+	const struct dirent *entry;
+	int n = 0;
+
+	if (!stream)
+		return -1;
+	errno = 0;
+	while ((entry = readdir(stream)))
+		n += entry->d_name[0] != '.';
+	if (errno == 0 && n != atoi(argv[1]))
+		errno = ENOENT;
+	return errno ? -1 : 0;
 }
 
 /* ---- changing ---- */
@@ -218,6 +267,42 @@ static int probe_truncate(char **argv)
 	return truncate(argv[0], 1);
 }
 
+/* Through an fd that was opened for writing outside. */
+static int probe_ftruncate(char **argv)
+{
+	cleanup_fd int fd = open(argv[0], O_WRONLY | O_CLOEXEC);
+	int r = fd < 0 ? PROBE_BROKEN : probe_enter(PROBE_CGROUP(argv));
+
+	return r < 0 ? r : ftruncate(fd, 1);
+}
+
+/* The name of a UNIX socket is a node. */
+static int probe_bindunix(char **argv)
+{
+	cleanup_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	if (fd < 0 || strlen(argv[0]) >= sizeof(address.sun_path))
+		return PROBE_BROKEN;
+	memcpy(address.sun_path, argv[0], strlen(argv[0]) + 1);
+	return bind(fd, (const struct sockaddr *)&address, sizeof(address));
+}
+
+/* fchmodat2(2), from 6.6 on: by an O_PATH fd, which fchmod() takes none of. */
+static int probe_chmodpath(char **argv)
+{
+	cleanup_fd int fd = open(argv[0], O_PATH | O_CLOEXEC);
+
+	return fd < 0 ? PROBE_BROKEN : (int)syscall(PROBE_FCHMODAT2, fd, "", 0644, AT_EMPTY_PATH);
+}
+
+static int probe_chownpath(char **argv)
+{
+	cleanup_fd int fd = open(argv[0], O_PATH | O_CLOEXEC);
+
+	return fd < 0 ? PROBE_BROKEN : fchownat(fd, "", 0, 0, AT_EMPTY_PATH);
+}
+
 static int probe_chmod(char **argv)
 {
 	return chmod(argv[0], 0644);
@@ -247,6 +332,15 @@ static int probe_setxattr(char **argv)
 	return setxattr(argv[0], argv[1], "x", 1, 0);
 }
 
+/* By an fd of which the path is no more than a number. */
+static int probe_fsetxattr(char **argv)
+{
+	cleanup_fd int fd = open(argv[0], O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 ? PROBE_BROKEN : probe_enter(PROBE_CGROUP(argv));
+
+	return r < 0 ? r : fsetxattr(fd, argv[1], "x", 1, 0);
+}
+
 static int probe_removexattr(char **argv)
 {
 	return removexattr(argv[0], argv[1]);
@@ -267,130 +361,11 @@ static int probe_setacl(char **argv)
 	return setxattr(argv[0], "system.posix_acl_access", &acl, sizeof(acl), 0);
 }
 
-/* ---- running ---- */
-
-static int probe_protection(const char *text)
-{
-	return (strchr(text, 'r') ? PROT_READ : 0) | (strchr(text, 'w') ? PROT_WRITE : 0) |
-	       (strchr(text, 'x') ? PROT_EXEC : 0);
-}
-
-static int probe_exec(char **argv)
-{
-	(void)execv(argv[0], argv);
-	return -1;
-}
-
-/* A copy in memory of the program argv[0]. */
-static int probe_make_memfd(const char *path)
-{
-	cleanup_fd int from = open(path, O_RDONLY | O_CLOEXEC);
-	cleanup_fd int fd = memfd_create("probe", MFD_CLOEXEC);
-	struct stat st;
-
-	if (from < 0 || fd < 0 || fstat(from, &st) < 0)
-		return -1;
-	for (off_t left = st.st_size; left > 0;) {
-		char bytes[65536];
-		ssize_t n = read(from, bytes, sizeof(bytes));
-
-		if (n <= 0 || write(fd, bytes, (size_t)n) != n)
-			return -1;
-		left -= n;
-	}
-	return TAKE_FD(fd);
-}
-
-static int probe_exec_fd(int fd)
-{
-	char name[] = "program";
-	char *arguments[] = { name, NULL };
-
-	(void)syscall(SYS_execveat, fd, "", arguments, environ, AT_EMPTY_PATH);
-	return -1;
-}
-
-static int probe_execmemfd(char **argv)
-{
-	cleanup_fd int fd = probe_make_memfd(argv[0]);
-	int r = fd < 0 ? PROBE_BROKEN : probe_enter(PROBE_CGROUP(argv));
-
-	return r < 0 ? r : probe_exec_fd(fd);
-}
-
-/* Opened, unlinked, then run. */
-static int probe_execunlinked(char **argv)
-{
-	cleanup_fd int fd = open(argv[0], O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || unlink(argv[0]) < 0 || probe_enter(PROBE_CGROUP(argv)) < 0)
-		return PROBE_BROKEN;
-	return probe_exec_fd(fd);
-}
-
-static int probe_map(int fd, int flags, const char *protection, const char *change)
-{
-	void *memory = mmap(NULL, 4096, probe_protection(protection), flags, fd, 0);
-
-	if (memory == MAP_FAILED)
-		return -1;
-	return change[0] == '-' ? 0 : mprotect(memory, 4096, probe_protection(change));
-}
-
-/* map PATH p|s PROT PROT2|-: of a file that was opened outside */
-static int probe_mapfile(char **argv)
-{
-	bool shared = argv[1][0] == 's';
-	bool write = shared && (strchr(argv[2], 'w') || strchr(argv[3], 'w'));
-	cleanup_fd int fd = open(argv[0], (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-	int r = fd < 0 ? PROBE_BROKEN : probe_enter(PROBE_CGROUP(argv));
-
-	return r < 0 ? r : probe_map(fd, shared ? MAP_SHARED : MAP_PRIVATE, argv[2], argv[3]);
-}
-
-static int probe_mapanon(char **argv)
-{
-	return probe_map(-1, MAP_ANONYMOUS | (argv[0][0] == 's' ? MAP_SHARED : MAP_PRIVATE),
-			 argv[1], argv[2]);
-}
-
-static int probe_mapmemfd(char **argv)
-{
-	cleanup_fd int fd = memfd_create("probe", MFD_CLOEXEC);
-
-	if (fd < 0 || ftruncate(fd, 4096) < 0)
-		return fd < 0 ? PROBE_BROKEN : -1;
-	return probe_map(fd, MAP_SHARED, argv[0], argv[1]);
-}
+/* ---- what it made itself ---- */
 
 static int probe_openmemfd(char **argv)
 {
 	return probe_open_fd(memfd_create("probe", MFD_CLOEXEC), argv[0]);
-}
-
-/* A library's page, written privately, then made executable again. */
-static int probe_patch(char **argv)
-{
-	cleanup_fd int fd = open(argv[0], O_RDONLY | O_CLOEXEC);
-	int r = fd < 0 ? PROBE_BROKEN : probe_enter(PROBE_CGROUP(argv));
-	char *memory;
-
-	if (r < 0)
-		return r;
-	memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-	if (memory == MAP_FAILED)
-		return PROBE_BROKEN;
-	memory[0] = 'x';
-	return mprotect(memory, 4096, PROT_READ | PROT_EXEC);
-}
-
-static int probe_unlinkedmap(char **argv)
-{
-	cleanup_fd int fd = open(argv[0], O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || unlink(argv[0]) < 0 || probe_enter(PROBE_CGROUP(argv)) < 0)
-		return PROBE_BROKEN;
-	return probe_map(fd, MAP_PRIVATE, "rx", "-");
 }
 
 static int probe_pipe(char **argv)
@@ -403,7 +378,7 @@ static int probe_pipe(char **argv)
 
 /* ---- many ---- */
 
-/* Every process opens PATH N times; prints how often it was EACCES, and how often not at all. */
+/* Opens PATH N times; prints how often it was refused, and how often it failed in another way. */
 static int probe_burst(char **argv)
 {
 	long n = atol(argv[1]), denied = 0, other = 0;
@@ -413,21 +388,16 @@ static int probe_burst(char **argv)
 
 		if (fd >= 0)
 			(void)close(fd);
-		else if (errno == EACCES)
+		else if (errno == EACCES || errno == EPERM)
 			denied++;
 		else
 			other++;
 	}
 	(void)printf("%ld %ld\n", denied, other);
-	return PROBE_BROKEN;
+	return PROBE_SAID;
 }
 
-static const struct {
-	const char *action;
-	int n_args;
-	int (*run)(char **argv);
-	bool enters;	/* the cgroup, by itself */
-} probe_actions[] = {
+static const struct probe_action probe_actions[] = {
 	{ "open", 2, probe_open, false }, { "openat2", 2, probe_openat2, false },
 	{ "opath", 2, probe_opath, false }, { "relative", 3, probe_relative, false },
 	{ "handle", 2, probe_handle, true }, { "uring", 2, probe_uring, false },
@@ -440,37 +410,15 @@ static const struct {
 	{ "fchmod", 1, probe_fchmod, true }, { "chown", 1, probe_chown, false },
 	{ "utimes", 1, probe_utimes, false }, { "setxattr", 2, probe_setxattr, false },
 	{ "removexattr", 2, probe_removexattr, false }, { "setacl", 1, probe_setacl, false },
-	{ "exec", 1, probe_exec, false }, { "execmemfd", 1, probe_execmemfd, true },
-	{ "execunlinked", 1, probe_execunlinked, true }, { "map", 4, probe_mapfile, true },
-	{ "anon", 3, probe_mapanon, false }, { "memfd", 2, probe_mapmemfd, false },
-	{ "openmemfd", 1, probe_openmemfd, false }, { "patch", 1, probe_patch, true },
-	{ "unlinkedmap", 1, probe_unlinkedmap, true }, { "pipe", 0, probe_pipe, false },
-	{ "burst", 2, probe_burst, false },
+	{ "openmemfd", 1, probe_openmemfd, false }, { "pipe", 0, probe_pipe, false },
+	{ "uring2", 2, probe_uring2, false }, { "uringchange", 3, probe_uringchange, false },
+	{ "ftruncate", 1, probe_ftruncate, true }, { "bindunix", 1, probe_bindunix, false },
+	{ "chmodpath", 1, probe_chmodpath, false }, { "chownpath", 1, probe_chownpath, false },
+	{ "fsetxattr", 2, probe_fsetxattr, true }, { "burst", 2, probe_burst, false },
+	{ "list", 2, probe_list, false }, { "write", 2, probe_write, true },
 };
 
 int main(int argc, char **argv)
 {
-	const char *name;
-	int r;
-
-	if (argc < 3)
-		return 2;
-	for (size_t i = 0; i < ARRAY_SIZE(probe_actions); i++) {
-		if (strcmp(argv[2], probe_actions[i].action) != 0 ||
-		    argc - 3 != probe_actions[i].n_args)
-			continue;
-		r = probe_actions[i].enters ? 0 : probe_enter(argv[1]);
-		if (r == 0)
-			r = probe_actions[i].run(argv + 3);
-		if (r == PROBE_BROKEN && strcmp(argv[2], "burst") == 0)
-			return 0;
-		if (r == PROBE_BROKEN) {
-			(void)fprintf(stderr, "lsm_probe: %s: %s\n", argv[2], strerror(errno));
-			return 2;
-		}
-		name = r < 0 ? strerrorname_np(errno) : "0";
-		(void)printf("%s\n", name ? name : "?");
-		return 0;
-	}
-	return 2;
+	return probe_choose(probe_actions, ARRAY_SIZE(probe_actions), argc, argv);
 }

@@ -36,10 +36,13 @@
 /* A child that waits to be killed; it dies with us. */
 static pid_t probe_fork_sleeper(void)
 {
+	pid_t parent = getpid();
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(0); /* it was faster */
 		for (;;)
 			(void)pause();
 	}
@@ -99,6 +102,40 @@ static int probe_pidfd_kill(const char *cgroup, char **argv)
 	return probe_result(syscall(SYS_pidfd_send_signal, fd, atoi(argv[1]), NULL, 0));
 }
 
+static int probe_thread_kill(const char *cgroup, char **argv)
+{
+	pid_t pid = probe_find_other(cgroup, argv);
+
+	return probe_result(syscall(SYS_tgkill, pid, pid, atoi(argv[1])));
+}
+
+static int probe_queue(const char *cgroup, char **argv)
+{
+	return probe_result(sigqueue(probe_find_other(cgroup, argv), atoi(argv[1]),
+				     (union sigval){ 0 }));
+}
+
+/* Its standard input. */
+static int probe_take_fd(const char *cgroup, char **argv)
+{
+	cleanup_fd int fd = (int)syscall(SYS_pidfd_open, atoi(argv[0]), 0), got = -1;
+
+	if (fd < 0)
+		return probe_broken("pidfd_open");
+	probe_enter(cgroup);
+	got = (int)syscall(SYS_pidfd_getfd, fd, 0, 0);
+	return probe_result(got);
+}
+
+static int probe_vmwrite(const char *cgroup, char **argv)
+{
+	char byte = 0;
+	struct iovec here = { &byte, 1 }, there = { (void *)8, 1 };
+
+	return probe_result(
+		process_vm_writev(probe_find_other(cgroup, argv), &here, 1, &there, 1, 0));
+}
+
 /* Our child is to be traced by us, who stay outside. */
 static int probe_traceme(const char *cgroup, char **argv)
 {
@@ -147,6 +184,20 @@ static int probe_unshare(const char *cgroup, char **argv)
 {
 	probe_enter(cgroup);
 	return probe_result(unshare((int)strtol(argv[0], NULL, 0)));
+}
+
+/* By clone3(2), as unshare(2) would by itself. */
+static int probe_clone(const char *cgroup, char **argv)
+{
+	__u64 args[8] = { strtoul(argv[0], NULL, 0) }; /* struct clone_args: flags first */
+	long pid;
+
+	args[4] = SIGCHLD;
+	probe_enter(cgroup);
+	pid = syscall(SYS_clone3, args, sizeof(args));
+	if (pid == 0)
+		_exit(0);
+	return probe_result(pid);
 }
 
 static int probe_setns(const char *cgroup, char **argv)
@@ -226,6 +277,27 @@ static int probe_open_tree(const char *cgroup, char **argv)
 	return probe_result(fd);
 }
 
+static int probe_mount_setattr(const char *cgroup, char **argv)
+{
+	__u64 attributes[4] = { 1 }; /* struct mount_attr: MOUNT_ATTR_RDONLY to be set */
+
+	probe_unshare_mounts();
+	if (mount("none", argv[0], "tmpfs", 0, NULL) < 0)
+		return probe_broken("mount");
+	probe_enter(cgroup);
+	return probe_result(syscall(SYS_mount_setattr, AT_FDCWD, argv[0], 0, attributes,
+				    sizeof(attributes)));
+}
+
+static int probe_remount(const char *cgroup, char **argv)
+{
+	probe_unshare_mounts();
+	if (mount("none", argv[0], "tmpfs", 0, NULL) < 0)
+		return probe_broken("mount");
+	probe_enter(cgroup);
+	return probe_result(mount(NULL, argv[0], NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL));
+}
+
 static int probe_pivot_root(const char *cgroup, char **argv)
 {
 	probe_unshare_mounts();
@@ -246,6 +318,21 @@ static int probe_bpf(const char *cgroup, char **argv)
 	(void)argv;
 	probe_enter(cgroup);
 	fd = (int)syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
+	return probe_result(fd);
+}
+
+static int probe_bpf_program(const char *cgroup, char **argv)
+{
+	static const struct bpf_insn code[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K }, { .code = BPF_JMP | BPF_EXIT } };
+	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_SOCKET_FILTER, .insn_cnt = 2,
+				.insns = (__u64)(uintptr_t)code,
+				.license = (__u64)(uintptr_t) "GPL" };
+	cleanup_fd int fd = -1;
+
+	(void)argv;
+	probe_enter(cgroup);
+	fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
 	return probe_result(fd);
 }
 
@@ -287,6 +374,17 @@ static int probe_kexec(const char *cgroup, char **argv)
 	(void)argv;
 	probe_enter(cgroup);
 	return probe_result(syscall(SYS_kexec_load, 0, 0, NULL, 0));
+}
+
+/* A file that is no kernel: ENOEXEC says that we were let through. */
+static int probe_kexec_file(const char *cgroup, char **argv)
+{
+	cleanup_fd int fd = open(argv[0], O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return probe_broken(argv[0]);
+	probe_enter(cgroup);
+	return probe_result(syscall(SYS_kexec_file_load, fd, -1, 1UL, "", 4UL)); /* no initramfs */
 }
 
 static int probe_socket(const char *cgroup, char **argv)
@@ -339,6 +437,27 @@ static int probe_ioctl(const char *cgroup, char **argv)
 	return probe_result(fd < 0 ? -1 : ioctl(fd, strtoul(argv[2], NULL, 0), data));
 }
 
+#ifdef __x86_64__
+/* As a 32-bit task asks: all of its addresses are below 4 GiB. */
+static int probe_ioctl32(const char *cgroup, char **argv)
+{
+	cleanup_fd int fd = probe_open_node(cgroup, argv);
+	const void *data = mmap(NULL, 16384, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	long r = 54; /* ioctl in the table of i386 */
+
+	if (fd < 0 || data == MAP_FAILED)
+		return probe_broken("ioctl32");
+	__asm__ volatile("int $0x80"
+			 : "+a"(r)
+			 : "b"(fd), "c"(strtoul(argv[2], NULL, 0)), "d"(data)
+			 : "memory", "r8", "r9", "r10", "r11");
+	if (r < 0)
+		errno = (int)-r;
+	return probe_result(r < 0 ? -1 : 0);
+}
+#endif
+
 static int probe_mmap(const char *cgroup, char **argv)
 {
 	cleanup_fd int fd = probe_open_node(cgroup, argv);
@@ -376,6 +495,14 @@ static const struct {
 	{ "init-module", 0, probe_init_module }, { "kexec", 0, probe_kexec },
 	{ "socket", 1, probe_socket },	       { "userfault", 0, probe_userfault },
 	{ "open", 1, probe_open },	       { "ioctl", 3, probe_ioctl },
+	{ "tgkill", 2, probe_thread_kill },    { "sigqueue", 2, probe_queue },
+	{ "take-fd", 1, probe_take_fd },       { "vmwrite", 1, probe_vmwrite },
+	{ "clone", 1, probe_clone },	       { "mount-setattr", 1, probe_mount_setattr },
+	{ "remount", 1, probe_remount },       { "bpf-program", 0, probe_bpf_program },
+	{ "kexec-file", 1, probe_kexec_file },
+#ifdef __x86_64__
+	{ "ioctl32", 3, probe_ioctl32 },
+#endif
 	{ "mmap", 2, probe_mmap },	       { "mmap-anonymous", 0, probe_mmap_anonymous },
 };
 

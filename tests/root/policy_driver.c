@@ -4,6 +4,7 @@
  * planes. Run as root by tests/root/2*.sh. Trusts its arguments.
  *
  * link: daemon/warden/policy.c daemon/warden/policy_pin.c daemon/warden/policy_links.c
+ * link: -Wl,--wrap=bpf_program__attach
  * link: daemon/warden/policy_map.c daemon/warden/policy_guard.c daemon/warden/policy_entries.c
  *
  *   policy_driver VERB PIN CGROUP [ARGUMENT...]
@@ -14,14 +15,19 @@
  *                                   "rwcxi", r unless given
  *     go MODEL | drain BROKER
  *     remove ID | count ID | counters ID | errors | events | unpin
+ *     see N MAP                     N first sights of jail 99's on each processor
  *     ring                          events, whatever is missing among the pins
+ *     serve                         opens once, then runs each line of stdin, "VERB ARGUMENT...",
+ *             and ends its output with a line "= STATUS": loading is what costs
  *   MODEL, BROKER: cgroup directories. F: 4 or 6. P: tcp or udp.
+ *   $DRIVER_FAIL_ATTACH=N: the N-th program that is attached to a hook cannot be.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +42,8 @@
 #include "custody/event.h"
 #include "../../daemon/warden/policy.h"
 #include "log.h"
+
+#define DRIVER_WORDS_MAX 160
 
 static int driver_fail(const char *what, int r)
 {
@@ -293,6 +301,44 @@ static int driver_open(struct policy *policy, int argc, char **argv)
 	return 0;
 }
 
+static int driver_serve(struct policy *policy, int argc, char **argv);
+
+/* On each processor: what one has made last waits on a list of its own, which only it empties. */
+static int driver_see_on(int cpu, int fd, __u64 from, __u64 n)
+{
+	struct policy_seen_key key = { .jail_id = 99, .class = POLICY_CLASS_OPEN };
+	__u64 one = 1;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		return -errno;
+	for (key.b = from; key.b < from + n; key.b++) {
+		if (bpf_map_update_elem(fd, &key, &one, BPF_ANY) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int driver_see(struct policy *policy, int argc, char **argv)
+{
+	cleanup_fd int fd = argc == 2 ? bpf_obj_get(argv[1]) : -1;
+	cpu_set_t before;
+	int r = 0;
+
+	(void)policy;
+	if (fd < 0 || sched_getaffinity(0, sizeof(before), &before) < 0)
+		return -EINVAL;
+	for (int cpu = 0; r == 0 && cpu < CPU_SETSIZE; cpu++) {
+		if (CPU_ISSET((size_t)cpu, &before))
+			r = driver_see_on(cpu, fd, ((__u64)cpu + 1) << 32, (__u64)atoi(argv[0]));
+	}
+	if (sched_setaffinity(0, sizeof(before), &before) < 0)
+		return -errno;
+	return r;
+}
+
 static const struct {
 	const char *verb;
 	int (*run)(struct policy *policy, int argc, char **argv);
@@ -302,7 +348,61 @@ static const struct {
 	{ "remove", driver_remove },	 { "count", driver_count },
 	{ "counters", driver_counters }, { "errors", driver_errors },
 	{ "events", driver_events },	 { "drain", driver_drain },
+	{ "ring", driver_events },	 { "serve", driver_serve },
+	{ "see", driver_see },
 };
+
+static int driver_run(struct policy *policy, const char *verb, int argc, char **argv)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(driver_verbs); i++) {
+		if (strcmp(verb, driver_verbs[i].verb) == 0)
+			return driver_verbs[i].run(policy, argc, argv);
+	}
+	return -ENOSYS;
+}
+
+static int driver_serve(struct policy *policy, int argc, char **argv)
+{
+	char line[8192], *words[DRIVER_WORDS_MAX];
+
+	(void)argc;
+	(void)argv;
+	(void)puts("= 0");
+	(void)fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		char *rest = NULL;
+		int n = 0, r;
+
+		for (char *word = strtok_r(line, " \n", &rest); word && n < DRIVER_WORDS_MAX;
+		     word = strtok_r(NULL, " \n", &rest))
+			words[n++] = word;
+		r = n > 0 ? driver_run(policy, words[0], n - 1, words + 1) : -EINVAL;
+		if (r < 0)
+			(void)driver_fail(words[0], r);
+		(void)printf("= %d\n", r < 0);
+		(void)fflush(stdout);
+	}
+	return 0;
+}
+
+/* The linker puts this before libbpf's: see "link:". */
+struct bpf_link *__real_bpf_program__attach(const struct bpf_program *program);
+struct bpf_link *__wrap_bpf_program__attach(const struct bpf_program *program);
+struct bpf_link *__wrap_bpf_program__attach(const struct bpf_program *program)
+{
+	const char *text = getenv("DRIVER_FAIL_ATTACH");
+	char left[16];
+	int n = text ? atoi(text) : 0;
+
+	if (n == 1) {
+		errno = ENOSPC;
+		return NULL;
+	}
+	(void)snprintf(left, sizeof(left), "%d", n - 1);
+	if (n > 1 && setenv("DRIVER_FAIL_ATTACH", left, 1) < 0)
+		return NULL;
+	return __real_bpf_program__attach(program);
+}
 
 int main(int argc, char **argv)
 {
@@ -328,11 +428,8 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "open") == 0)
 		(void)printf("%s ", adopted ? "adopted" : "fresh");
-	for (size_t i = 0; i < ARRAY_SIZE(driver_verbs); i++) {
-		if (strcmp(argv[1], driver_verbs[i].verb) != 0)
-			continue;
-		r = driver_verbs[i].run(policy, argc - 4, argv + 4);
-		return r < 0 ? driver_fail(argv[1], r) : 0;
-	}
-	return 2;
+	r = driver_run(policy, argv[1], argc - 4, argv + 4);
+	if (r == -ENOSYS)
+		return 2;
+	return r < 0 ? driver_fail(argv[1], r) : 0;
 }

@@ -28,12 +28,12 @@ is() { # is GOT WANTED TEXT
 wanted: $2"
 }
 like() { # like TEXT-THAT-MUST-HOLD-A-LINE REGEX TEXT
-	printf '%s\n' "$1" | grep -qE -- "$2"
+	grep -qE -- "$2" <<<"$1"
 	tap $? "$3" "no line matches: $2
 in: $1"
 }
 unlike() {
-	! printf '%s\n' "$1" | grep -qE -- "$2"
+	! grep -qE -- "$2" <<<"$1"
 	tap $? "$3" "a line matches: $2
 in: $1"
 }

@@ -2,19 +2,22 @@
 /*
  * Loads every BPF program of the skeleton, each alone, and prints what the kernel says of it:
  *
- *   NAME SECTION INSNS SHORTEST JITED PROCESSED STATES PEAK
+ *   NAME SECTION INSNS OUTSIDE JITED PROCESSED STATES PEAK
  *   NAME SECTION absent           this kernel has no such hook
  *   NAME SECTION not-permitted    the kernel does not let this process load such programs
  *   NAME SECTION rejected ERRNO   the verifier's last lines follow on stderr
  *
- * INSNS: instructions after the verifier. SHORTEST: the fewest of them on any way from entry to
- * exit, calls counted as one; that is about what a process outside custody costs. JITED: bytes of
+ * INSNS: instructions after the verifier. OUTSIDE: how many of them a process runs that is not in
+ * custody, calls counted as one: where the program asks for the cgroup above the task's
+ * (lsm_is_inside()), up to there, on from there as for one that is not equal, and out; elsewhere
+ * the fewest on any way out on which it makes a call. Both by the shortest way. JITED: bytes of
  * machine code. The rest is the verifier's work (log level 4). Nothing is attached or pinned. Run
  * by root from tests/root/27-programs.sh and tests/vm/verifier.sh; trusts the skeleton.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,24 +55,28 @@ static int table_find_next(const struct bpf_insn *insn, __u32 i, __u32 next[2])
 	return 2;
 }
 
-/* Breadth first: every instruction costs one. TABLE_FAR when memory is short. */
-static __u32 table_measure_shortest(const struct bpf_insn *insns, __u32 n)
+/*
+ * Breadth first, every instruction costs one: how many from `from`, itself included, to the
+ * instruction `to`, or to the nearest exit when `to` is TABLE_FAR. TABLE_FAR when there is no way,
+ * or memory is short.
+ */
+static __u32 table_measure_way(const struct bpf_insn *insns, __u32 n, __u32 from, __u32 to)
 {
 	cleanup_ptr __u32 *cost = malloc(n * sizeof(*cost));
 	cleanup_ptr __u32 *queue = malloc(n * sizeof(*queue));
 	__u32 head = 0, tail = 0;
 
-	if (!cost || !queue)
+	if (!cost || !queue || from >= n)
 		return TABLE_FAR;
 	memset(cost, 0xff, n * sizeof(*cost));
-	cost[0] = 1;
-	queue[tail++] = 0;
+	cost[from] = 1;
+	queue[tail++] = from;
 	while (head < tail) {
 		__u32 i = queue[head++];
 		__u32 next[2] = { 0 };
 		int ways = table_find_next(&insns[i], i, next);
 
-		if (ways == 0)
+		if (to == TABLE_FAR ? ways == 0 : i == to)
 			return cost[i];
 		for (int w = 0; w < ways; w++) {
 			if (next[w] >= n || cost[next[w]] != TABLE_FAR)
@@ -79,6 +86,81 @@ static __u32 table_measure_shortest(const struct bpf_insn *insns, __u32 n)
 		}
 	}
 	return TABLE_FAR;
+}
+
+/* The call's operand for the helper that tells the cgroup above; 0 when /proc/kallsyms hides it. */
+static __s32 table_find_helper(void)
+{
+	cleanup_file FILE *file = fopen("/proc/kallsyms", "re");
+	unsigned long long address, base = 0, helper = 0;
+	char line[512], name[128];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%llx %*c %127s", &address, name) != 2)
+			continue;
+		if (strcmp(name, "__bpf_call_base") == 0)
+			base = address;
+		if (strcmp(name, "bpf_get_current_ancestor_cgroup_id") == 0)
+			helper = address;
+	}
+	return base && helper ? (__s32)(helper - base) : 0;
+}
+
+/* From the call on, as for a process of another cgroup: the first comparison says "not equal". */
+static __u32 table_measure_unequal(const struct bpf_insn *insns, __u32 n, __u32 call)
+{
+	for (__u32 i = call + 1; i < n; i++) {
+		__u8 class = BPF_CLASS(insns[i].code);
+		__u8 op = BPF_OP(insns[i].code);
+		__u32 next[2] = { 0 }, way;
+
+		if (class != BPF_JMP && class != BPF_JMP32)
+			continue;
+		if (op != BPF_JEQ && op != BPF_JNE)
+			return TABLE_FAR;
+		(void)table_find_next(&insns[i], i, next);
+		way = table_measure_way(insns, n, next[op == BPF_JNE], TABLE_FAR);
+		return way == TABLE_FAR ? TABLE_FAR : i - call + way;
+	}
+	return TABLE_FAR;
+}
+
+static bool table_is_call(const struct bpf_insn *insn)
+{
+	return insn->code == (BPF_JMP | BPF_CALL);
+}
+
+/* The fewest on any way out that makes a call; every program does. */
+static __u32 table_measure_calling(const struct bpf_insn *insns, __u32 n)
+{
+	__u32 best = TABLE_FAR;
+
+	for (__u32 i = 0; i < n; i++) {
+		__u32 before, after;
+
+		if (!table_is_call(&insns[i]))
+			continue;
+		before = table_measure_way(insns, n, 0, i);
+		after = table_measure_way(insns, n, i, TABLE_FAR);
+		if (before != TABLE_FAR && after != TABLE_FAR && before + after - 1 < best)
+			best = before + after - 1;
+	}
+	return best;
+}
+
+static __u32 table_measure_outside(const struct bpf_insn *insns, __u32 n, __s32 helper)
+{
+	for (__u32 i = 0; helper && i < n; i++) {
+		__u32 before, after;
+
+		if (!table_is_call(&insns[i]) || insns[i].src_reg != 0 || insns[i].imm != helper)
+			continue;
+		before = table_measure_way(insns, n, 0, i);
+		after = table_measure_unequal(insns, n, i);
+		if (before != TABLE_FAR && after != TABLE_FAR)
+			return before + after;
+	}
+	return table_measure_calling(insns, n);
 }
 
 static int table_print_loaded(const struct bpf_program *program, const char *log)
@@ -108,8 +190,9 @@ static int table_print_loaded(const struct bpf_program *program, const char *log
 	if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
 		return -errno;
 	printf("%s %s %u %u %u %u %u %u\n", bpf_program__name(program),
-	       bpf_program__section_name(program), n, table_measure_shortest(insns, n),
-	       info.jited_prog_len, processed, states, peak);
+	       bpf_program__section_name(program), n,
+	       table_measure_outside(insns, n, table_find_helper()), info.jited_prog_len, processed,
+	       states, peak);
 	return 0;
 }
 

@@ -44,7 +44,7 @@ struct mutation {
 	M(name_tail, "name", plan.name[63] = 'x')                                                \
 	M(profile_dash, "name", plan.profile[0] = '-')                                           \
 	M(profile_tail, "name", plan.profile[40] = 'x')                                          \
-	M(planes_unknown, "planes", plan.planes_required |= 16)                                  \
+	M(planes_unknown, "planes", plan.planes_required |= 32)                                  \
 	M(planes_structure, "planes", plan.planes_required &= ~1U)                               \
 	M(syscalls_zero, "syscall set", plan.syscall_set = 0)                                    \
 	M(syscalls_big, "syscall set", plan.syscall_set = 2)                                     \

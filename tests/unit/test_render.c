@@ -2,6 +2,7 @@
 /*
  * Numbers, states, planes and endpoints in words; columns of tables.
  * link: tools/custodyctl/render.c tools/custodyctl/table.c
+ * link: tools/custodyctl/event_words.c
  */
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -14,6 +15,8 @@
 #include <cmocka.h>
 
 #include "cleanup.h"
+#include "custody/guard.h"
+#include "tools/custodyctl/event_words.h"
 #include "tools/custodyctl/render.h"
 #include "tools/custodyctl/table.h"
 
@@ -77,6 +80,40 @@ static void test_words(void **state)
 	assert_string_equal(text, wanted);
 }
 
+static void assert_words(__u16 class, __u16 object, __u32 access, bool of_object,
+			 const char *wanted)
+{
+	struct custody_event event = { .class = class, .object = object, .access = access };
+	char text[EVENT_WORDS_SIZE];
+
+	if (of_object)
+		event_words_object(&event, text);
+	else
+		event_words_access(&event, text);
+	assert_string_equal(text, wanted);
+}
+
+static void test_event_words(void **state)
+{
+	(void)state;
+	assert_words(POLICY_CLASS_GUARD, GUARD_ARTIFACT, 0, true, "artifact");
+	assert_words(POLICY_CLASS_GUARD, GUARD_ESCAPE, 0, true, "escape");
+	assert_words(POLICY_CLASS_GUARD, _GUARD_OBJECT_MAX, 0, true, "19");
+	assert_words(POLICY_CLASS_GUARD, GUARD_SIGNAL, 9, false, "SIGKILL");
+	assert_words(POLICY_CLASS_GUARD, GUARD_SIGNAL, 99, false, "99");
+	assert_words(POLICY_CLASS_GUARD, GUARD_DOOR, 0, false, "passed");
+	assert_words(POLICY_CLASS_GUARD, GUARD_DOOR, 77, false, "77");
+	assert_words(POLICY_CLASS_GUARD, GUARD_ARTIFACT, GUARD_CHANGE_WRITE, false, "write");
+	assert_words(POLICY_CLASS_GUARD, GUARD_READ, 0x8000, false, "open-read");
+	assert_words(POLICY_CLASS_CHANGE, 0, POLICY_CHANGE_XATTR, false, "xattr");
+	assert_words(POLICY_CLASS_CHANGE, 0, 0, false, "0");
+	assert_words(POLICY_CLASS_EXECMAP, 0, 5 | POLICY_EXECMAP_MEMFD, false, "r-x,memfd");
+	assert_words(POLICY_CLASS_TASK, POLICY_TASK_URING, POLICY_URING_SQPOLL, false, "sqpoll");
+	assert_words(POLICY_CLASS_TASK, POLICY_TASK_CAPABLE, 21, false, "21");
+	assert_words(POLICY_CLASS_OPEN, 3, 1, true, "");
+	assert_words(POLICY_CLASS_OPEN, 3, 1, false, "");
+}
+
 static void test_planes(void **state)
 {
 	char text[RENDER_PLANES];
@@ -85,10 +122,10 @@ static void test_planes(void **state)
 	render_planes(0, 0, text);
 	assert_string_equal(text, "-");
 	render_planes(CUSTODY_PLANES_ALL, 0, text);
-	assert_string_equal(text, "!structure,!cgroup,!lsm,!observe");
+	assert_string_equal(text, "!structure,!cgroup,!lsm,!observe,!guard");
 	render_planes(CUSTODY_PLANE_LSM, CUSTODY_PLANE_CGROUP, text);
 	assert_string_equal(text, "cgroup,!lsm");
-	render_planes(0xfffffff0, 0xfffffff0, text);
+	render_planes(0xffffffe0, 0xffffffe0, text);
 	assert_string_equal(text, "-");
 }
 
@@ -172,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_age),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_planes),
+		cmocka_unit_test(test_event_words),
 		cmocka_unit_test(test_endpoints),
 		cmocka_unit_test(test_json_of_any_text),
 		cmocka_unit_test(test_row_with_a_wrong_count),

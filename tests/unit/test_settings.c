@@ -249,7 +249,8 @@ static void test_suggestions(void **state)
 	assert_explained("limits", "proceses", "did you mean [limits] processes?");
 	assert_explained("files", "listen", "did you mean [network] listen?");
 	assert_explained("files", "qqqqqqqqqq",
-			 "unknown key qqqqqqqqqq in [files]; its keys are in");
+			 "unknown key qqqqqqqqqq in [files]; its keys are: read data write "
+			 "scratch tmp shm jit");
 	assert_explained("file", "read", "unknown section [file], did you mean [files]?");
 	assert_explained("quux", "read", "unknown section [quux]; the sections are in");
 	assert_explained("", "read", "before the first [section]");

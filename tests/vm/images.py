@@ -35,7 +35,7 @@ MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer",
           "systemd-tmpfiles-clean.timer", "systemd-random-seed.service")
 # In this order; a module that is built in is left out.
 MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
-           "virtio_blk", "ext4")
+           "virtio_blk", "crc16", "crc32c_generic", "mbcache", "jbd2", "ext4")
 
 
 class LabError(Exception):

@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "escape.h"
+#include "event_words.h"
 #include "render.h"
 #include "retirement.h"
 
@@ -95,16 +96,34 @@ static void record_render_path(const struct custody_event *event, char *ret, siz
 			   size - strlen(ret));
 }
 
+/* Of class GUARD and TASK: "signal:SIGKILL:1234", "map:17", "artifact:rename:". */
+static void record_render_deed(const struct custody_event *event, char *ret, size_t size)
+{
+	char object[EVENT_WORDS_SIZE], access[EVENT_WORDS_SIZE];
+	char number[32] = "";
+
+	event_words_object(event, object);
+	event_words_access(event, access);
+	if (event->path_len == 0 && event->inode != 0)
+		(void)snprintf(number, sizeof(number), "%llu", event->inode);
+	(void)snprintf(ret, size, "%s:%s%s%s", object, access, *access ? ":" : "", number);
+}
+
 /* What it was about: zone and path, address, or the number of a device, process, ... */
 static void record_render_object(const struct custody_event *event, char *ret, size_t size)
 {
 	char path[ESCAPE_SIZE(CUSTODY_EVENT_PATH_SIZE) + 4];
 	char address[INET6_ADDRSTRLEN + 24];
-	char zone[32] = "";
+	char access[EVENT_WORDS_SIZE];
+	char zone[2 * EVENT_WORDS_SIZE + 40] = "";
+	bool deed = event->class == POLICY_CLASS_GUARD || event->class == POLICY_CLASS_TASK;
 
 	record_render_path(event, path, sizeof(path));
 	record_render_address(event, address, sizeof(address));
-	if (event->flags & EVENT_FLAG_NO_ZONE)
+	event_words_access(event, access);
+	if (deed)
+		record_render_deed(event, zone, sizeof(zone));
+	else if (event->flags & EVENT_FLAG_NO_ZONE)
 		(void)snprintf(zone, sizeof(zone), "no-zone:");
 	/* The zone itself has an empty path: a file, or the directory at its top. */
 	else if (event->object != POLICY_OBJECT_NONE &&
@@ -115,13 +134,15 @@ static void record_render_object(const struct custody_event *event, char *ret, s
 			       event->device & 0xffffffffU);
 	if (event->class == POLICY_CLASS_EXIT)
 		(void)snprintf(zone, sizeof(zone), "status-%u", event->access);
-	(void)snprintf(ret, size, "%s%s%s%s", zone, path, *path && *address ? " " : "", address);
+	(void)snprintf(ret, size, "%s%s%s%s%s%s", deed ? "" : access,
+		       *access && !deed ? ":" : "", zone, path, *path && *address ? " " : "",
+		       address);
 }
 
 static void record_render_event(const struct custody_event *event, char *ret, size_t size)
 {
 	char comm[ESCAPE_SIZE(CUSTODY_COMM_SIZE)];
-	char object[ESCAPE_SIZE(CUSTODY_EVENT_PATH_SIZE) + 128];
+	char object[ESCAPE_SIZE(CUSTODY_EVENT_PATH_SIZE) + 384];
 	char class[RENDER_WORD];
 	char call[64];
 
@@ -198,7 +219,7 @@ static json_t *record_render_event_json(const struct custody_event *event)
 	char comm[ESCAPE_SIZE(CUSTODY_COMM_SIZE)];
 	char address[INET6_ADDRSTRLEN + 24];
 	char class[RENDER_WORD];
-	char call[64];
+	char call[EVENT_WORDS_SIZE];
 	json_t *json;
 
 	render_class(event->class, class);
@@ -217,6 +238,13 @@ static json_t *record_render_event_json(const struct custody_event *event)
 	if (!json)
 		return NULL;
 	/* what an event does not have is left out */
+	event_words_object(event, call);
+	if (*call)
+		(void)json_object_set_new(json, "object_name", json_string(call));
+	event_words_access(event, call);
+	if (*call)
+		(void)json_object_set_new(json, "access_name", json_string(call));
+	record_render_syscall(event->syscall, call, sizeof(call));
 	if (event->object != POLICY_OBJECT_NONE)
 		(void)json_object_set_new(json, "object", json_integer(event->object));
 	if (event->error != 0)

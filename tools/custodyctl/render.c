@@ -44,8 +44,9 @@ static const struct render_plane render_plane_names[] = {
 	{ CUSTODY_PLANE_CGROUP, "cgroup" },
 	{ CUSTODY_PLANE_LSM, "lsm" },
 	{ CUSTODY_PLANE_OBSERVE, "observe" },
+	{ CUSTODY_PLANE_GUARD, "guard" },
 };
-_Static_assert(CUSTODY_PLANES_ALL == 0xf, "every plane has a name");
+_Static_assert(CUSTODY_PLANES_ALL == 0x1f, "every plane has a name");
 
 static void render_word(const char *const *words, size_t n, __u32 value, const char *noun,
 			char *ret)
