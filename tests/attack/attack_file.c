@@ -423,7 +423,7 @@ static const struct attack attacks[] = {
 	ROW(stdin_write, "EACCES", 0, "the file that is standard input, opened to be written"),
 	ROW(stdin_truncate, "EACCES", 0, "the file that is standard input, cut"),
 	ROW(stdout_reopen, "EACCES", 0, "standard output, opened again to be read"),
-	ROW(stdout_chmod, "EPERM", 0, "the mode of standard output"),
+	ROW(stdout_chmod, "EPERM EACCES", 0, "the mode of standard output"),
 	ROW(inherited, "EBADF", ATTACK_SILENT | ATTACK_INSIDE, "an inherited descriptor"),
 	ROW(exe_overwrite, "EACCES EROFS ETXTBSY", ATTACK_INSIDE, "writing the running program"),
 	ROW(weights_write, "EACCES EROFS", 0, "writing the weights"),

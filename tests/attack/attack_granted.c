@@ -422,7 +422,7 @@ static const struct attack attacks[] = {
 	ROW(ioctl_stamp, "ENOSYS", 0, "when the last packet came"),
 	ROW(ioctl_owner, "ENOSYS", 0, "signals of the socket to another process"),
 	ROW(forged_sender, "EINVAL EPERM", ATTACK_SILENT, "a message in another's name"),
-	ROW(peer_pidfd, "EPERM EINVAL ESRCH", 0, "a signal to the client by SO_PEERPIDFD"),
+	ROW(peer_pidfd, "EPERM EINVAL ESRCH EACCES", 0, "a signal to the client by SO_PEERPIDFD"),
 };
 
 int main(int argc, char **argv)

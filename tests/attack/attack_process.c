@@ -72,7 +72,7 @@ static int try_fd_of_child(void)
 	cleanup_fd int fd = -1;
 
 	if (pidfd < 0)
-		return attack_untried("no pidfd");
+		return attack_untried(strerrorname_np(errno));
 	fd = (int)syscall(SYS_pidfd_getfd, pidfd, 0, 0);
 	return fd < 0 ? -errno : 0;
 }
@@ -435,9 +435,9 @@ static const struct attack attacks[] = {
 	NAMESPACE_ROWS(ipc), NAMESPACE_ROWS(uts), NAMESPACE_ROWS(cgroup),
 	ROW(unshare_time, "EPERM", 0, "unshare() of the time namespace"),
 	ROW(clone3_time, "ENOSYS", 0, "clone3() into a new time namespace"),
-	ROW(setns_net, "EPERM", 0, "setns() by a network namespace"),
-	ROW(setns_mnt, "EPERM", 0, "setns() by a mount namespace"),
-	ROW(setns_pid, "EPERM", 0, "setns() by a pid namespace"),
+	ROW(setns_net, "EPERM EACCES", 0, "setns() by a network namespace"),
+	ROW(setns_mnt, "EPERM EACCES", 0, "setns() by a mount namespace"),
+	ROW(setns_pid, "EPERM EACCES", 0, "setns() by a pid namespace"),
 	ROW(clone_into, "ENOSYS", 0, "a child in another cgroup"),
 	ROW(ptracer_any, "EPERM", 0, "anybody as one's tracer"),
 	ROW(name_told, "ENODATA", ATTACK_SILENT, "the host's name"),
