@@ -241,7 +241,7 @@ check-gpu:
 	fi
 
 bench: deps
-	$(Q)$(MAKE) --no-print-directory $(JOBS) all
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all $(B)/root/syscall_probe
 	$(Q)tests/bench/bench.py
 
 # ---- installing ----

@@ -108,6 +108,27 @@ static __always_inline struct policy_endpoint *endpoint_find(const struct policy
 	return endpoint;
 }
 
+/* Has `restrict` taken this endpoint from the jail? */
+static __always_inline bool jail_lost_endpoint(const struct policy_jail *jail,
+					       const struct policy_endpoint *endpoint)
+{
+	if ((jail->flags & POLICY_FLAG_CUT_EGRESS) && (endpoint->rights & POLICY_ENDPOINT_CONNECT))
+		return true;
+	return jail->cut >> (endpoint->endpoint & 31) & 1;
+}
+
+/* The device's entry; NULL when policy does not name it, or `restrict` has taken it. */
+static __always_inline struct policy_device *jail_find_device(const struct policy_jail *jail,
+							      const struct policy_device_key *key)
+{
+	struct policy_device *device = device_find(key);
+
+	if (device && (jail->flags & POLICY_FLAG_CUT_DEVICES) &&
+	    device->object < POLICY_OBJECT_DEVICE_STANDARD)
+		return NULL;
+	return device;
+}
+
 static __always_inline struct policy_counter *counter_find(const struct subject *s)
 {
 	struct policy_counter_key key = {

@@ -48,7 +48,7 @@ int custody_device(struct bpf_cgroup_dev_ctx *ctx)
 	key.type = ctx->access_type & 0xffff;
 	key.major = ctx->major;
 	key.minor = ctx->minor;
-	device = device_find(&key);
+	device = jail_find_device(jail, &key);
 	if (device) {
 		s.object = device->object;
 		allowed = !(access & BPF_DEVCG_ACC_MKNOD) && !(access & ~device->access);

@@ -69,8 +69,9 @@ static __always_inline void skb_read_remote(struct bpf_sock *sk, struct policy_e
 	address[3] = sk->dst_ip6[3];
 }
 
-/* The endpoint that the socket is at, and its local port; NONE when at none. */
-static __always_inline __u16 skb_find_endpoint(struct __sk_buff *skb, __u32 jail_id, __u16 *port)
+/* The endpoint that the socket is at, and its local port; NULL when at none. */
+static __always_inline struct policy_endpoint *
+skb_find_endpoint(struct __sk_buff *skb, __u32 jail_id, __u16 *port)
 {
 	struct policy_endpoint_key key = { .jail_id = jail_id };
 	struct bpf_sock *sk = skb->sk;
@@ -78,9 +79,9 @@ static __always_inline __u16 skb_find_endpoint(struct __sk_buff *skb, __u32 jail
 	struct bpf_sock *full;
 
 	if (!sk)
-		return POLICY_OBJECT_NONE;
+		return NULL;
 	if (sk->family != AF_INET && sk->family != AF_INET6)
-		return POLICY_OBJECT_NONE;
+		return NULL;
 	key.family = sk->family == AF_INET ? 4 : 6;
 	/* What is not a full socket yet is a TCP connection request. */
 	full = bpf_sk_fullsock(sk);
@@ -92,7 +93,7 @@ static __always_inline __u16 skb_find_endpoint(struct __sk_buff *skb, __u32 jail
 		skb_read_remote(sk, &key);
 		endpoint = skb_find_side(&key, POLICY_ENDPOINT_CONNECT);
 	}
-	return endpoint ? endpoint->endpoint : POLICY_OBJECT_NONE;
+	return endpoint;
 }
 
 /*
@@ -126,7 +127,8 @@ static __always_inline bool skb_is_refused(struct __sk_buff *skb, const struct p
 
 static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 {
-	struct subject s = subject_new(class, 0);
+	struct subject s = subject_new(class, POLICY_OBJECT_NONE);
+	struct policy_endpoint *endpoint;
 	struct policy_counter *counter;
 	struct policy_jail *jail;
 	__u16 port = 0;
@@ -137,8 +139,13 @@ static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 	if (!jail)
 		return SKB_DROP;
 	s.jail_id = jail->jail_id;
-	s.object = skb_find_endpoint(skb, jail->jail_id, &port);
-	allowed = jail->role == POLICY_ROLE_MODEL || s.object != POLICY_OBJECT_NONE;
+	endpoint = skb_find_endpoint(skb, jail->jail_id, &port);
+	if (endpoint)
+		s.object = (__u16)endpoint->endpoint;
+	allowed = jail->role == POLICY_ROLE_MODEL || endpoint;
+	/* Dropped by `restrict`: what is connected already gets no packet through either. */
+	if (endpoint && jail_lost_endpoint(jail, endpoint))
+		allowed = false;
 	if (allowed && skb_is_refused(skb, jail, class))
 		allowed = false;
 	counter = counter_add(&s, allowed, skb->len);

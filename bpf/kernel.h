@@ -17,6 +17,7 @@ struct pt_regs {
 	unsigned long di;
 	unsigned long si;
 	unsigned long dx;
+	unsigned long ip;	/* after the instruction */
 };
 
 struct qstr {
@@ -142,7 +143,17 @@ struct nsproxy {
 	struct pid_namespace *pid_ns_for_children;
 };
 
+struct thread_info {
+	__u32 status;		/* x86: THREAD_COMPAT while in a call of the i386 ABI */
+};
+
+struct seccomp {
+	int mode;
+};
+
 struct task_struct {
+	struct thread_info thread_info;
+	struct seccomp seccomp;
 	unsigned int flags;
 	unsigned int ptrace;	/* not 0: traced */
 	int tgid;
@@ -158,6 +169,20 @@ struct task_struct {
 	struct files_struct *files;
 	struct signal_struct *signal;
 	struct nsproxy *nsproxy;
+};
+
+union __sifields {
+	struct {
+		void *_call_addr;
+		int _syscall;
+		unsigned int _arch;
+	} _sigsys;
+};
+
+struct kernel_siginfo {
+	int si_signo;
+	int si_code;
+	union __sifields _sifields;
 };
 
 struct linux_binprm {
@@ -177,6 +202,8 @@ struct bpf_prog {
 };
 
 struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_pgoff;
 	unsigned long vm_flags;
 	struct file *vm_file;
 	struct anon_vma *anon_vma;	/* set once a page of the mapping was written privately */

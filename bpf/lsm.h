@@ -116,6 +116,18 @@ static __always_inline bool lsm_is_override(void)
 	return task->cred != task->real_cred;
 }
 
+/* The zone's rights, less what `restrict` has taken from it; no zone has none. */
+static __always_inline __u32 lsm_read_rights(const struct policy_jail *jail,
+					     const struct policy_zone *zone)
+{
+	if (!zone)
+		return 0;
+	if ((jail->flags & POLICY_FLAG_CUT_SCRATCH) &&
+	    (zone->label == CUSTODY_LABEL_SCRATCH || zone->label == CUSTODY_LABEL_SHM))
+		return zone->rights & ~(CUSTODY_RIGHT_WRITE | CUSTODY_RIGHT_CREATE);
+	return zone->rights;
+}
+
 /* The system call that the current task is in; NO_SYSCALL for the kernel's own threads. */
 static __always_inline __u32 lsm_read_syscall(void)
 {

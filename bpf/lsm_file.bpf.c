@@ -81,7 +81,7 @@ int lsm_file_open(__u64 *ctx) /* struct file *, ret */
 		(void)counter_add(&s, true, 0);
 		return 0;
 	}
-	if (!zone || (file_read_need(&file) & ~zone->rights))
+	if (!zone || (file_read_need(&file) & ~lsm_read_rights(jail, zone)))
 		ret = -EACCES;
 	return lsm_report_file(&s, &file, zone, ret, file.flags);
 }
@@ -92,10 +92,12 @@ static __always_inline int lsm_file_change(const struct path *path, struct dentr
 {
 	struct subject s = subject_new(POLICY_CLASS_CHANGE, POLICY_OBJECT_NONE);
 	struct open_file file = {};
+	struct policy_jail *jail;
 	struct policy_zone *zone;
 	int ret = 0;
 
-	if (!lsm_find_model(&s, &ret))
+	jail = lsm_find_model(&s, &ret);
+	if (!jail)
 		return ret;
 	if (!file_read_path(path, dentry, &file))
 		return lsm_deny(&s, -EACCES, change, 0, 0);
@@ -105,7 +107,7 @@ static __always_inline int lsm_file_change(const struct path *path, struct dentr
 		(void)counter_add(&s, true, 0);
 		return 0;
 	}
-	if (!zone || (need & ~zone->rights))
+	if (!zone || (need & ~lsm_read_rights(jail, zone)))
 		ret = -EACCES;
 	return lsm_report_file(&s, &file, zone, ret, change);
 }

@@ -54,10 +54,11 @@ int lsm_device_open(__u64 *ctx) /* struct file * */
 	struct subject s = subject_new(POLICY_CLASS_DEVICE, POLICY_OBJECT_NONE);
 	const struct file *file = (const struct file *)ctx[0];
 	struct policy_device_key key = {};
+	struct policy_jail *jail;
 	int r = 0;
 
-	if (!lsm_find_model(&s, &r) || !gpu_read_device(file, s.jail_id, &key) ||
-	    device_find(&key))
+	jail = lsm_find_model(&s, &r);
+	if (!jail || !gpu_read_device(file, s.jail_id, &key) || jail_find_device(jail, &key))
 		return r;
 	return lsm_deny(&s, -EPERM, file->f_flags, gpu_pack(&key), 0);
 }
@@ -68,12 +69,13 @@ int lsm_device_mmap(__u64 *ctx) /* struct file * or NULL, reqprot, prot, flags *
 	struct subject s = subject_new(POLICY_CLASS_MMAP, POLICY_OBJECT_NONE);
 	struct policy_device_key key = {};
 	struct policy_device *device;
+	struct policy_jail *jail;
 	int r = 0;
 
-	if (!lsm_find_model(&s, &r) ||
-	    !gpu_read_device((const struct file *)ctx[0], s.jail_id, &key))
+	jail = lsm_find_model(&s, &r);
+	if (!jail || !gpu_read_device((const struct file *)ctx[0], s.jail_id, &key))
 		return r;
-	device = device_find(&key);
+	device = jail_find_device(jail, &key);
 	if (!device)
 		return lsm_deny(&s, -EPERM, (__u32)ctx[2], gpu_pack(&key), 0);
 	s.object = (__u16)device->object;
@@ -107,11 +109,13 @@ static __always_inline int ioctl_judge(const struct file *file, __u32 cmd)
 	struct policy_ioctl_key request = {};
 	struct policy_device *device;
 	struct policy_ioctl *ioctl;
+	struct policy_jail *jail;
 	int r = 0;
 
-	if (!lsm_find_model(&s, &r) || !gpu_read_device(file, s.jail_id, &key))
+	jail = lsm_find_model(&s, &r);
+	if (!jail || !gpu_read_device(file, s.jail_id, &key))
 		return r;
-	device = device_find(&key);
+	device = jail_find_device(jail, &key);
 	if (!device)
 		return lsm_deny(&s, -EPERM, cmd, gpu_pack(&key), 0);
 	if (device->ioctls == POLICY_IOCTLS_ANY) {

@@ -92,7 +92,8 @@ int lsm_inode_remove_acl(__u64 *ctx) /* idmap, struct dentry *, const char *name
  * the second wall. The list is read without its lock: when it changes meanwhile, the walk may
  * end early, and the answer is no.
  */
-static __always_inline bool lsm_times_find_zone(struct subject *s, const struct super_block *super)
+static __always_inline bool lsm_times_find_zone(struct subject *s, const struct policy_jail *jail,
+						const struct super_block *super)
 {
 	struct list_head *head = (void *)((const char *)super +
 					  bpf_core_field_offset(struct super_block, s_mounts));
@@ -108,7 +109,7 @@ static __always_inline bool lsm_times_find_zone(struct subject *s, const struct 
 		if (bpf_core_read(&id, sizeof(id), &mount->mnt_id))
 			break;
 		zone = lsm_find_zone(s, (__u32)id);
-		if (zone && (zone->rights & CUSTODY_RIGHT_WRITE))
+		if (zone && (lsm_read_rights(jail, zone) & CUSTODY_RIGHT_WRITE))
 			return true;
 		if (bpf_core_read(&at, sizeof(at), &mount->mnt_instance.prev))
 			break;
@@ -122,12 +123,14 @@ static __always_inline int lsm_times_decide(struct dentry *dentry)
 	struct subject s = subject_new(POLICY_CLASS_CHANGE, POLICY_OBJECT_NONE);
 	struct super_block *super = NULL;
 	struct inode *inode = NULL;
+	struct policy_jail *jail;
 	unsigned long number = 0;
 	__u32 device = 0;
 	int ret = 0;
 	long r = 0;
 
-	if (!lsm_find_model(&s, &ret))
+	jail = lsm_find_model(&s, &ret);
+	if (!jail)
 		return ret;
 	/* Overlayfs sets the times of its copy below. */
 	if (lsm_is_override())
@@ -138,7 +141,7 @@ static __always_inline int lsm_times_decide(struct dentry *dentry)
 	r |= bpf_core_read(&device, sizeof(device), &super->s_dev);
 	if (r)
 		error_count(POLICY_ERROR_FILE_READ);
-	if (r || !lsm_times_find_zone(&s, super))
+	if (r || !lsm_times_find_zone(&s, jail, super))
 		return lsm_deny(&s, -EACCES, POLICY_CHANGE_TIMES, device, number);
 	(void)counter_add(&s, true, 0);
 	return 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the model did, seen at the end of each system call: files opened (the file that the
- * kernel opened, never the path that was asked for), programs run, exits, refusals.
+ * kernel opened, never the path that was asked for), programs run, exits, refusals; and calls
+ * that seccomp ended the process for, seen at the signal.
  *
  * Only for cgroups with role MODEL whose policy is complete (POLICY_FLAG_OPEN): before that it
  * is custody's own jail builder that runs there. Decides nothing.
@@ -14,9 +15,11 @@
 #include "kernel.h"
 #include "common.h"
 #include "file.h"
+#include "site.h"
 #include "socket.h"
 
 #include <asm/unistd_64.h>
+#include <linux/audit.h>
 
 #define EPERM 1
 #define EACCES 13
@@ -24,6 +27,10 @@
 #define ENOSYS 38
 #define EAFNOSUPPORT 97
 
+#define SIGSYS 31
+#define SYS_SECCOMP 1		/* si_code */
+#define SECCOMP_DEAD 3		/* kernel/seccomp.c: a filter has ended this task */
+#define THREAD_COMPAT 2		/* arch/x86: TS_COMPAT */
 #define SOCK_RAW 3
 #define SOCK_TYPE_MASK 0xfU	/* include/linux/net.h */
 
@@ -154,10 +161,26 @@ static __always_inline bool observe_is_lsm_verdict(__u32 nr, long error)
 	return same;
 }
 
+/* The argument by which the filters (daemon/jail/seccomp_*.c) tell calls of one number apart. */
+static __always_inline __u32 observe_read_argument(__u32 nr, const struct pt_regs *regs)
+{
+	if (nr == __NR_socket || nr == __NR_socketpair || nr == __NR_prctl ||
+	    nr == __NR_personality || nr == __NR_clone || nr == __NR_seccomp)
+		return (__u32)regs->di;
+	if (nr == __NR_ioctl || nr == __NR_bpf)
+		return (__u32)(nr == __NR_bpf ? regs->di : regs->si);
+	if (nr == __NR_setsockopt || nr == __NR_mmap || nr == __NR_mprotect ||
+	    nr == __NR_pkey_mprotect || nr == __NR_shmat)
+		return (__u32)regs->dx;
+	return 0;
+}
+
 static __always_inline void observe_report_denial(struct subject *s, const struct pt_regs *regs,
 						  __u32 nr, long error)
 {
 	bool open = observe_is_open(nr);
+	__u32 asked = open ? observe_read_flags(nr, regs) : observe_read_argument(nr, regs);
+	struct site site = {};
 	struct policy_counter *counter;
 	struct custody_event *event;
 
@@ -165,17 +188,33 @@ static __always_inline void observe_report_denial(struct subject *s, const struc
 	s->object = open ? POLICY_OBJECT_NONE : 0;
 	counter = counter_add(s, false, 0);
 	/* What the kernel or the filter does not have is asked for again and again. */
-	if ((error == -ENOSYS || error == -EAFNOSUPPORT) && !seen_first(s, nr, (__u64)-error))
+	if ((error == -ENOSYS || error == -EAFNOSUPPORT) &&
+	    !seen_first(s, nr | (__u64)(open ? 0 : asked) << 32, (__u64)-error))
 		return;
+	site.address = regs->ip;
+	if (!open)
+		site_find(&site);
 	event = event_open(s, counter, EVENT_PLANE_OBSERVE, EVENT_DENIED);
 	if (!event)
 		return;
 	event_set_task(event);
 	event->syscall = nr;
 	event->error = (__s32)error;
-	if (open)
-		event->access = observe_read_flags(nr, regs);
+	if (!open)
+		event_set_site(event, &site);
+	event->access = asked;
 	event_submit(event, counter);
+}
+
+/* A call of the i386 ABI, whose numbers mean something else. */
+static __always_inline bool observe_is_foreign(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u32 status = 0;
+
+	if (bpf_core_read(&status, sizeof(status), &task->thread_info.status))
+		error_count(POLICY_ERROR_FILE_READ);
+	return status & THREAD_COMPAT;
 }
 
 SEC("tp_btf/sys_exit")
@@ -195,7 +234,8 @@ int custody_sys_exit(__u64 *ctx) /* struct pt_regs *, long */
 	s.jail_id = jail->jail_id;
 	nr = (__u32)regs->orig_ax;
 	if (ret >= 0) {
-		if (!observe_is_open(nr) || (jail->flags & POLICY_FLAG_LSM))
+		if (!observe_is_open(nr) || (jail->flags & POLICY_FLAG_LSM) ||
+		    observe_is_foreign())
 			return 0;
 		file = observe_find_file((__u64)ret);
 		if (file)
@@ -209,6 +249,61 @@ int custody_sys_exit(__u64 *ctx) /* struct pt_regs *, long */
 		return 0;
 	if (!observe_is_cgroup_verdict(regs, nr, ret))
 		observe_report_denial(&s, regs, nr, ret);
+	return 0;
+}
+
+/* Has a filter ended the current task? A model can send itself the signal, but not this. */
+static __always_inline bool observe_is_ended(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	int mode = 0;
+
+	return !bpf_core_read(&mode, sizeof(mode), &task->seccomp.mode) && mode == SECCOMP_DEAD;
+}
+
+/*
+ * SECCOMP_RET_KILL_PROCESS, which a call of a foreign ABI gets: the signal says which call it
+ * was. The tracepoint is reached only where a signal is made.
+ */
+SEC("tp_btf/signal_generate")
+int custody_signal(__u64 *ctx) /* int, struct kernel_siginfo *, struct task_struct *, int, int */
+{
+	const struct kernel_siginfo *info = (const void *)ctx[1];
+	struct subject s = subject_new(POLICY_CLASS_SYSCALL, 0);
+	struct policy_counter *counter;
+	struct custody_event *event;
+	struct policy_jail *jail;
+	struct site site = {};
+	__u32 arch = 0;
+	void *address = NULL;
+	int code = 0, nr = 0;
+	long r = 0;
+
+	if ((int)ctx[0] != SIGSYS)
+		return 0;
+	s.cgroup_id = bpf_get_current_cgroup_id();
+	jail = observe_find_jail(s.cgroup_id);
+	if (!jail || !observe_is_ended())
+		return 0;
+	s.jail_id = jail->jail_id;
+	r |= bpf_core_read(&code, sizeof(code), &info->si_code);
+	r |= bpf_core_read(&nr, sizeof(nr), &info->_sifields._sigsys._syscall);
+	r |= bpf_core_read(&arch, sizeof(arch), &info->_sifields._sigsys._arch);
+	r |= bpf_core_read(&address, sizeof(address), &info->_sifields._sigsys._call_addr);
+	if (r || code != SYS_SECCOMP)
+		return 0;
+	counter = counter_add(&s, false, 0);
+	site.address = (__u64)address;
+	site_find(&site);
+	event = event_open(&s, counter, EVENT_PLANE_STRUCTURE, EVENT_DENIED);
+	if (!event)
+		return 0;
+	event_set_task(event);
+	event_set_site(event, &site);
+	event->flags |= EVENT_FLAG_KILLED | (arch == AUDIT_ARCH_I386 ? EVENT_FLAG_FOREIGN : 0);
+	event->access = 0;
+	event->syscall = (__u32)nr;
+	event_submit(event, counter);
 	return 0;
 }
 

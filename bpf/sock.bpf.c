@@ -134,7 +134,8 @@ static __always_inline int sock_decide(struct bpf_sock_addr *ctx, struct policy_
 	endpoint = endpoint_find(key);
 	if (endpoint) {
 		s.object = endpoint->endpoint;
-		allowed = (endpoint->rights & right) && sock_check_role(jail->role, right);
+		allowed = (endpoint->rights & right) && sock_check_role(jail->role, right) &&
+			  !jail_lost_endpoint(jail, endpoint);
 	}
 	if (!allowed && jail->role == POLICY_ROLE_MODEL && (jail->flags & POLICY_FLAG_LOOPBACK) &&
 	    sock_is_loopback(key))

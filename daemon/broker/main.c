@@ -109,7 +109,8 @@ static int main_prepare(struct broker *broker)
  */
 static int main_confine(struct broker *broker)
 {
-	int r = confine_set_basics();
+	cleanup_fd int proof = confine_open_proof();
+	int r = proof < 0 ? proof : confine_set_basics();
 
 	if (r < 0)
 		return r;
@@ -119,7 +120,10 @@ static int main_confine(struct broker *broker)
 	r = confine_drop_privileges(broker->uid, broker->uid, 0);
 	if (r < 0)
 		return r;
-	return confine_enter_seccomp(main_syscalls, ARRAY_SIZE(main_syscalls));
+	r = confine_enter_seccomp(main_syscalls, ARRAY_SIZE(main_syscalls));
+	if (r < 0)
+		return r;
+	return confine_prove(TAKE_FD(proof), broker->uid, broker->uid, 0);
 }
 
 static int main_serve(struct broker *broker)

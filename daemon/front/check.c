@@ -88,6 +88,21 @@ static bool check_verb(const struct request_name *named, const char **ret_why)
 	return !*ret_why;
 }
 
+static bool check_restrict(const struct request_restrict *request, const char **ret_why)
+{
+	const __u32 known = RESTRICTION_EGRESS | RESTRICTION_DEVICES | RESTRICTION_SCRATCH;
+
+	*ret_why = NULL;
+	if (!plan_check_name(request->name))
+		*ret_why = "The name must start with a-z or 0-9, hold only a-z 0-9 . _ - and be "
+			   "shorter than 64 characters.";
+	else if (request->jail_id == 0 || (request->what & ~known) || request->opens_only > 1 ||
+		 (request->endpoints >> CUSTODY_ENDPOINTS_MAX) ||
+		 !(request->what | request->endpoints))
+		*ret_why = "This custodyd does not know that restriction.";
+	return !*ret_why;
+}
+
 bool check_request(const union message_buffer *request, const char **ret_why)
 {
 	const struct request_start *start = (const struct request_start *)request;
@@ -99,6 +114,8 @@ bool check_request(const union message_buffer *request, const char **ret_why)
 		return check_run((const struct request_run *)request, ret_why);
 	case MSG_REQUEST_NAME:
 		return check_verb((const struct request_name *)request, ret_why);
+	case MSG_REQUEST_RESTRICT:
+		return check_restrict((const struct request_restrict *)request, ret_why);
 	default:
 		*ret_why = "That is not a request.";
 		return false;
@@ -122,6 +139,8 @@ const char *check_find_name(const union message_buffer *request)
 		return ((const struct request_start *)request)->name;
 	case MSG_REQUEST_RUN:
 		return ((const struct request_run *)request)->name;
+	case MSG_REQUEST_RESTRICT:
+		return ((const struct request_restrict *)request)->name;
 	default:
 		return ((const struct request_name *)request)->name;
 	}
@@ -134,6 +153,8 @@ struct message_peer *check_find_peer(union message_buffer *request)
 		return &((struct request_start *)request)->peer;
 	case MSG_REQUEST_RUN:
 		return &((struct request_run *)request)->peer;
+	case MSG_REQUEST_RESTRICT:
+		return &((struct request_restrict *)request)->peer;
 	default:
 		return &((struct request_name *)request)->peer;
 	}

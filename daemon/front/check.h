@@ -13,7 +13,7 @@
 
 /* The types that a client may send, as a permit mask for message_recv(). */
 #define CHECK_REQUESTS (MSG_BIT(MSG_REQUEST_START) | MSG_BIT(MSG_REQUEST_RUN) | \
-			MSG_BIT(MSG_REQUEST_NAME))
+			MSG_BIT(MSG_REQUEST_NAME) | MSG_BIT(MSG_REQUEST_RESTRICT))
 
 /* How much a client may ask for. */
 enum check_rank {

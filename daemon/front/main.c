@@ -22,8 +22,13 @@ static const char *const front_syscalls[] = {
 /* In this order: privileges need /proc to be proven, Landlock closes it, seccomp comes last. */
 static int front_confine(void)
 {
+	cleanup_fd int proof = -1;
 	int r = confine_close_fds_from(CUSTODY_CHANNEL_FD + 1);
 
+	if (r == 0)
+		r = proof = confine_open_proof();
+	if (r >= 0)
+		r = confine_leave_network();
 	if (r == 0)
 		r = confine_set_basics();
 	if (r == 0)
@@ -36,7 +41,10 @@ static int front_confine(void)
 	if (r == 0)
 		log_warning("this kernel has no Landlock: custody-front is held by its uid and "
 			    "its syscall list alone");
-	return confine_enter_seccomp(front_syscalls, ARRAY_SIZE(front_syscalls));
+	r = confine_enter_seccomp(front_syscalls, ARRAY_SIZE(front_syscalls));
+	if (r < 0)
+		return r;
+	return confine_prove(TAKE_FD(proof), CUSTODY_UID_FRONT, CUSTODY_UID_FRONT, 0);
 }
 
 static int front_receive_setup(struct front *front)

@@ -54,6 +54,7 @@ struct jail {
 	pid_t model;		/* jail's pid namespace: init */
 	bool notify;		/* bind() goes to the broker */
 	struct jail_filter allow;
+	struct jail_filter ioctl;	/* n is 0: every request */
 	struct jail_filter deny;
 	struct jail_mount mounts[CUSTODY_ZONES_MAX];
 	struct jail_built built;	/* filled by init, completed by outer */

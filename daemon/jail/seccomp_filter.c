@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes the two filters from the tables (filter.h says why two) and puts them in force. Run by
+ * Makes the filters from the tables (filter.h says why several) and puts them in force. Run by
  * custody-jail: compiled by the outer process, loaded by the one that becomes the model. The
  * programs are exported and loaded by hand because libseccomp 2.5 cannot ask for
  * SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, without which a Go runtime's signals make a notified
@@ -47,10 +47,6 @@ static bool filter_applies(const struct jail *jail, enum seccomp_when when)
 		return plan->flags & PLAN_FLAG_MEMFD;
 	case SECCOMP_NO_MEMFD:
 		return !(plan->flags & PLAN_FLAG_MEMFD);
-	case SECCOMP_DEVICES:
-		return plan->n_devices > 0;
-	case SECCOMP_NO_DEVICES:
-		return plan->n_devices == 0;
 	case SECCOMP_BIND_NOTIFY:
 		return jail->notify;
 	case SECCOMP_BIND_REFUSE:
@@ -146,14 +142,15 @@ static int filter_export(scmp_filter_ctx ctx, struct jail_filter *ret)
 static int filter_compile_set(const struct jail *jail, struct jail_filter *ret)
 {
 	cleanup_filter scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	const struct seccomp_set *set = seccomp_set_find(jail->plan->syscall_set);
 	int r;
 
 	if (!ctx)
 		return -ENOMEM;
-	r = filter_set_attributes(ctx);
-	for (size_t i = 0; r == 0 && i < seccomp_set_n_groups; i++)
-		r = filter_add_names(ctx, SCMP_ACT_ALLOW, seccomp_set_groups[i].syscalls,
-				     seccomp_set_groups[i].n);
+	r = set ? filter_set_attributes(ctx) : -EINVAL;
+	for (size_t i = 0; r == 0 && i < set->n_groups; i++)
+		r = filter_add_names(ctx, SCMP_ACT_ALLOW, set->groups[i]->syscalls,
+				     set->groups[i]->n);
 	if (r == 0)
 		r = filter_add_rules(jail, ctx, seccomp_set_rules, seccomp_set_n_rules);
 	return r == 0 ? filter_export(ctx, ret) : r;
@@ -193,6 +190,10 @@ int seccomp_compile_filters(struct jail *jail)
 	jail->notify = filter_needs_broker(jail->plan);
 	r = filter_compile_set(jail, &jail->allow);
 	if (r == 0)
+		r = ioctl_compile_filter(jail->plan,
+					 seccomp_set_find(jail->plan->syscall_set)->devices,
+					 &jail->ioctl);
+	if (r == 0)
 		r = filter_compile_deny(jail, &jail->deny);
 	if (r < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot compile the filters: %s",
@@ -208,18 +209,31 @@ static int filter_load(const struct jail_filter *filter, unsigned long flags)
 	return r < 0 ? -errno : (int)r;
 }
 
+/*
+ * Where the profile does without the observe plane, which sees each refusal as the call ends, the
+ * kernel writes them into the host's audit log (AUDIT_SECCOMP: call, site, pid). Either way a
+ * call that is not refused pays nothing for it. What ends the process is in that log always.
+ */
+static unsigned long filter_log_flag(const struct custody_plan *plan)
+{
+	return plan->planes_required & CUSTODY_PLANE_OBSERVE ? 0 : SECCOMP_FILTER_FLAG_LOG;
+}
+
 int seccomp_enter_filters(struct jail *jail)
 {
 	const unsigned long notify =
 		SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+	const unsigned long log = filter_log_flag(jail->plan);
 	int r;
 
-	/* `deny` second: its errno is the one that shows, and it closes seccomp() for good. */
-	r = filter_load(&jail->allow, jail->notify ? notify : 0);
+	/* `deny` last: its errno is the one that shows, and it closes seccomp() for good. */
+	r = filter_load(&jail->allow, log | (jail->notify ? notify : 0));
 	if (r >= 0 && jail->notify)
 		jail->listener = r;
+	if (r >= 0 && jail->ioctl.n > 0)
+		r = filter_load(&jail->ioctl, log);
 	if (r >= 0)
-		r = filter_load(&jail->deny, 0);
+		r = filter_load(&jail->deny, log);
 	if (r < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot enter the filters: %s",
 				   strerror(-r));

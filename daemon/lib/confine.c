@@ -10,6 +10,8 @@
 #include <grp.h>
 #include <linux/close_range.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -184,8 +187,15 @@ static int confine_add_path(int ruleset, const struct confine_path *path, __u64 
 
 int confine_enter_landlock(const struct confine_path *paths, size_t n, bool deny_tcp)
 {
-	return confine_enter_landlock_net(
+	int abi = confine_enter_landlock_net(
 		paths, n, deny_tcp ? CONFINE_TCP_BIND | CONFINE_TCP_CONNECT : 0);
+	cleanup_fd int root = -1;
+
+	if (abi <= 0)
+		return abi;
+	/* A forbidden act: no role lists the root directory. */
+	root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return root < 0 && errno == EACCES ? abi : -EPERM;
 }
 
 int confine_enter_landlock_net(const struct confine_path *paths, size_t n, __u64 deny_tcp)
@@ -223,6 +233,10 @@ static const char *const confine_common[] = {
 	"recvmsg", "rseq", "set_robust_list", "fcntl", "tgkill",
 	"sysinfo",	/* glibc's qsort() above 1 KiB: how much memory may it take */
 };
+
+/* A family that no kernel has (EAFNOSUPPORT); the filter's answer, which no socket() gives. */
+#define CONFINE_PROBE_FAMILY 0x7fff
+#define CONFINE_PROBE_ERROR EOWNERDEAD
 
 #ifdef CUSTODY_SECCOMP_ERRNO
 #define CONFINE_DEFAULT SCMP_ACT_ERRNO(ENOSYS)
@@ -282,11 +296,13 @@ int confine_enter_seccomp(const char *const *syscalls, size_t n)
 	if (r == 0)
 		r = confine_allow_syscalls(ctx, syscalls, n);
 	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(CONFINE_PROBE_ERROR), SCMP_SYS(socket), 1,
+				     SCMP_A0(SCMP_CMP_EQ, CONFINE_PROBE_FAMILY));
+	if (r == 0)
 		r = seccomp_load(ctx);
 	if (r < 0)
 		return r;
-	/* The filter itself forbids opening /proc; the kernel answers mode 2 by prctl only if that
-	 * is allowed too, so the load's own return is the proof: it fails or it is in force. */
+	/* Whether it is in force is for confine_prove() to say; /proc is closed by now. */
 	return 0;
 }
 
@@ -328,16 +344,13 @@ static void confine_parse_line(const char *line, struct confine_status *status)
 		status->seccomp = (__u32)value;
 }
 
-int confine_read_status(int proc_fd, const char *path, struct confine_status *ret)
+static int confine_read_text(int fd, struct confine_status *ret)
 {
-	cleanup_fd int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
 	struct confine_status status = *ret;
 	char text[8192];
 	size_t used = 0;
 	char *save = NULL;
 
-	if (fd < 0)
-		return -errno;
 	for (;;) {
 		ssize_t n = read(fd, text + used, sizeof(text) - 1 - used);
 
@@ -353,5 +366,67 @@ int confine_read_status(int proc_fd, const char *path, struct confine_status *re
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		confine_parse_line(line, &status);
 	*ret = status;
+	return 0;
+}
+
+int confine_read_status(int proc_fd, const char *path, struct confine_status *ret)
+{
+	cleanup_fd int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : confine_read_text(fd, ret);
+}
+
+/* ---- the proof ---- */
+
+int confine_open_proof(void)
+{
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static bool confine_has_ids(const struct confine_status *status, uid_t uid, gid_t gid)
+{
+	for (int i = 0; i < 4; i++) {
+		if (status->uid[i] != uid || status->gid[i] != gid)
+			return false;
+	}
+	return true;
+}
+
+int confine_prove(int fd, uid_t uid, gid_t gid, __u64 keep)
+{
+	struct confine_status status = { .uid = { ~0U }, .cap_permitted = ~0ULL };
+	cleanup_fd int own = fd, probe = -1;
+	int r = confine_read_text(own, &status);
+
+	if (r < 0)
+		return r;
+	if (!confine_has_ids(&status, uid, gid) || status.no_new_privs != 1 ||
+	    status.seccomp != SECCOMP_MODE_FILTER)
+		return -EPERM;
+	if (status.cap_permitted != keep || status.cap_effective != keep ||
+	    status.cap_inheritable != 0 || status.cap_ambient != 0 ||
+	    (status.cap_bounding & ~keep) != 0)
+		return -EPERM;
+	probe = socket(CONFINE_PROBE_FAMILY, SOCK_STREAM, 0);
+	return probe < 0 && errno == CONFINE_PROBE_ERROR ? 0 : -EPERM;
+}
+
+/* 192.0.2.1 is nobody's (RFC 5737), and to connect a datagram socket sends nothing. */
+int confine_leave_network(void)
+{
+	const struct sockaddr_in nobody = { .sin_family = AF_INET, .sin_port = htons(9),
+					    .sin_addr.s_addr = htonl(0xc0000201) };
+	cleanup_fd int fd = -1;
+
+	if (unshare(CLONE_NEWNET) < 0)
+		return -errno;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return errno == EAFNOSUPPORT ? 0 : -errno;
+	if (connect(fd, (const struct sockaddr *)&nobody, sizeof(nobody)) == 0 ||
+	    errno != ENETUNREACH)
+		return -EPERM;
 	return 0;
 }

@@ -78,6 +78,26 @@ int confine_find_landlock_abi(void);
 #define CONFINE_IOCTL_SECCOMP "ioctl:seccomp"		/* only the seccomp listener's requests */
 int confine_enter_seccomp(const char *const *syscalls, size_t n);
 
+/*
+ * The proof, last of all: what the kernel says of this process once it is confined. The file is
+ * opened while it still can be; reading it needs nothing that a role is not allowed.
+ */
+int confine_open_proof(void);	/* fd of /proc/self/status, or -errno */
+
+/*
+ * Takes fd. Ids, capability sets, no_new_privs, a seccomp filter; a forbidden act is tried: the
+ * filter answers one socket() that no kernel knows with an error of its own, where without it the
+ * kernel's would come. 0, -EPERM when anything is not so, or -errno. On an error a role ends.
+ */
+int confine_prove(int fd, uid_t uid, gid_t gid, __u64 keep);
+
+/*
+ * A network namespace of its own, with nothing in it, for a role that talks by the sockets that it
+ * was given. Needs CAP_SYS_ADMIN. Tries to reach an address: 0, -EPERM when that is not
+ * refused for want of a network, or -errno.
+ */
+int confine_leave_network(void);
+
 /* What /proc/self/status says; fields that are absent stay as they were. */
 struct confine_status {
 	__u32 no_new_privs;

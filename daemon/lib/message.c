@@ -64,6 +64,7 @@ static const struct message_text message_texts[] = {
 	TEXT(REQUEST_RUN, request_run, profile),
 	TEXT(REQUEST_RUN, request_run, model),
 	TEXT(REQUEST_NAME, request_name, name),
+	TEXT(REQUEST_RESTRICT, request_restrict, name),
 	TEXT(REPLY_ROW, reply_row, name),
 	TEXT(REPLY_ROW, reply_row, profile),
 	TEXTS(REPLY_ROW, reply_row, endpoints, path),

@@ -23,6 +23,7 @@
 #define PATHS_RUN		"/run/custody"
 #define PATHS_SOCKET		"/run/custody/control.sock"
 #define PATHS_JAILS		"/run/custody/jails"
+#define PATHS_UIDS		"/run/custody-uids"	/* of the host: no --root moves it */
 #define PATHS_LOCK		"/run/custody/lock"
 #define PATHS_BPF		"/sys/fs/bpf/custody"
 

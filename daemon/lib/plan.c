@@ -507,12 +507,11 @@ static bool plan_check_numbers(const struct custody_plan *plan, const char **ret
 	if ((plan->planes_required & ~(__u32)CUSTODY_PLANES_ALL) != 0 ||
 	    !(plan->planes_required & CUSTODY_PLANE_STRUCTURE))
 		return plan_refuse(ret_why, "unknown planes, or the structure plane is missing");
-	if (plan->syscall_set != PLAN_SYSCALLS_MODEL_SERVER)
+	if (plan->syscall_set < PLAN_SYSCALLS_MODEL_SERVER ||
+	    plan->syscall_set >= _PLAN_SYSCALLS_MAX)
 		return plan_refuse(ret_why, "unknown syscall set");
 	if (plan->ioctl_set < PLAN_IOCTLS_ALL || plan->ioctl_set >= _PLAN_IOCTLS_MAX)
 		return plan_refuse(ret_why, "unknown ioctl set");
-	if (plan->ioctl_set != PLAN_IOCTLS_ALL && !(plan->planes_required & CUSTODY_PLANE_LSM))
-		return plan_refuse(ret_why, "an ioctl set without the lsm plane");
 	if (plan->on_loss < PLAN_ON_LOSS_RECORD || plan->on_loss > PLAN_ON_LOSS_KILL)
 		return plan_refuse(ret_why, "unknown answer to loss");
 	if (plan->drain_timeout_s > PLAN_DRAIN_MAX || plan->retain_days > PLAN_RETAIN_MAX)

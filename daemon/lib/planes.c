@@ -261,8 +261,8 @@ static bool planes_probe_lsm(struct plane_state *ret)
 
 static bool planes_probe_observe(struct plane_state *ret)
 {
-	static const char *const points[] = { "sys_exit", "sched_process_exec",
-					      "sched_process_exit" };
+	static const char *const points[] = { "sys_exit", "signal_generate",
+					      "sched_process_exec", "sched_process_exit" };
 
 	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0) {
 		planes_advise(ret, "use a kernel with CONFIG_DEBUG_INFO_BTF, and mount sysfs");

@@ -118,7 +118,8 @@ bool record_check_event(const struct custody_event *event, const char **ret_why)
 {
 	__u32 planes = EVENT_PLANE_STRUCTURE | EVENT_PLANE_CGROUP | EVENT_PLANE_LSM |
 		       EVENT_PLANE_OBSERVE | EVENT_PLANE_BROKER;
-	__u32 flags = EVENT_FLAG_PATH_TRUNCATED | EVENT_FLAG_NO_ZONE;
+	__u32 call = EVENT_FLAG_KILLED | EVENT_FLAG_FOREIGN | EVENT_FLAG_SITE;
+	__u32 flags = EVENT_FLAG_PATH_TRUNCATED | EVENT_FLAG_NO_ZONE | call;
 
 	*ret_why = "event of another size or version";
 	if (event->size != sizeof(*event) || event->version != EVENT_VERSION)
@@ -136,6 +137,10 @@ bool record_check_event(const struct custody_event *event, const char **ret_why)
 	if (event->family != 0 && event->family != 1 && event->family != 4 && event->family != 6)
 		return false;
 	if (event->flags & ~flags)
+		return false;
+	*ret_why = "event of something else with the flags or the site of a refused system call";
+	if ((event->flags & call) &&
+	    (event->class != POLICY_CLASS_SYSCALL || event->family != 0))
 		return false;
 	*ret_why = "event with an error that is no errno";
 	if (event->error > 0 || event->error < -4095)

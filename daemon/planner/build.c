@@ -466,7 +466,7 @@ static void build_set_numbers(struct build *b)
 		      (s->loopback.number ? PLAN_FLAG_LOOPBACK : 0) |
 		      (s->memfd.number ? PLAN_FLAG_MEMFD : 0);
 	plan->planes_required = (__u32)s->planes.number | CUSTODY_PLANE_STRUCTURE;
-	plan->syscall_set = PLAN_SYSCALLS_MODEL_SERVER;
+	plan->syscall_set = (__u32)s->syscalls.number;
 	plan->ioctl_set = (__u32)s->ioctls.number;
 	plan->on_loss = (__u32)s->on_loss.number;
 	plan->drain_timeout_s = (__u32)s->drain_timeout.number;

@@ -164,11 +164,13 @@ static const char *serve_check_request(const struct plan_request *message)
 	return NULL;
 }
 
-static int serve_confine(int channel, __u64 id, const struct source *source)
+static int serve_confine(int channel, __u64 id, const struct source *source, int proof)
 {
 	int abi = 0;
 	int r = source_confine(source, &abi);
 
+	if (r == 0)
+		r = confine_prove(proof, CUSTODY_UID_PLANNER, CUSTODY_UID_PLANNER, 0);
 	if (r < 0)
 		return serve_fail(channel, id, r, "Landlock and seccomp");
 	if (abi == 0) {
@@ -187,6 +189,7 @@ int serve_request(int channel)
 	cleanup_message_fds struct message_fds fds = MESSAGE_FDS_EMPTY;
 	const struct plan_request *message = (const struct plan_request *)&buffer;
 	struct source source = { 0 };
+	cleanup_fd int proof = -1;
 	bool host = false;
 	const char *why;
 	int r = confine_close_fds_from(channel + 1);
@@ -196,6 +199,8 @@ int serve_request(int channel)
 	    EVP_Digest("", 0, (unsigned char[EVP_MAX_MD_SIZE]){ 0 }, NULL, EVP_sha256(), NULL) != 1)
 		r = -EIO;
 	if (r == 0)
+		r = proof = confine_open_proof();
+	if (r >= 0)
 		r = confine_set_basics();
 	if (r == 0)
 		r = confine_drop_privileges(CUSTODY_UID_PLANNER, CUSTODY_UID_PLANNER, 0);
@@ -212,7 +217,7 @@ int serve_request(int channel)
 	source_name_directory(&source.directories[0], host ? PATHS_ETC : PATHS_PROFILES_ETC);
 	if (!host)
 		source_name_directory(&source.directories[1], PATHS_PROFILES_USR);
-	r = serve_confine(channel, message->head.id, &source);
+	r = serve_confine(channel, message->head.id, &source, TAKE_FD(proof));
 	if (r != 0)
 		return r;
 	if (host)

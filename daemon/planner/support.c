@@ -45,20 +45,17 @@ static const struct support_rule support_rules[] = {
 		     "this version does not look for copies of the weights; set scan = none"),
 	SUPPORT_RULE("retire", "erase", erase, "memory",
 		     "scratch is in memory in this version and erased with it; set erase = memory"),
-	SUPPORT_RULE("syscalls", "set", syscalls, "model-server",
-		     "this version has the set model-server only; set it"),
 };
 
-/* Only the lsm plane sees which device an ioctl is for: without it nothing would be held. */
-static void support_check_ioctls(const struct settings *settings, struct problems *problems)
+/* Without the ioctls of a GPU's driver its nodes are of no use: said here, not met later. */
+static void support_check_devices(const struct settings *settings, struct problems *problems)
 {
-	if (!settings->ioctls.set || settings->ioctls.number == PLAN_IOCTLS_ALL ||
-	    (settings->planes.number & CUSTODY_PLANE_LSM))
+	if (!settings->devices.set || settings_is_none(&settings->devices) ||
+	    settings->syscalls.number > PLAN_SYSCALLS_MODEL_SERVER)
 		return;
-	problems_add(problems, settings->ioctls.place, CUSTODY_EXIT_REFUSED,
-		     "[gpu] ioctls: %s is enforced by the lsm plane only; add lsm to [require] "
-		     "planes, or set ioctls = all",
-		     settings->ioctls.words.list[0].text);
+	problems_add(problems, settings->devices.place, CUSTODY_EXIT_REFUSED,
+		     "[gpu] devices: the syscall set model-server has no ioctl of a GPU; "
+		     "write set = model-server-gpu (or training) in [syscalls]");
 }
 
 void profile_check_support(const struct settings *settings, struct problems *problems)
@@ -78,5 +75,5 @@ void profile_check_support(const struct settings *settings, struct problems *pro
 		problems_add(problems, value->place, CUSTODY_EXIT_REFUSED, "[%s] %s: %s",
 			     rule->section, rule->key, rule->why);
 	}
-	support_check_ioctls(settings, problems);
+	support_check_devices(settings, problems);
 }

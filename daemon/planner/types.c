@@ -332,7 +332,7 @@ const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 				   .check = types_check_percent,
 				   .print = types_print_percent,
 				   .none = true },
-	[SETTING_TYPE_SYSCALLS] = { TYPE_CHOICE("model-server model-server-gpu") },
+	[SETTING_TYPE_SYSCALLS] = { TYPE_CHOICE("model-server model-server-gpu training") },
 	[SETTING_TYPE_PLANES] = { TYPE_MASK("structure cgroup lsm observe guard"),
 				.list = true },
 	[SETTING_TYPE_ON_LOSS] = { TYPE_CHOICE("record freeze kill") },
@@ -354,5 +354,8 @@ _Static_assert(CUSTODY_PLANE_STRUCTURE == 1U << 0 && CUSTODY_PLANE_CGROUP == 1U 
 	       "the words of require.planes are in the order of the bits");
 _Static_assert(PLAN_IOCTLS_ALL == 1 && PLAN_IOCTLS_COMPUTE == 2 && _PLAN_IOCTLS_MAX == 3,
 	       "the words of gpu.ioctls are in the order of the enum");
+_Static_assert(PLAN_SYSCALLS_MODEL_SERVER == 1 && PLAN_SYSCALLS_MODEL_SERVER_GPU == 2 &&
+		       PLAN_SYSCALLS_TRAINING == 3 && _PLAN_SYSCALLS_MAX == 4,
+	       "the words of syscalls.set are in the order of the enum");
 _Static_assert(PLAN_ON_LOSS_RECORD == 1 && PLAN_ON_LOSS_FREEZE == 2 && PLAN_ON_LOSS_KILL == 3,
 	       "the words of evidence.on-loss are in the order of the enum");

@@ -104,8 +104,11 @@ static int main_confine(int evidence_fd)
 	const struct confine_path paths[] = {
 		{ .fd = evidence_fd, .access = CONFINE_READ | CONFINE_WRITE },
 	};
-	int r = confine_drop_privileges(CUSTODY_UID_RECORDER, CUSTODY_UID_RECORDER, 0);
+	cleanup_fd int proof = confine_open_proof();
+	int r = proof < 0 ? proof : confine_leave_network();
 
+	if (r == 0)
+		r = confine_drop_privileges(CUSTODY_UID_RECORDER, CUSTODY_UID_RECORDER, 0);
 	if (r == 0)
 		r = confine_set_basics();
 	if (r < 0)
@@ -114,7 +117,11 @@ static int main_confine(int evidence_fd)
 	if (r == 0)
 		log_warning("this kernel has no Landlock: only the file permissions of uid %d "
 			    "keep the recorder out of other files", CUSTODY_UID_RECORDER);
-	return r < 0 ? r : confine_enter_seccomp(syscalls, ARRAY_SIZE(syscalls));
+	if (r >= 0)
+		r = confine_enter_seccomp(syscalls, ARRAY_SIZE(syscalls));
+	if (r < 0)
+		return r;
+	return confine_prove(TAKE_FD(proof), CUSTODY_UID_RECORDER, CUSTODY_UID_RECORDER, 0);
 }
 
 static int main_refuse(enum custody_exit exit_code, int error, const char *text)

@@ -69,7 +69,8 @@ static void main_open_netlink(struct sweep *sweep)
 /* Netlink and /proc while they can be opened; then the uid, then seccomp, which forbids both. */
 static int main_confine(struct sweep *sweep)
 {
-	int r = confine_set_basics();
+	cleanup_fd int proof = confine_open_proof();
+	int r = proof < 0 ? proof : confine_set_basics();
 
 	if (r < 0)
 		return r;
@@ -80,7 +81,11 @@ static int main_confine(struct sweep *sweep)
 	r = confine_drop_privileges(CUSTODY_UID_SWEEPER, CUSTODY_UID_SWEEPER, MAIN_CAPABILITIES);
 	if (r < 0)
 		return r;
-	return confine_enter_seccomp(main_syscalls, ARRAY_SIZE(main_syscalls));
+	r = confine_enter_seccomp(main_syscalls, ARRAY_SIZE(main_syscalls));
+	if (r < 0)
+		return r;
+	return confine_prove(TAKE_FD(proof), CUSTODY_UID_SWEEPER, CUSTODY_UID_SWEEPER,
+			     MAIN_CAPABILITIES);
 }
 
 static int main_check_request(const struct sweep_request *request)

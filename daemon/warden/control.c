@@ -16,7 +16,6 @@
 #include "retire.h"
 #include "warden.h"
 
-#define CONTROL_NO_GROUP 0xffffffffU
 #define CONTROL_ROOM (4 << 20)		/* bytes of answers that the front has not read yet */
 #define CONTROL_REST_US 1000000		/* before a front that lived shorter is started again */
 
@@ -64,7 +63,7 @@ static __u64 control_now(void)
 
 static int control_try_front(struct warden *warden)
 {
-	struct front_setup setup = { .group = CONTROL_NO_GROUP };
+	struct front_setup setup = { .group = CUSTODY_GID_READERS };
 	int room = CONTROL_ROOM;
 	int r = spawn_role(warden, NULL, &warden->front, ROLE_FRONT, NULL);
 
@@ -187,18 +186,31 @@ static void control_freeze(struct jail *jail, const struct ticket *ticket, bool 
 		      0, text);
 }
 
-/* Verbs that change a jail. The jail exists and no sequence runs on it. */
+static bool control_may_change(struct jail *jail, const struct ticket *ticket)
+{
+	struct warden *warden = jail->warden;
+
+	if (ticket->peer.uid != 0)
+		control_refuse(warden, ticket->id, "Only root may change %s.", jail->name);
+	else if (jail->sequence)
+		control_refuse(warden, ticket->id,
+			       "%s is being started, stopped or retired right now; ask again when "
+			       "that has ended.", jail->name);
+	else if (!warden->recorder_running)
+		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0,
+			      "The recorder is not running, so nothing may change unrecorded. See "
+			      "custodyd's log for its reason.");
+	else
+		return true;
+	return false;
+}
+
+/* Verbs that change a jail, which control_may_change() has allowed. */
 static void control_change(struct jail *jail, const struct ticket *ticket,
 			   const struct request_name *request)
 {
 	struct warden *warden = jail->warden;
 
-	if (!warden->recorder_running) {
-		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0,
-			      "The recorder is not running, so nothing may change unrecorded. See "
-			      "custodyd's log for its reason.");
-		return;
-	}
 	switch (request->verb) {
 	case REQUEST_STOP:
 		if (!jails_is_alive(jail)) {
@@ -242,24 +254,28 @@ static void control_name(struct warden *warden, const struct request_name *reque
 		control_status(jail, ticket.id);
 		return;
 	}
-	if (request->peer.uid != 0) {
-		control_refuse(warden, ticket.id, "Only root may change %s.", jail->name);
-		return;
-	}
 	/* From the front when a `run` lost its client: only the jail of that very request. */
-	if (request->run) {
+	if (request->run && request->peer.uid == 0) {
 		jail->abandoned = jail->abandoned || request->run == jail->ticket.id ||
 				  request->run == jail->run_ticket.id;
 		control_stop_abandoned(jail);
 		return;
 	}
-	if (jail->sequence) {
-		control_refuse(warden, ticket.id,
-			       "%s is being started, stopped or retired right now; ask again when "
-			       "that has ended.", jail->name);
-		return;
-	}
-	control_change(jail, &ticket, request);
+	if (control_may_change(jail, &ticket))
+		control_change(jail, &ticket, request);
+}
+
+static void control_restrict(struct warden *warden, const struct request_restrict *request)
+{
+	const struct ticket ticket = { .id = request->head.id, .peer = request->peer };
+	struct jail *jail = jails_find(warden, request->name);
+	bool named = plan_check_name(request->name);
+
+	if (!named || !jail)
+		control_refuse(warden, ticket.id, "No model called %.63s is in custody.",
+			       named ? request->name : "that");
+	else if (control_may_change(jail, &ticket))
+		restrict_jail(jail, request);
 }
 
 static bool control_may_start(struct warden *warden, const struct message_head *head,
@@ -309,6 +325,9 @@ void control_request(struct warden *warden, union message_buffer *buf, struct me
 				      start->profile))
 			launch_begin(warden, &ticket, start->name, start->profile, start->model,
 				     NULL, NULL);
+		break;
+	case MSG_REQUEST_RESTRICT:
+		control_restrict(warden, (const struct request_restrict *)buf);
 		break;
 	case MSG_REQUEST_RUN:
 		ticket.peer = run->peer;

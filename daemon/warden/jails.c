@@ -29,7 +29,7 @@ struct jail *jails_new(struct warden *warden, const char *name)
 	(void)snprintf(jail->name, sizeof(jail->name), "%s", name);
 	jail->warden = warden;
 	jail->plan_fd = jail->init_fd = jail->broker_fd = -1;
-	jail->log_fd = jail->log_read = jail->broker_peer = -1;
+	jail->log_fd = jail->log_read = jail->broker_peer = jail->slot_fd = -1;
 	jail->planner.channel = jail->builder.channel = -1;
 	jail->broker.channel = jail->sweeper.channel = -1;
 	jail->stdio[0] = jail->stdio[1] = jail->stdio[2] = -1;
@@ -75,23 +75,6 @@ bool jails_need_broker(const struct jail *jail)
 	       (jail->plan->n_endpoints > 0 || (jail->plan->flags & PLAN_FLAG_LOOPBACK));
 }
 
-int jails_find_slot(struct warden *warden, __u32 *ret)
-{
-	bool used[CUSTODY_JAILS_MAX] = { false };
-
-	for (struct jail *j = warden->jails; j; j = j->next) {
-		if (jails_is_alive(j) && j->slot < CUSTODY_JAILS_MAX)
-			used[j->slot] = true;
-	}
-	for (__u32 slot = 0; slot < CUSTODY_JAILS_MAX; slot++) {
-		if (!used[slot]) {
-			*ret = slot;
-			return 0;
-		}
-	}
-	return -ENOSPC;
-}
-
 void jails_forget(struct jail *jail)
 {
 	struct jail **at = &jail->warden->jails;
@@ -117,6 +100,7 @@ void jails_forget(struct jail *jail)
 	jail->log_event = sd_event_source_disable_unref(jail->log_event);
 	cleanup_close_fd(&jail->log_read);
 	cleanup_close_fd(&jail->broker_peer);
+	cleanup_close_fd(&jail->slot_fd);
 	for (int i = 0; i < 3; i++)
 		cleanup_close_fd(&jail->stdio[i]);
 	plan_unmap(&jail->plan);
@@ -187,6 +171,10 @@ int jails_send_row(struct jail *jail, __u64 id)
 	row.planes_active = jail->planes_active;
 	row.started_s = jail->started_ns / 1000000000ULL;
 	row.adopted = jail->adopted;
+	row.restricted = jail->restricted;
+	row.cut = jail->cut;
+	row.uid_first = CUSTODY_UID_JAIL_BASE + jail->slot * CUSTODY_UID_JAIL_BLOCK;
+	row.uid_count = CUSTODY_UID_JAIL_BLOCK;
 	if (jail->plan) {
 		row.planes_required = jail->plan->planes_required;
 		row.n_endpoints = jail->plan->n_endpoints;
@@ -207,7 +195,7 @@ struct jails_counter_context {
 	__u64 id;
 };
 
-static void jails_label_endpoint(const struct jail *jail, __u16 object, char *label, size_t size)
+void jails_label_endpoint(const struct jail *jail, __u16 object, char *label, size_t size)
 {
 	const struct plan_endpoint *e;
 	char address[INET6_ADDRSTRLEN] = "?";

@@ -142,15 +142,22 @@ void launch_begin(struct warden *warden, const struct ticket *ticket, const char
 		  const char *profile, const char *model, const struct request_run *run,
 		  struct message_fds *stdio)
 {
+	cleanup_fd int slot_fd = -1;
+	char text[CUSTODY_TEXT_SIZE];
 	struct jail *jail;
 	__u32 slot = 0;
+	int r;
 
 	if (!launch_may_begin(warden, ticket, name))
 		return;
 	/* Before the jail is in the list: it would be found to use slot 0. */
-	if (jails_find_slot(warden, &slot) < 0) {
-		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0,
-			      "No room for another jail: 256 are alive.");
+	r = slots_take(warden, &slot, &slot_fd);
+	if (r < 0) {
+		(void)snprintf(text, sizeof(text), r == -ENOSPC ?
+			       "No room for another jail: all blocks of uids are in use (%s)." :
+			       "No block of uids can be taken in %s (%s), so nothing was started.",
+			       PATHS_UIDS, strerror(-r));
+		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0, text);
 		return;
 	}
 	jail = jails_new(warden, name);
@@ -159,6 +166,7 @@ void launch_begin(struct warden *warden, const struct ticket *ticket, const char
 		return;
 	}
 	jail->slot = slot;
+	jail->slot_fd = TAKE_FD(slot_fd);
 	jail->state = JAIL_STATE_STARTING;
 	jail->ticket = *ticket;
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", profile[0] ? profile : name);

@@ -200,6 +200,9 @@ int launch_step_cgroup(struct jail *jail)
 		jail->cgroup[0] = '\0';	/* not ours: nothing to undo */
 		return r;
 	}
+	r = slots_note(jail);
+	if (r < 0)
+		return r;
 	r = cgroup_set_limits(jail->cgroup, warden->controllers, &limits);
 	if (r == 0)
 		r = launch_make_child(jail, "model", &jail->cgroup_model);

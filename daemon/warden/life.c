@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
@@ -24,6 +25,8 @@
 
 #define LIFE_FREEZE_MS 2000
 #define LIFE_KILL_MS 5000
+#define LIFE_KILL_SOON_MS 50	/* nearly always: so long it is waited for at once */
+#define LIFE_KILL_POLL_US 50000
 #define LIFE_PIPE_SIZE 65536
 #define LIFE_REAP_MS 2000	/* from "the cgroup is empty" to "its init can be reaped" */
 #define LIFE_GRACE_US 1000000	/* between the end of a broker and that of its jail */
@@ -91,7 +94,58 @@ int life_release(struct jail *jail)
 	if (r == 0)
 		r = r2;
 	r2 = cgroup_remove(jail->cgroup);
+	if (r2 == 0)
+		cleanup_close_fd(&jail->slot_fd);
 	return r < 0 ? r : r2;
+}
+
+/* ---- killing, which takes its time when a process hangs in the kernel: others are served ---- */
+
+static __u64 life_now_us(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (__u64)now.tv_sec * 1000000 + (__u64)now.tv_nsec / 1000;
+}
+
+static int life_on_kill_tick(sd_event_source *source, uint64_t usec, void *data);
+
+/* 0: killed. -EINPROGRESS: not yet, and asked again soon. Else -errno, explained. */
+static int life_try_kill(struct jail *jail, int wait_ms)
+{
+	int r = cgroup_kill(jail->cgroup, wait_ms);
+
+	jail->tick = sd_event_source_disable_unref(jail->tick);
+	if (r == 0 || r == -ENOENT)
+		return 0;
+	if (r == -ETIMEDOUT && life_now_us() < jail->wait_until &&
+	    sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC,
+				       LIFE_KILL_POLL_US, 1000, life_on_kill_tick, jail) >= 0)
+		return -EINPROGRESS;
+	return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
+				"The processes of %s could not all be killed (%s); nothing was "
+				"erased. See %s.", jail->name, strerror(-r), jail->cgroup);
+}
+
+static int life_on_kill_tick(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct jail *jail = data;
+	int r = life_try_kill(jail, 0);
+
+	(void)source;
+	(void)usec;
+	if (r == 0)
+		sequence_continue(jail);
+	else if (r != -EINPROGRESS)
+		sequence_fail(jail);
+	return 0;
+}
+
+int life_kill(struct jail *jail)
+{
+	jail->wait_until = life_now_us() + LIFE_KILL_MS * 1000ULL;
+	return life_try_kill(jail, LIFE_KILL_SOON_MS);
 }
 
 int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid)
@@ -165,7 +219,9 @@ static const struct sequence_step life_steps[] = {
 	{ "asking it to end", "SIGTERM first: a server finishes its requests", life_step_term, NULL,
 	  0 },
 	{ "keeping the counters", "they go with the map entries", life_step_count, NULL, 0 },
-	{ "removing processes, policy and cgroup", "kill before policy: nothing runs unpoliced",
+	{ "killing its processes", "kill before policy: nothing runs unpoliced", life_kill, NULL,
+	  0 },
+	{ "removing policy and cgroup", "after the last process",
 	  life_step_release, NULL, 0 },
 	{ "recording the stop", "last, when it is true", life_step_record, NULL, 0 },
 };

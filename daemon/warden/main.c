@@ -166,6 +166,8 @@ static int main_start(struct warden *warden)
 	if (r == 0)
 		r = setup_open_policy(warden);
 	if (r == 0)
+		r = restrict_resume(warden);
+	if (r == 0)
 		r = setup_listen(warden);
 	if (r == 0)
 		r = privileges_bound();

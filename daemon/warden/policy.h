@@ -62,6 +62,14 @@ int policy_open_jail(struct policy *policy, __u64 cgroup_model);
  */
 int policy_drain_jail(struct policy *policy, __u64 cgroup_broker);
 
+/*
+ * Takes from a running jail: adds flags (of POLICY_FLAGS_CUT) and cut endpoints (bit per index of
+ * the plan's) to its two entries, one atomic change each, and reads them back. In force with the
+ * next operation. Adding what is there already changes nothing. 0 or -errno.
+ */
+int policy_restrict_jail(struct policy *policy, __u64 cgroup_model, __u64 cgroup_broker,
+			 __u32 flags, __u32 cut);
+
 /* Removes everything of the jail. Returns 0 only when nothing is left. */
 int policy_remove_jail(struct policy *policy, __u32 jail_id);
 

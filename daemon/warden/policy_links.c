@@ -12,8 +12,6 @@
 #include "cleanup.h"
 #include "policy_internal.h"
 
-#define POLICY_HOOK_SIZE 64
-
 const char *const policy_map_names[_POLICY_MAP_MAX] = {
 	[POLICY_MAP_CONFIG] = "config",	      [POLICY_MAP_JAILS] = "jails",
 	[POLICY_MAP_ENDPOINTS] = "endpoints", [POLICY_MAP_DEVICES] = "devices",
@@ -83,6 +81,7 @@ const struct policy_link_row policy_links[_POLICY_LINK_MAX] = {
 	[POLICY_LINK_EGRESS] = CGROUP_LINK("egress", BPF_CGROUP_INET_EGRESS),
 	[POLICY_LINK_INGRESS] = CGROUP_LINK("ingress", BPF_CGROUP_INET_INGRESS),
 	[POLICY_LINK_SYS_EXIT] = OBSERVE_LINK("sys_exit", "sys_exit"),
+	[POLICY_LINK_SIGNAL] = OBSERVE_LINK("signal", "signal_generate"),
 	[POLICY_LINK_EXEC] = OBSERVE_LINK("exec", "sched_process_exec"),
 	[POLICY_LINK_EXIT] = OBSERVE_LINK("exit", "sched_process_exit"),
 	[POLICY_LINK_FILE_OPEN] = LSM_LINK("file_open"),
@@ -165,6 +164,29 @@ static void policy_free_btf(struct btf **btf)
 	*btf = NULL;
 }
 
+/* One pass over the kernel's types: looking each hook up would be a pass for each. */
+static void policy_read_hooks(struct policy *policy, const struct btf *btf)
+{
+	static const char prefix[] = "bpf_lsm_";
+	__u32 n = btf__type_cnt(btf);
+
+	memset(policy->hooks, 0, sizeof(policy->hooks));
+	for (__u32 id = 1; id < n; id++) {
+		const struct btf_type *type = btf__type_by_id(btf, id);
+		const char *name;
+
+		if (!btf_is_func(type))
+			continue;
+		name = btf__name_by_offset(btf, type->name_off);
+		if (!name || strncmp(name, prefix, sizeof(prefix) - 1))
+			continue;
+		name += sizeof(prefix) - 1;
+		for (int i = 0; i < _POLICY_LINK_MAX; i++)
+			if (policy_links[i].hook && !strcmp(policy_links[i].hook, name))
+				policy->hooks[i] = id;
+	}
+}
+
 int policy_find_hooks(struct policy *policy, char *error, size_t size)
 {
 	__attribute__((cleanup(policy_free_btf))) struct btf *btf = NULL;
@@ -176,23 +198,17 @@ int policy_find_hooks(struct policy *policy, char *error, size_t size)
 		(void)snprintf(error, size, "the kernel's BTF cannot be read");
 		return -errno;
 	}
+	policy_read_hooks(policy, btf);
 	for (int i = 0; i < _POLICY_LINK_MAX; i++) {
 		const struct policy_link_row *row = &policy_links[i];
-		char name[POLICY_HOOK_SIZE];
-		__s32 id;
 
-		if (!row->hook)
+		if (!row->hook || row->newer || policy->hooks[i])
 			continue;
-		(void)snprintf(name, sizeof(name), "bpf_lsm_%s", row->hook);
-		id = btf__find_by_name_kind(btf, name, BTF_KIND_FUNC);
-		if (id <= 0 && !row->newer) {
-			(void)snprintf(error, size,
-				       "this kernel has no LSM hook %s; use one with "
-				       "CONFIG_SECURITY_PATH and CONFIG_SECURITY_NETWORK",
-				       row->hook);
-			return -EOPNOTSUPP;
-		}
-		policy->hooks[i] = id > 0 ? (__u32)id : 0;
+		(void)snprintf(error, size,
+			       "this kernel has no LSM hook %s; use one with "
+			       "CONFIG_SECURITY_PATH and CONFIG_SECURITY_NETWORK",
+			       row->hook);
+		return -EOPNOTSUPP;
 	}
 	return 0;
 }

@@ -162,8 +162,11 @@ int policy_install_zones(struct policy *policy, __u32 jail_id, const struct jail
 	return 0;
 }
 
-/* Adds one flag to the entry of a cgroup, which must have that role, and reads it back. */
-static int policy_add_flag(struct policy *policy, __u64 cgroup, __u32 role, __u32 flag)
+/*
+ * Adds flags and cut endpoints to the entry of a cgroup, which must have that role, and reads it
+ * back. One change of one entry: a program sees all of it or nothing.
+ */
+static int policy_add_flags(struct policy *policy, __u64 cgroup, __u32 role, __u32 flags, __u32 cut)
 {
 	int fd = policy->maps[POLICY_MAP_JAILS];
 	struct policy_jail jail, now;
@@ -172,7 +175,8 @@ static int policy_add_flag(struct policy *policy, __u64 cgroup, __u32 role, __u3
 		return -errno;
 	if (jail.role != role)
 		return -EINVAL;
-	jail.flags |= flag;
+	jail.flags |= flags;
+	jail.cut |= cut;
 	if (bpf_map_update_elem(fd, &cgroup, &jail, BPF_EXIST) < 0)
 		return -errno;
 	if (bpf_map_lookup_elem(fd, &cgroup, &now) < 0)
@@ -182,12 +186,23 @@ static int policy_add_flag(struct policy *policy, __u64 cgroup, __u32 role, __u3
 
 int policy_open_jail(struct policy *policy, __u64 cgroup_model)
 {
-	return policy_add_flag(policy, cgroup_model, POLICY_ROLE_MODEL, POLICY_FLAG_OPEN);
+	return policy_add_flags(policy, cgroup_model, POLICY_ROLE_MODEL, POLICY_FLAG_OPEN, 0);
 }
 
 int policy_drain_jail(struct policy *policy, __u64 cgroup_broker)
 {
-	return policy_add_flag(policy, cgroup_broker, POLICY_ROLE_BROKER, POLICY_FLAG_DRAINING);
+	return policy_add_flags(policy, cgroup_broker, POLICY_ROLE_BROKER, POLICY_FLAG_DRAINING, 0);
+}
+
+int policy_restrict_jail(struct policy *policy, __u64 cgroup_model, __u64 cgroup_broker,
+			 __u32 flags, __u32 cut)
+{
+	int r;
+
+	if (flags & ~POLICY_FLAGS_CUT)
+		return -EINVAL;
+	r = policy_add_flags(policy, cgroup_broker, POLICY_ROLE_BROKER, flags, cut);
+	return r < 0 ? r : policy_add_flags(policy, cgroup_model, POLICY_ROLE_MODEL, flags, cut);
 }
 
 /* ---- walking a map ---- */

@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #include "cleanup.h"
 #include "confine.h"
@@ -19,15 +21,13 @@ struct privilege {
 };
 
 static const struct privilege privilege_table[] = {
-	{ CAP_SYS_ADMIN, "the jail's namespaces and mounts; BPF programs before CAP_BPF sufficed" },
-	{ CAP_BPF, "maps and programs" },
-	{ CAP_PERFMON, "tracing programs" },
+	{ CAP_SYS_ADMIN, "the jail's namespaces and mounts; BPF, for which CAP_BPF and CAP_PERFMON "
+			 "would not be enough" },
 	{ CAP_NET_ADMIN, "cgroup network programs; lo in the jail's network namespace" },
 	{ CAP_NET_BIND_SERVICE, "endpoints below port 1024 (broker)" },
 	{ CAP_CHOWN, "directories of other roles; scratch of the model" },
 	{ CAP_DAC_OVERRIDE, "directories that belong to the recorder" },
 	{ CAP_DAC_READ_SEARCH, "the sweeper's look at every file" },
-	{ CAP_FOWNER, "modes of files that belong to other roles" },
 	{ CAP_KILL, "signals to models and roles" },
 	{ CAP_SETUID, "each role's and each model's own uid" },
 	{ CAP_SETGID, "likewise" },
@@ -67,6 +67,14 @@ static int privileges_set(__u64 keep)
 	return r;
 }
 
+/* A forbidden act: a raw socket is what an unbounded root may make, and custodyd may not. */
+static int privileges_try_forbidden(void)
+{
+	cleanup_fd int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+
+	return fd < 0 && (errno == EPERM || errno == EAFNOSUPPORT) ? 0 : -EPERM;
+}
+
 int privileges_bound(void)
 {
 	cleanup_fd int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -96,5 +104,5 @@ int privileges_bound(void)
 	    status.cap_inheritable != 0 || (status.cap_bounding & ~keep) != 0 ||
 	    status.no_new_privs != 1)
 		return -EPERM;
-	return 0;
+	return privileges_try_forbidden();
 }

@@ -123,6 +123,8 @@ static void recording_pay(struct jail *jail)
 		jail->gaps--;	/* counted when it happened */
 		recording_put_gap(jail, (enum ledger_gap_cause)cause, 0, 1);
 	}
+	if (restrict_record(jail) < 0)
+		log_error("What was taken from %s could not be recorded yet.", jail->name);
 	if (jail->state_owed)
 		jail->state_owed = recording_put_state(jail, jail->state, jail->state_why,
 						       ~0U, 0) < 0;

@@ -20,7 +20,6 @@
 #include "sockets.h"
 
 #define RETIRE_FREEZE_MS 2000
-#define RETIRE_KILL_MS 5000
 #define RETIRE_POLL_US 50000
 #define RETIRE_SWEEP_S 120U
 #define RETIRE_SETTLE_US 2000000
@@ -125,21 +124,6 @@ static int retire_step_count(struct jail *jail)
 	return recording_put_counters(jail);
 }
 
-static int retire_step_kill(struct jail *jail)
-{
-	int r = cgroup_kill(jail->cgroup, RETIRE_KILL_MS);
-
-	if (r < 0 && r != -ENOENT)
-		return sequence_explain(
-			jail, CUSTODY_EXIT_INTERNAL, r,
-			"The processes of %s could not all be killed (%s); nothing was "
-			"erased and no evidence was made.",
-			jail->name, strerror(-r));
-	life_reap(jail);
-	spawn_kill(&jail->broker);
-	return 0;
-}
-
 /* ---- the kernel's own taking down, which goes on after the last process is gone ---- */
 
 static bool retire_is_settled(struct jail *jail)
@@ -168,6 +152,8 @@ static int retire_on_settle_tick(sd_event_source *source, uint64_t usec, void *d
 /* What is held for longer than this is a fact, and the sweep says so. */
 static int retire_step_settle(struct jail *jail)
 {
+	life_reap(jail);
+	spawn_kill(&jail->broker);
 	jail->wait_until = retire_now_ns(CLOCK_MONOTONIC) / 1000 + RETIRE_SETTLE_US;
 	if (retire_is_settled(jail))
 		return 0;
@@ -414,7 +400,7 @@ static const struct sequence_step retire_steps[] = {
 	{ "Freezing every process", "what is looked at next cannot change", retire_step_freeze,
 	  NULL, 0 },
 	{ "Recording the counters", "they go with the map entries", retire_step_count, NULL, 0 },
-	{ "Killing every process", "frozen processes die without running again", retire_step_kill,
+	{ "Killing every process", "frozen processes die without running again", life_kill,
 	  NULL, 0 },
 	{ "Waiting for the kernel to take the namespaces down",
 	  "it does so by RCU and work queues, after the last process", retire_step_settle, NULL,

@@ -66,8 +66,11 @@ static int setup_make_directory(struct warden *warden, const struct setup_direct
 		return r;
 	}
 	if (directory->owner && st.st_uid != directory->owner &&
-	    (chown(path, directory->owner, directory->owner) < 0 || lstat(path, &st) < 0))
-		return -errno;
+	    (chown(path, directory->owner, directory->owner) < 0 || lstat(path, &st) < 0)) {
+		log_error("%s cannot be given to uid %u: %s.", path, directory->owner,
+			  strerror(errno));
+		return -EPERM;
+	}
 	/* A bpf file system is mounted 1777 where nobody says otherwise: see setup_check_pins(). */
 	if (!S_ISDIR(st.st_mode) || st.st_uid != directory->owner ||
 	    ((st.st_mode & 0022) &&

@@ -24,7 +24,7 @@
 #include "warden.h"
 
 #define STATE_MAGIC	0x54534a43U	/* "CJST" */
-#define STATE_VERSION	3
+#define STATE_VERSION	4
 
 #define STATE_FREEZE_MS	2000
 
@@ -53,7 +53,11 @@ struct state_file {
 	__u32 gaps;
 	__s32 wait_status;
 	__u32 scratch_gone;
-	__u32 pad;
+	__u32 restricted;
+	__u32 cut;
+	__u32 restricted_owed;
+	__u32 cut_owed;
+	__u32 restricted_uid;
 	__u32 n_zones;
 	__u32 scratch_noswap;
 	__u32 flags;		/* enum state_flag */
@@ -169,6 +173,11 @@ int state_save(struct jail *jail)
 	file->flags = (jail->foreground ? STATE_FOREGROUND : 0) |
 		      (jail->frozen_by_loss ? STATE_FROZEN_BY_LOSS : 0);
 	file->gaps_owed = jail->gaps_owed;
+	file->restricted = jail->restricted;
+	file->cut = jail->cut;
+	file->restricted_owed = jail->restricted_owed;
+	file->cut_owed = jail->cut_owed;
+	file->restricted_uid = jail->restricted_uid;
 	(void)snprintf(file->name, sizeof(file->name), "%s", jail->name);
 	(void)snprintf(file->profile, sizeof(file->profile), "%s", jail->profile);
 	(void)snprintf(file->cgroup, sizeof(file->cgroup), "%s", jail->cgroup);
@@ -288,6 +297,11 @@ static void state_fill_jail(struct jail *jail, const struct state_file *file)
 	jail->foreground = jail->abandoned = file->flags & STATE_FOREGROUND;
 	jail->frozen_by_loss = file->flags & STATE_FROZEN_BY_LOSS;
 	jail->gaps_owed = file->gaps_owed;
+	jail->restricted = file->restricted;
+	jail->cut = file->cut;
+	jail->restricted_owed = file->restricted_owed;
+	jail->cut_owed = file->cut_owed;
+	jail->restricted_uid = file->restricted_uid;
 	memcpy(jail->zones, file->zones, sizeof(jail->zones));
 	memcpy(jail->plan_digest, file->plan_digest, sizeof(jail->plan_digest));
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", file->profile);
@@ -352,6 +366,7 @@ static int state_reconcile(struct jail *jail, const struct state_file *file)
 		return 0;	/* its removal was cut off half way: nothing runs in it */
 	if (r < 0 || id != jail->cgroup_model)
 		return -ESTALE;
+	slots_adopt(jail);
 	r = state_find_init(jail, file);
 	if (r >= 0)
 		r = state_find_broker(jail);

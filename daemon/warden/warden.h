@@ -47,6 +47,7 @@ struct jail {
 	char profile[CUSTODY_NAME_SIZE];
 	__u32 id;
 	__u32 slot;
+	int slot_fd;			/* holds the lock of its block of uids */
 	enum jail_state state;
 	bool adopted;
 	__u32 gaps_owed;		/* bit per enum ledger_gap_cause: not yet in the ledger */
@@ -56,6 +57,11 @@ struct jail {
 	__u64 broker_unsent;		/* broker events that the recorder had no room for */
 	__u64 broker_lost;		/* broker events that the broker had no room for */
 	bool frozen_by_loss;		/* to be thawed when the recorder is back */
+	__u32 restricted;		/* enum custody_restriction mask: only ever grows */
+	__u32 cut;			/* bit per endpoint of the plan, likewise */
+	__u32 restricted_owed;		/* of these, what the ledger does not have yet ... */
+	__u32 cut_owed;
+	__u32 restricted_uid;		/* ... and who asked for it */
 	struct ticket ticket;		/* of the sequence that runs now */
 	struct ticket run_ticket;	/* `run`: who waits in the foreground for the end */
 
@@ -166,12 +172,26 @@ struct jail *jails_new(struct warden *warden, const char *name);
 struct jail *jails_find(struct warden *warden, const char *name);
 struct jail *jails_find_id(struct warden *warden, __u32 id);
 void jails_forget(struct jail *jail);		/* frees; nothing of the kernel's is touched */
-int jails_find_slot(struct warden *warden, __u32 *ret);
 bool jails_is_alive(const struct jail *jail);	/* holds kernel objects */
 bool jails_need_broker(const struct jail *jail);	/* some bind() is its to answer */
 int jails_watch_init(struct jail *jail, int pidfd);	/* takes pidfd; calls life_ended() */
 int jails_send_row(struct jail *jail, __u64 id);
 int jails_send_counters(struct jail *jail, __u64 id);
+
+void jails_label_endpoint(const struct jail *jail, __u16 object, char *label, size_t size);
+
+/* ---- slots.c: blocks of uids, of which no two jails of the host have the same ---- */
+int slots_take(struct warden *warden, __u32 *ret_slot, int *ret_fd);	/* -ENOSPC: all in use */
+int slots_note(const struct jail *jail);	/* its cgroup exists: until it is gone, it is its */
+void slots_adopt(struct jail *jail);		/* of a jail that was found */
+
+/* ---- restrict.c: taking rights from a running model ---- */
+void restrict_jail(struct jail *jail, const struct request_restrict *request);
+int restrict_resume(struct warden *warden);	/* the policy is open: what was asked for holds */
+int restrict_record(struct jail *jail);		/* what is owed to the ledger */
+
+/* ---- remount.c ---- */
+int remount_scratch(const struct jail *jail, __u32 *ret_zone);	/* read-only; all or nothing */
 
 /* ---- setup.c: directories, locks, privileges of custodyd itself ---- */
 int setup_warden(struct warden *warden);
@@ -235,6 +255,7 @@ void life_resume(struct warden *warden);	/* the recorder runs: what had to wait 
 int life_watch_broker(struct jail *jail, int pidfd);	/* takes pidfd; for an adopted jail */
 void life_reap(struct jail *jail);		/* waits for the killed init and forgets it */
 void life_note_scratch(struct jail *jail);	/* before the device number is another's */
+int life_kill(struct jail *jail);	/* begins a step of a sequence: 0, -EINPROGRESS, -errno */
 int life_release(struct jail *jail);		/* processes, policy, cgroup: all but the record */
 
 #endif

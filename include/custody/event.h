@@ -35,6 +35,15 @@ enum event_plane {
 enum event_flag {
 	EVENT_FLAG_PATH_TRUNCATED = 1U << 0,
 	EVENT_FLAG_NO_ZONE = 1U << 1,	/* the file is on no mount of this jail */
+	EVENT_FLAG_KILLED = 1U << 2,	/* class SYSCALL: seccomp ended the process for it */
+	EVENT_FLAG_FOREIGN = 1U << 3,	/* `syscall` is a number of the other ABI: i386 */
+	EVENT_FLAG_SITE = 1U << 4,	/* `site` is filled; `path` and its like are its file */
+};
+
+/* Where the process made the system call: class SYSCALL, EVENT_FLAG_SITE. */
+struct event_site {
+	__u64 address;		/* of the instruction after it */
+	__u64 offset;		/* of that address in the mapped file; 0 when it is no file's */
 };
 
 struct custody_event {
@@ -57,10 +66,17 @@ struct custody_event {
 	__u64 device; /* st_dev of the file (MKDEV in kernel encoding), or major<<32|minor */
 	__u64 inode;
 	__u64 mount_id;
-	__u32 access;		/* open flags, device access, exit code, socket type, ioctl */
+	/*
+	 * Open flags, device access, exit code, socket type, ioctl; of class SYSCALL the low half
+	 * of the argument by which seccomp judges the call, where it does.
+	 */
+	__u32 access;
 	__u16 port;		/* host order */
 	__u16 path_len;
-	__u8 address[16];
+	union {
+		__u8 address[16];
+		struct event_site site;
+	};
 	char comm[CUSTODY_COMM_SIZE];
 	/*
 	 * From BPF: components leaf first, each ended by '/', relative to the root of the mount
@@ -72,6 +88,7 @@ struct custody_event {
 
 _Static_assert(offsetof(struct custody_event, class) == 32, "event header");
 _Static_assert(offsetof(struct custody_event, device) == 48, "event file part");
+_Static_assert(offsetof(struct custody_event, site) == 80, "event site");
 _Static_assert(offsetof(struct custody_event, comm) == 96, "event comm");
 _Static_assert(sizeof(struct custody_event) == 368, "event size");
 

@@ -33,6 +33,7 @@
 #define CUSTODY_UID_RECORDER	60613
 #define CUSTODY_UID_SWEEPER	60614
 #define CUSTODY_UID_MEASURER	60615
+#define CUSTODY_GID_READERS	60616	/* group custody: may ask for ps and status */
 
 /*
  * Each live jail owns a block of 65536 ids in the range that the same table leaves unused

@@ -84,7 +84,10 @@ enum custody_role {
 	X(SWEEP_DONE, sweep_done, ROLE_SWEEPER, ROLE_WARDEN, 0)                                   \
 	/* planner, once at custodyd's start: the directory of custody.conf */                    \
 	X(HOST_REQUEST, host_request, ROLE_WARDEN, ROLE_PLANNER, 1)                               \
-	X(HOST_SETTINGS, host_settings, ROLE_PLANNER, ROLE_WARDEN, 0)
+	X(HOST_SETTINGS, host_settings, ROLE_PLANNER, ROLE_WARDEN, 0)                             \
+	/* a control request like those above */                                                  \
+	X(REQUEST_RESTRICT, request_restrict, ROLE_CONTROL | ROLE_FRONT, ROLE_FRONT | ROLE_WARDEN, \
+	  0)
 
 enum custody_message_type {
 	MSG_NONE = 0,
@@ -165,6 +168,26 @@ struct request_name {
 	char name[CUSTODY_NAME_SIZE];
 };
 
+/* What can be taken from a running model. Nothing gives it back but a new start. */
+enum custody_restriction {
+	RESTRICTION_EGRESS = 1U << 0,		/* connections out, established ones too */
+	RESTRICTION_DEVICES = 1U << 1,		/* the plan's devices: open, ioctl, mmap */
+	RESTRICTION_DEVICES_OPEN = 1U << 2,	/* the same where only opens can be refused */
+	RESTRICTION_SCRATCH = 1U << 3,		/* scratch is mounted read-only */
+	RESTRICTION_SCRATCH_OPEN = 1U << 4,	/* scratch is opened for reading only */
+	RESTRICTIONS_ALL = 0x1f,
+};
+
+struct request_restrict {
+	struct message_head head;
+	struct message_peer peer;
+	__u32 jail_id;		/* of the row that was shown to who asks: no other jail is meant */
+	__u32 what;		/* RESTRICTION_EGRESS, _DEVICES, _SCRATCH */
+	__u32 endpoints;	/* bit per index of that row's endpoints: dropped */
+	__u32 opens_only;	/* 1: what is open already may stay so */
+	char name[CUSTODY_NAME_SIZE];
+};
+
 enum jail_state {
 	JAIL_STATE_STARTING = 1,
 	JAIL_STATE_RUNNING,
@@ -206,6 +229,10 @@ struct reply_row {
 	__u32 processes;
 	__u32 adopted;		/* 1: taken over by a restarted custodyd */
 	struct reply_endpoint endpoints[CUSTODY_ENDPOINTS_MAX];
+	__u32 restricted;	/* enum custody_restriction mask */
+	__u32 cut;		/* bit per endpoint: dropped */
+	__u32 uid_first;	/* its own ids on this host: uid_count of them */
+	__u32 uid_count;
 };
 
 struct reply_counter {

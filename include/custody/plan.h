@@ -102,13 +102,19 @@ enum plan_flag {
 
 enum plan_syscall_set {
 	PLAN_SYSCALLS_MODEL_SERVER = 1,
+	PLAN_SYSCALLS_MODEL_SERVER_GPU,
+	PLAN_SYSCALLS_TRAINING,
 	_PLAN_SYSCALLS_MAX,
 };
 
-/* Which ioctl numbers the jail's GPU nodes answer; the numbers are daemon/lib/ioctl_set.c's. */
+/*
+ * Which ioctl requests the jail may make of its GPU nodes: by seccomp, whole values
+ * (daemon/lib/ioctl_request.c); by the lsm plane, which also sees the node, numbers
+ * (daemon/lib/ioctl_set.c).
+ */
 enum plan_ioctl_set {
 	PLAN_IOCTLS_ALL = 1,
-	PLAN_IOCTLS_COMPUTE = 2,	/* enforced by the lsm plane, which must be required */
+	PLAN_IOCTLS_COMPUTE = 2,
 	_PLAN_IOCTLS_MAX,
 };
 

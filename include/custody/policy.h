@@ -32,8 +32,15 @@ enum policy_flag {
 	POLICY_FLAG_JIT = 1U << 3,	/* anonymous memory may become executable */
 	POLICY_FLAG_MEMFD = 1U << 4,	/* memfds may be opened again; with JIT, be executable */
 	POLICY_FLAG_LSM = 1U << 5,	/* the LSM plane reports opens: observe leaves them to it */
-	POLICY_FLAGS_ALL = 0x3f,
+	/* What `restrict` took from a running model, with policy_jail.cut: set, never cleared. */
+	POLICY_FLAG_CUT_EGRESS = 1U << 24,	/* no endpoint may be reached any more */
+	POLICY_FLAG_CUT_DEVICES = 1U << 25,	/* devices of the plan; the standard ones stay */
+	POLICY_FLAG_CUT_SCRATCH = 1U << 26,	/* scratch, /tmp, /dev/shm: no more writing opens */
+	POLICY_FLAGS_ALL = 0x3f | 7U << 24,
 };
+
+#define POLICY_FLAGS_CUT                                                                        \
+	(POLICY_FLAG_CUT_EGRESS | POLICY_FLAG_CUT_DEVICES | POLICY_FLAG_CUT_SCRATCH)
 
 /*
  * map `config`: ARRAY of one, written by custodyd before it attaches a program, then frozen.
@@ -51,7 +58,10 @@ struct policy_jail {
 	__u32 role;		/* enum policy_role */
 	__u32 flags;		/* enum policy_flag mask */
 	__u32 version;		/* POLICY_ENTRY_VERSION */
+	__u32 cut;		/* bit per index of plan.endpoints: dropped by `restrict` */
+	__u32 pad;
 };
+_Static_assert(CUSTODY_ENDPOINTS_MAX <= 32, "policy_jail.cut has a bit for every endpoint");
 
 /* map `endpoints`: HASH. Ports in host order. An IPv4 address takes the first 4 bytes. */
 struct policy_endpoint_key {
@@ -291,7 +301,7 @@ struct policy_seen_key {
 };
 
 _Static_assert(sizeof(struct policy_config) == 16, "policy_config");
-_Static_assert(sizeof(struct policy_jail) == 16, "policy_jail");
+_Static_assert(sizeof(struct policy_jail) == 24, "policy_jail");
 _Static_assert(sizeof(struct policy_endpoint_key) == 24, "policy_endpoint_key");
 _Static_assert(sizeof(struct policy_endpoint) == 8, "policy_endpoint");
 _Static_assert(sizeof(struct policy_device_key) == 16, "policy_device_key");

@@ -12,7 +12,6 @@ HERE=$TOP/tests/attack
 OWN=$(mktemp -d /tmp/custody-attack.XXXXXX)
 VICTIM=
 close_all() {
-	[ -z "${ATTACK_KEEP:-}" ] || cp -a "$OWN" "$ATTACK_KEEP"
 	[ -z "$VICTIM" ] || kill "$VICTIM" 2>/dev/null
 	rm -rf "$OWN"
 	house_close

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What custody costs: launches, and requests to a server, plainly, under bubblewrap, in custody.
+"""What custody costs: launches, system calls, requests to a server; plainly, under bubblewrap, in custody.
 
     bench.py [ROUNDS]
 
@@ -25,6 +25,10 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 BIN = os.path.join(TOP, os.environ.get("B", "build"), "bin")
 PYTHON = "/usr/bin/python3"
 PROGRAM = "/usr/bin/true"
+PROBE = os.path.join(TOP, os.environ.get("B", "build"), "root", "syscall_probe")
+CALLS = 200000
+GETPPID = ["110"]
+PRCTL = ["157", "3"]        # PR_GET_DUMPABLE, which the filters tell by its argument
 READY_S = 30
 REQUESTS = 200
 BWRAP = ["bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib",
@@ -137,6 +141,35 @@ def measure_launches(custody, rounds):
     return times
 
 
+# ---- system calls ----
+
+def time_calls(command):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError("%s ended with %d: %s"
+                           % (command[0], done.returncode, done.stderr.decode()))
+    return int(done.stdout) / CALLS
+
+
+def measure_calls(custody, rounds, words):
+    """Nanoseconds of one system call: its number and first argument are `words`."""
+    folder = custody.path("calls")
+    os.makedirs(folder, exist_ok=True)
+    probe = shutil.copy(PROBE, folder)
+    custody.write_profile("calls", "[process]\ncommand = %s\n[files]\nread += %s\n"
+                          % (probe, folder))
+    command = [probe, "time", str(CALLS)] + words
+    ways = {"plain": command,
+            "custody": custody.ctl("run", "--profile", "calls", "--") + command}
+    if shutil.which("bwrap"):
+        ways["bubblewrap"] = BWRAP + ["--ro-bind", folder, folder] + command
+    times = {name: [] for name in ways}
+    for turn in range(rounds):
+        for name in take_turns(ways, turn):
+            times[name].append(time_calls(ways[name]))
+    return times
+
+
 # ---- requests ----
 
 def free_port():
@@ -235,6 +268,10 @@ def main():
               % rounds)
         report("Launch of %s, until it has ended" % PROGRAM, measure_launches(custody, rounds),
                lambda s: "%8.1f ms" % (s * 1000))
+        report("getppid(), which every set allows", measure_calls(custody, rounds, GETPPID),
+               lambda ns: "%8.0f ns" % ns)
+        report("prctl(PR_GET_DUMPABLE), allowed by its argument",
+               measure_calls(custody, rounds, PRCTL), lambda ns: "%8.0f ns" % ns)
         kept, fresh = measure_requests(custody, rounds)
         report("Requests to a Python HTTP server, 1 KiB answers, all on one connection", kept,
                lambda rate: "%8.0f /s" % rate)

@@ -3,6 +3,7 @@
  * Fuzz target: any bytes as a sample of the ring buffer. What is accepted is a valid record, and
  * what is printed of it holds no control byte. Trusts nothing.
  * link: daemon/recorder/event.c tools/custodyctl/record_render.c tools/custodyctl/render.c
+ * link: tools/custodyctl/event_words.c
  */
 #include <stdint.h>
 #include <stdlib.h>

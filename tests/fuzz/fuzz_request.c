@@ -64,7 +64,8 @@ static void fuzz_assert_args(const struct request_run *run)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const __u32 types[] = { MSG_REQUEST_START, MSG_REQUEST_RUN, MSG_REQUEST_NAME };
+	static const __u32 types[] = { MSG_REQUEST_START, MSG_REQUEST_RUN, MSG_REQUEST_NAME,
+				       MSG_REQUEST_RESTRICT };
 	cleanup_ptr union message_buffer *buf = calloc(1, sizeof(*buf));
 	const char *why = NULL;
 

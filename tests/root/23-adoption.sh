@@ -38,9 +38,9 @@ for pin in link-device link-egress link-sys_exit map-jails map-seen map-events; 
 	is "$(probe "$MODEL" open "$GPU" r)" EPERM "and nothing was loosened"
 	mv "$PIN/hidden" "$PIN/$pin"
 done
-for pin in sys_exit exec exit; do mv "$PIN/link-$pin" "$PIN/hidden-$pin"; done
+for pin in sys_exit signal exec exit; do mv "$PIN/link-$pin" "$PIN/hidden-$pin"; done
 refused "without any link of the observe plane neither" "link-sys_exit is missing"
-for pin in sys_exit exec exit; do mv "$PIN/hidden-$pin" "$PIN/link-$pin"; done
+for pin in sys_exit signal exec exit; do mv "$PIN/hidden-$pin" "$PIN/link-$pin"; done
 mv "$PIN/link-bind4" "$PIN/hidden" && mv "$PIN/link-bind6" "$PIN/link-bind4"
 mv "$PIN/hidden" "$PIN/link-bind6"
 refused "a link in the place of another is not adopted" "link bind4 is not attached where it belongs"

@@ -25,17 +25,14 @@ role_pids() {
 		echo "$pid"
 	done
 }
-state_is() {
-	ctl ps --json | /usr/bin/python3 -c 'import json, sys
-rows = json.load(sys.stdin)
-rows = rows if isinstance(rows, list) else rows.get("models", rows.get("jails"))
-sys.exit(0 if [r for r in rows if r["name"] == sys.argv[1] and r["state"] == sys.argv[2]] else 1)' "$1" "$2"
-}
+state_is() { [ "$(state_of "$1")" = "$2" ]; }
 # said NAME WORDS...: a record about NAME has all the words.
 said() {
-	ctl events "$1" --json | /usr/bin/python3 -c 'import sys
-lines = [l for l in sys.stdin if all(w in l for w in sys.argv[1:])]
-sys.exit(0 if lines else 1)' "${@:2}"
+	local lines word
+	lines=$(ctl events "$1" --json)
+	for word in "${@:2}"; do
+		lines=$(grep -F -- "$word" <<<"$lines") || return 1
+	done
 }
 # A verdict, and "clean" only when nothing of it is missing: WORDS must be among its reasons.
 retires_incomplete() {

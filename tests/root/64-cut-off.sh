@@ -24,15 +24,18 @@ STOP="rename:1 pidfd_send_signal:1 sendmsg:1 write:1 unlinkat:1 unlinkat:2 rmdir
 RETIRE="rename:1 write:1 write:2 sendmsg:3 sendmsg:14 sendmsg:22 clone3:1 clone3:2 unlinkat:1
 	rmdir:1 unlink:1 unlink:2"
 
+# Where the kill comes is custodyd's own doing and not the kernel's, and each one costs a start, which
+# an emulated machine takes seconds for: there every fourth, on each kernel others.
+if [ "${CUSTODY_LAB:-}" = 1 ]; then
+	minor=$(uname -r | cut -d. -f2)
+	some() { printf '%s\n' "$@" | awk -v m="$minor" '(NR + m) % 4 == 0'; }
+	# shellcheck disable=SC2086 # words
+	{ LAUNCH=$(some $LAUNCH) STOP=$(some $STOP) RETIRE=$(some $RETIRE); }
+fi
+
 traced() { grep -q '^TracerPid:[[:space:]]*[1-9]' "/proc/$DAEMON/status"; }
 gone() { ! kill -0 "$DAEMON" 2>/dev/null || grep -qs '^State:[[:space:]]*Z' "/proc/$DAEMON/status"; }
-state_of() {
-	ctl ps --json | /usr/bin/python3 -c 'import json, sys
-rows = json.load(sys.stdin)
-rows = rows if isinstance(rows, list) else rows.get("models", rows.get("jails"))
-print(([r["state"] for r in rows if r["name"] == sys.argv[1]] or ["absent"])[0])' web
-}
-is() { [ "$(state_of)" = "$1" ]; }
+is() { [ "$(state_of web)" = "$1" ]; }
 cgroups() { find "$CGROUP" -mindepth 1 -maxdepth 1 -type d | wc -l; }
 no_cgroups() { [ "$(cgroups)" = 0 ]; }
 # A verdict may be incomplete here for what the host does not show; it may not be missing.
@@ -59,7 +62,7 @@ daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
 for at in $LAUNCH; do
 	cut "$at" start web || { not_ok "launch, $at: custodyd dies there" "$(cat "$ROOT/cut.out")"; continue; }
 	daemon_start || { not_ok "launch, $at: custodyd starts again" "$(cat "$ROOT/custodyd.log")"; break; }
-	runs_or_not() { case $(state_of) in absent | stopped) no_cgroups ;; running) fetch "$PORT" hello.txt ;; *) false ;; esac; }
+	runs_or_not() { case $(state_of web) in absent | stopped) no_cgroups ;; running) fetch "$PORT" hello.txt ;; *) false ;; esac; }
 	check "launch cut off at $at: it runs or it does not" wait_for 10 runs_or_not
 	is running || check "launch cut off at $at: it starts now" ctl start web
 	check "launch cut off at $at: and serves" wait_for 10 fetch "$PORT" hello.txt

@@ -40,31 +40,40 @@ finish() { echo "1..$N"; }
 
 ctl() { "$BIN/custodyctl" --root "$ROOT" "$@"; }
 
+# Most of these run in emulated machines too, where starting a program is what costs: what the shell
+# can do by itself, it does.
+
+# A descriptor that never has anything to read, so that `read -t` on it is a sleep without a process.
+exec {NEVER}<> <(:)
+nap() { read -rt "$1" -u "$NEVER" || :; }
 # wait_for SECONDS COMMAND...: polls until the command succeeds; the poll is short and bounded.
 wait_for() {
 	local end=$((SECONDS + $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || return 1
-		sleep 0.05
+		nap 0.05
 	done
 }
 
-free_port() {
-	/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+free_port() { # from a range that the kernel does not hand out by itself
+	local port
+	while :; do
+		port=$((20000 + RANDOM % 10000))
+		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+	done
+	echo "$port"
 }
 
 cgroup_of_root() {
-	local mount
+	local mount i byte hash=5381
 	mount=$(awk '{ for (i = 7; i <= NF; i++) if ($i == "-" && $(i+1) == "cgroup2") { print $5; exit } }' \
 		/proc/self/mountinfo)
-	/usr/bin/python3 - "$mount" "$ROOT" <<'PY'
-import sys
-h = 5381
-for c in sys.argv[2].encode():
-    h = (h * 33 + c) & 0xffffffff
-print("%s/custody-%08x" % (sys.argv[1], h))
-PY
+	for ((i = 0; i < ${#ROOT}; i++)); do
+		printf -v byte %d "'${ROOT:i:1}"
+		hash=$(((hash * 33 + byte) & 0xffffffff))
+	done
+	printf '%s/custody-%08x\n' "$mount" "$hash"
 }
 
 house_open() {
@@ -77,7 +86,11 @@ house_open() {
 	trap house_close EXIT
 }
 
-daemon_serves() { grep -q 'ready$' "$ROOT/custodyd.log"; }
+daemon_serves() {
+	local log
+	read -rd '' log <"$ROOT/custodyd.log"
+	[[ $log =~ ready($|$'\n') ]]
+}
 daemon_start() {
 	: >"$ROOT/custodyd.log"
 	"$BIN/custodyd" --root "$ROOT" ${HOUSE_NO_GUARD:+--no-guard} "$@" 2>>"$ROOT/custodyd.log" &
@@ -98,15 +111,14 @@ daemon_kill() {
 
 # What a jail or a custodyd may have left, one per line. Nothing printed = nothing left.
 leaks() {
-	local pid
+	local pid exe
 	[ ! -d "$CGROUP" ] || find "$CGROUP" -mindepth 1 -type d -printf 'cgroup %p\n'
-	for pid in /proc/[0-9]*; do
-		case $(readlink "$pid/exe" 2>/dev/null) in
+	while read -r pid exe; do
+		case $exe in
 		"$BIN"/custody-jail | "$BIN"/custody-broker | "$BIN"/custody-planner | "$BIN"/custody-sweeper)
-			tr '\0' '\n' <"$pid/environ" 2>/dev/null | grep -q x && :
 			grep -qs "${CGROUP##*/}" "$pid/cgroup" && echo "process ${pid#/proc/}" ;;
 		esac
-	done
+	done < <(find /proc/[0-9]* -maxdepth 1 -name exe -printf '%h %l\n' 2>/dev/null)
 	find "$ROOT/run/custody/jails" -type f -printf 'state %p\n' 2>/dev/null
 	[ ! -d "$ROOT/sys/fs/bpf/custody" ] || [ -n "$DAEMON" ] || echo "pins in $ROOT/sys/fs/bpf/custody"
 	grep -F " $ROOT/" /proc/self/mountinfo | grep -vF " $ROOT/sys/fs/bpf " | awk '{ print "mount " $5 }'
@@ -148,6 +160,24 @@ drain-timeout = 2s
 ${3:-}
 EOF
 }
-fetch() {
-	/usr/bin/python3 -c 'import sys, urllib.request as u; sys.stdout.write(u.build_opener(u.ProxyHandler({})).open("http://127.0.0.1:%s/%s" % (sys.argv[1], sys.argv[2]), timeout=5).read().decode())' "$1" "${2:-}"
+fetch() { # fetch PORT [PATH]: what the server answers with 200
+	local socket answer status
+	exec {socket}<>"/dev/tcp/127.0.0.1/$1" || return 1
+	printf 'GET /%s HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n' "${2:-}" >&"$socket"
+	answer=$(timeout 5 cat <&"$socket")
+	status=$?
+	exec {socket}>&-
+	[ $status != 124 ] || echo "timed out" >&2
+	[ $status = 0 ] || return 1
+	[[ $answer =~ ^HTTP/1\.[01]\ 200 ]] || { echo "${answer%%$'\r'*}" >&2; return 1; }
+	printf %s "${answer#*$'\r\n\r\n'}"
+}
+# state_of NAME: as "ps" shows it; absent when it does not.
+state_of() {
+	local rows
+	rows=$(ctl ps --json) || return 1
+	[[ $rows == *"\"name\": \"$1\""* ]] || { echo absent; return; }
+	rows=${rows#*"\"name\": \"$1\""}
+	rows=${rows#*\"state\": \"}
+	echo "${rows%%\"*}"
 }

@@ -11,6 +11,7 @@
  *   device PATH:MAJOR:MINOR       listen PORT            flag jit|loopback|memfd
  *   env NAME=VALUE                workdir DIR            files N      processes N    memory BYTES
  *   bind continue|refuse          what the broker answers (continue)
+ *   set NUMBER                    enum plan_syscall_set   ioctls NUMBER   enum plan_ioctl_set
  *   hangup built|ready            close the channel when that has come, instead of the go
  *   after-go leave                end at once after the go, as a custodyd that is killed
  * Exit status: the jail's; 3 after REFUSED; 99 when something is not as the protocol says.
@@ -153,6 +154,10 @@ static bool driver_take_number(struct custody_plan *plan, const char *word, cons
 		plan->limit_processes = n;
 	} else if (strcmp(word, "memory") == 0) {
 		plan->limit_memory = n;
+	} else if (strcmp(word, "set") == 0) {
+		plan->syscall_set = (__u32)n;
+	} else if (strcmp(word, "ioctls") == 0) {
+		plan->ioctl_set = (__u32)n;
 	} else if (strcmp(word, "planes") == 0) {
 		plan->planes_required = (__u32)n;
 	} else if (strcmp(word, "listen") == 0) {

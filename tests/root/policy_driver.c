@@ -13,7 +13,7 @@
  *             [device=T:MAJ:MIN[:PATH]] [ioctls=compute]
  *     zones ID PATH[=RIGHTS]...     the mounts that PATHs are on, in this mount namespace; of
  *                                   "rwcxi", r unless given
- *     go MODEL | drain BROKER
+ *     go MODEL | drain BROKER | restrict MODEL BROKER FLAGS CUT
  *     remove ID | count ID | counters ID | errors | events | unpin
  *     see N MAP                     N first sights of jail 99's on each processor
  *     ring                          events, whatever is missing among the pins
@@ -142,8 +142,8 @@ static int driver_install(struct policy *policy, int argc, char **argv)
 	return policy_install_jail(policy, (__u32)atoi(argv[0]), model, broker, plan);
 }
 
-/* Cuts "=RIGHTS" off the path. */
-static __u32 driver_parse_rights(char *path)
+/* Cuts "=RIGHTS" off the path; an 's' among them: the zone is scratch. */
+static __u32 driver_parse_rights(char *path, __u32 *ret_label)
 {
 	static const char letters[] = "rwcxi";
 	char *text = strchr(path, '=');
@@ -152,6 +152,8 @@ static __u32 driver_parse_rights(char *path)
 	if (!text)
 		return CUSTODY_RIGHT_READ;
 	*text = '\0';
+	if (strchr(text + 1, 's'))
+		*ret_label = CUSTODY_LABEL_SCRATCH;
 	for (__u32 i = 0; letters[i]; i++) {
 		if (strchr(text + 1, letters[i]))
 			rights |= 1U << i;
@@ -167,11 +169,11 @@ static int driver_zones(struct policy *policy, int argc, char **argv)
 	if (!zones || argc < 2 || argc - 1 > CUSTODY_ZONES_MAX)
 		return -EINVAL;
 	for (int i = 1; i < argc; i++) {
-		zones[i - 1].rights = driver_parse_rights(argv[i]);
+		zones[i - 1].label = CUSTODY_LABEL_DATA;
+		zones[i - 1].rights = driver_parse_rights(argv[i], &zones[i - 1].label);
 		if (statx(AT_FDCWD, argv[i], 0, STATX_MNT_ID, &st) < 0)
 			return -errno;
 		zones[i - 1].mount_id = st.stx_mnt_id;
-		zones[i - 1].label = CUSTODY_LABEL_DATA;
 	}
 	return policy_install_zones(policy, (__u32)atoi(argv[0]), zones, (__u32)(argc - 1));
 }
@@ -190,6 +192,18 @@ static int driver_drain(struct policy *policy, int argc, char **argv)
 	int r = argc == 1 ? cgroup_read_id(argv[0], &broker) : -EINVAL;
 
 	return r < 0 ? r : policy_drain_jail(policy, broker);
+}
+
+static int driver_restrict(struct policy *policy, int argc, char **argv)
+{
+	__u64 model = 0, broker = 0;
+	int r = argc == 4 ? cgroup_read_id(argv[0], &model) : -EINVAL;
+
+	if (r == 0)
+		r = cgroup_read_id(argv[1], &broker);
+	return r < 0 ? r : policy_restrict_jail(policy, model, broker,
+						(__u32)strtoul(argv[2], NULL, 0),
+						(__u32)strtoul(argv[3], NULL, 0));
 }
 
 static int driver_remove(struct policy *policy, int argc, char **argv)
@@ -350,6 +364,7 @@ static const struct {
 	{ "events", driver_events },	 { "drain", driver_drain },
 	{ "ring", driver_events },	 { "serve", driver_serve },
 	{ "see", driver_see },
+	{ "restrict", driver_restrict },
 };
 
 static int driver_run(struct policy *policy, const char *verb, int argc, char **argv)

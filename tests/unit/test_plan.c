@@ -47,7 +47,7 @@ struct mutation {
 	M(planes_unknown, "planes", plan.planes_required |= 32)                                  \
 	M(planes_structure, "planes", plan.planes_required &= ~1U)                               \
 	M(syscalls_zero, "syscall set", plan.syscall_set = 0)                                    \
-	M(syscalls_big, "syscall set", plan.syscall_set = 2)                                     \
+	M(syscalls_big, "syscall set", plan.syscall_set = 4)                                     \
 	M(on_loss_zero, "loss", plan.on_loss = 0)                                                \
 	M(on_loss_big, "loss", plan.on_loss = 4)                                                 \
 	M(drain, "drain", plan.drain_timeout_s = 3601)                                           \
@@ -80,7 +80,6 @@ struct mutation {
 	M(programs_unused, "not counted", plan.programs[1].flags = 1)                            \
 	M(ioctls_none, "ioctl set", plan.ioctl_set = 0)                                          \
 	M(ioctls_max, "ioctl set", plan.ioctl_set = _PLAN_IOCTLS_MAX)                            \
-	M(ioctls_lsm, "lsm plane", plan.ioctl_set = PLAN_IOCTLS_COMPUTE)                         \
 	M(programs_flags, "flags", plan.programs[0].flags = 2)                                   \
 	M(programs_pad, "flags", plan.programs[0].pad = 1)                                       \
 	M(programs_path, "program to run", plan.programs[0].path = ADD("sh"))                    \

@@ -471,7 +471,9 @@ static void test_malformed_events(void **state)
 #define BAD(field, value) { offsetof(struct custody_event, field), sizeof(out.field), value }
 		BAD(size, 367), BAD(version, 2), BAD(verdict, 0), BAD(verdict, 4), BAD(class, 0),
 		BAD(class, _POLICY_CLASS_MAX), BAD(plane, 0), BAD(plane, 3), BAD(plane, 32),
-		BAD(plane, EVENT_PLANE_BROKER), BAD(family, 2), BAD(flags, 4), BAD(error, 1),
+		BAD(plane, EVENT_PLANE_BROKER), BAD(family, 2), BAD(flags, 32), BAD(error, 1),
+		BAD(flags, EVENT_FLAG_KILLED), BAD(flags, EVENT_FLAG_FOREIGN),
+		BAD(flags, EVENT_FLAG_SITE),
 		BAD(error, (__u32)-5000), BAD(path_len, 300),
 #undef BAD
 	};
@@ -485,6 +487,24 @@ static void test_malformed_events(void **state)
 	}
 }
 
+/* The site of a refused system call takes the place of an address, which it then cannot have. */
+static void test_call_sites(void **state)
+{
+	struct custody_event event = fixture_event(1), out;
+	const char *why = "";
+
+	(void)state;
+	event.class = POLICY_CLASS_SYSCALL;
+	event.family = 0;
+	event.flags = EVENT_FLAG_SITE | EVENT_FLAG_KILLED | EVENT_FLAG_FOREIGN;
+	event.site = (struct event_site){ .address = 0x7f0000001234, .offset = 0x1234 };
+	assert_true(event_decode_ring(&event, sizeof(event), &out, &why));
+	assert_int_equal(out.site.offset, 0x1234);
+	event.family = 4;
+	assert_false(event_decode_ring(&event, sizeof(event), &out, &why));
+	assert_non_null(strstr(why, "refused system call"));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -493,6 +513,7 @@ int main(void)
 		T(test_lying_recorder), T(test_residue_and_retry), T(test_missing_and_lost),
 		T(test_refusals), T(test_restart), T(test_fsync_policy),
 		cmocka_unit_test(test_paths), cmocka_unit_test(test_malformed_events),
+		cmocka_unit_test(test_call_sites),
 	};
 #undef T
 

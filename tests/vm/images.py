@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pieces of a lab machine. All lie in one folder (build/vm, or $CUSTODY_VM_CACHE to share one
-between trees), each in a file whose name holds a digest of what made it; a piece of another digest
-is removed when its successor is there.
+between trees), each in a file whose name holds a digest of what made it. A piece that nobody has
+used for a while is removed when another of its kind is made: trees that need different ones leave
+each other's alone.
 
     base-DIGEST.ext4        Debian 12 with systemd and what custody's executables and tests need
-    kernel-VERSION-DIGEST/  vmlinuz, initrd and modules.ext4 of one packaged kernel
+    kernel-NAME-DIGEST/     vmlinuz, initrd and modules.ext4 of one packaged kernel
+    tree-DIGEST.ext4        a source tree, its build, and custody as "make install" leaves it
 """
 
 import contextlib
@@ -17,6 +19,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -32,10 +35,24 @@ PACKAGES = (
 MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer",
           "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer", "systemd-timesyncd.service",
           "getty@tty1.service", "getty-static.service", "serial-getty@ttyS0.service",
-          "systemd-tmpfiles-clean.timer", "systemd-random-seed.service")
+          "systemd-tmpfiles-clean.timer", "systemd-random-seed.service", "dev-hugepages.mount",
+          "dev-mqueue.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
+          "sys-kernel-config.mount", "sys-fs-fuse-connections.mount", "modprobe@.service",
+          "proc-sys-fs-binfmt_misc.automount", "systemd-binfmt.service", "systemd-logind.service",
+          "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
+          "systemd-journal-flush.service", "systemd-modules-load.service",
+          "systemd-ask-password-console.path", "systemd-ask-password-wall.path",
+          "systemd-initctl.socket")
 # In this order; a module that is built in is left out.
 MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
            "virtio_blk", "crc16", "crc32c_generic", "mbcache", "jbd2", "ext4")
+
+
+# Of the build.
+BUILT = ("bin", "root", "bpf", "attack")
+# Unused for so long, a piece may go: seconds.
+KEEP_SYSTEM_S = 14 * 86400
+KEEP_TREE_S = 1800
 
 
 class LabError(Exception):
@@ -78,12 +95,19 @@ def read_bytes(path):
 
 
 @contextlib.contextmanager
-def locked(folder):
-    """One maker of pieces at a time; what one that was killed left half made is removed."""
-    with open(os.path.join(folder, "lock"), "w", encoding="ascii") as lock:
+def locked(path):
+    """One at a time. Returns at once for the first, waits for the others."""
+    with open(path, "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def making(folder):
+    """One maker of pieces at a time; what one that was killed left half made is removed."""
+    with locked(os.path.join(folder, "lock")):
         for path in glob.glob(os.path.join(folder, "making-*")):
-            shutil.rmtree(path)
+            run(["rm", "-rf", "--one-file-system", path])
         yield
 
 
@@ -94,10 +118,19 @@ def make_ext4(tree, image, spare_mib, label):
          "%dM" % (used * 5 // 4 + spare_mib)])
 
 
-def replace_old(folder, pattern, keep):
-    """Removes the predecessors of a piece."""
+def find_piece(path):
+    """Is it there? Then it is in use from now on."""
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(path)
+        return True
+    return False
+
+
+def remove_unused(folder, pattern, keep, age):
+    """Removes pieces that nobody has used for `age` seconds. One that a machine has open lives on
+    until the machine ends."""
     for path in glob.glob(os.path.join(folder, pattern)):
-        if path == keep:
+        if path == keep or time.time() - os.stat(path).st_mtime < age:
             continue
         if os.path.isdir(path):
             shutil.rmtree(path)
@@ -147,17 +180,18 @@ def base_image(folder, say):
     key = digest_of(SUITE, repr(PACKAGES), repr(MASKED),
                     source_of(configure_base, base_image, make_ext4))
     image = os.path.join(folder, "base-%s.ext4" % key)
-    if os.path.exists(image):
+    if find_piece(image):
         return image
     say("making the base system (about a minute, once)")
     with tempfile.TemporaryDirectory(prefix="making-", dir=folder) as work:
         tree = os.path.join(work, "tree")
-        run(["debootstrap", "--variant=minbase", "--include=" + ",".join(PACKAGES), SUITE, tree,
+        # In a mount namespace of its own: what it mounts in the tree goes with it, however it ends.
+        run(["unshare", "--mount", "--kill-child", "debootstrap", "--variant=minbase", "--include=" + ",".join(PACKAGES), SUITE, tree,
              mirror()])
         configure_base(tree)
         make_ext4(tree, os.path.join(work, "image"), 384, "lab-base")
         os.rename(os.path.join(work, "image"), image)
-    replace_old(folder, "base-*.ext4", image)
+    remove_unused(folder, "base-*.ext4", image, KEEP_SYSTEM_S)
     return image
 
 
@@ -235,7 +269,7 @@ def kernel_folder(folder, name, say):
                     source_of(kernel_folder, make_initrd, make_ext4))
     stem = re.sub(r"[^A-Za-z0-9.]+", "-", list_kernels()[name][0])
     place = os.path.join(folder, "kernel-%s-%s" % (stem, key))
-    if os.path.exists(place):
+    if find_piece(place):
         return place
     say("fetching %s %s" % (package, version))
     with tempfile.TemporaryDirectory(prefix="making-", dir=folder) as work:
@@ -253,30 +287,54 @@ def kernel_folder(folder, name, say):
         with open(os.path.join(made, "package"), "w", encoding="ascii") as file:
             file.write("%s %s %s\n" % (package, version, release))
         os.rename(made, place)
-    replace_old(folder, "kernel-%s-????????????????" % stem, place)
+        os.utime(place)
+    remove_unused(folder, "kernel-*", place, KEEP_SYSTEM_S)
     return place
 
 
-def tree_image(work, command):
-    """The disk with the source tree, its build, custody as installed, and the command to run."""
-    stage = os.path.join(work, "stage")
-    build = os.path.join(stage, "build")
-    os.makedirs(build)
+# ---- the tree ----
+
+def build_tree():
+    """What the machines run is built; more than one machine may ask for it at a time."""
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL",
                                                                      "MFLAGS")}
-    run(["make", "-C", TOP, "--no-print-directory", "-j%d" % (os.cpu_count() or 1), "install",
-         "root", "DESTDIR=" + os.path.join(build, "install")], env=environment)
-    run(["sh", "-c", "tar -C \"$1\" --exclude=./.git --exclude='./build*' -cf - . | "
-         "tar -C \"$2\" --no-same-owner -xf -", "sh", TOP, stage])
-    for name in ("bin", "root", "bpf", "attack"):
-        shutil.copytree(os.path.join(BUILD, name), os.path.join(build, name))
-    with open(os.path.join(stage, "lab-command"), "w", encoding="utf-8") as file:
-        file.write(command)
-    with contextlib.suppress(OSError):
-        size = os.get_terminal_size()
-        with open(os.path.join(stage, "lab-size"), "w", encoding="ascii") as file:
-            file.write("%d %d\n" % (size.lines, size.columns))
-    image = os.path.join(work, "tree.ext4")
-    make_ext4(stage, image, 64, "lab-tree")
-    shutil.rmtree(stage)
+    os.makedirs(BUILD, exist_ok=True)
+    with locked(os.path.join(BUILD, "lab.lock")):
+        run(["make", "-C", TOP, "--no-print-directory", "-j%d" % (os.cpu_count() or 1), "all",
+             "root"], env=environment)
+
+
+def tree_files():
+    """What of this tree is in the image, as (path in TOP or BUILD's, stat), sorted."""
+    found = []
+    for folder in [TOP] + [os.path.join(BUILD, name) for name in BUILT]:
+        for place, folders, files in os.walk(folder):
+            if place == TOP:
+                folders[:] = [f for f in folders if f != ".git" and not f.startswith("build")]
+                files = [f for f in files if f != ".git"]
+            found += [os.path.join(place, name) for name in files]
+    return [(path, os.lstat(path)) for path in sorted(found)]
+
+
+def tree_image(folder):
+    """The image of the tree as it is now; the build comes first (build_tree)."""
+    facts = ["%s %d %d %o" % (path, stat.st_size, stat.st_mtime_ns, stat.st_mode)
+             for path, stat in tree_files()]
+    key = digest_of("\n".join(facts), source_of(tree_image, make_ext4))
+    image = os.path.join(folder, "tree-%s.ext4" % key)
+    if find_piece(image):
+        return image
+    with tempfile.TemporaryDirectory(prefix="making-", dir=folder) as work:
+        stage = os.path.join(work, "stage")
+        build = os.path.join(stage, "build")
+        os.makedirs(build)
+        run(["make", "-C", TOP, "--no-print-directory", "install",
+             "DESTDIR=" + os.path.join(build, "install")])
+        run(["sh", "-c", "tar -C \"$1\" --exclude=./.git --exclude='./build*' -cf - . | "
+             "tar -C \"$2\" --no-same-owner -xf -", "sh", TOP, stage])
+        for name in BUILT:
+            shutil.copytree(os.path.join(BUILD, name), os.path.join(build, name))
+        make_ext4(stage, os.path.join(work, "image"), 64, "lab-tree")
+        os.rename(os.path.join(work, "image"), image)
+    remove_unused(folder, "tree-*.ext4", image, KEEP_TREE_S)
     return image

@@ -26,6 +26,7 @@ int command_start(int argc, char **argv, const struct command_options *options);
 int command_run(int argc, char **argv, const struct command_options *options);
 /* stop, freeze, thaw, retire */
 int command_stop(int argc, char **argv, const struct command_options *options);
+int command_restrict(int argc, char **argv, const struct command_options *options);
 int command_ps(int argc, char **argv, const struct command_options *options);
 int command_status(int argc, char **argv, const struct command_options *options);
 int command_events(int argc, char **argv, const struct command_options *options);

@@ -28,7 +28,7 @@ _custodyctl_command() {
 
 _custodyctl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands="doctor run start stop freeze thaw ps status events profile retire evidence
+	local commands="doctor run start stop freeze thaw restrict ps status events profile retire evidence
 		ledger help"
 	local words=""
 
@@ -44,6 +44,8 @@ _custodyctl() {
 		start) words="--profile --model" ;;
 		run) words="--profile --name --model --" ;;
 		stop | freeze | thaw | retire) words=$(_custodyctl_models) ;;
+		restrict) words="--cut-egress --drop-endpoint --no-gpu --read-only-scratch --opens-only
+			$(_custodyctl_models)" ;;
 		status) words="--json $(_custodyctl_models)" ;;
 		events) words="-f --follow --json $(_custodyctl_models)" ;;
 		ps | doctor) words="--json" ;;

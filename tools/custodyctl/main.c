@@ -26,7 +26,6 @@ static const struct {
 	const char *name;
 	const char *instead;
 } main_absent[] = {
-	{ "restrict", "To take rights from a model, stop it, change its profile and start it." },
 	{ "model", "Verify a model's signature before custodyctl start." },
 	{ "audit", "What a retirement found is in custodyctl evidence export." },
 };
@@ -57,7 +56,10 @@ static const struct main_command main_commands[] = {
 	{ "stop", command_stop, "NAME", "end a model; its scratch is erased" },
 	{ "freeze", command_stop, "NAME", "halt every process of a model" },
 	{ "thaw", command_stop, "NAME", "let a frozen model go on" },
-	{ "restrict", main_answer_absent, "NAME", "take rights from a running model (not yet)" },
+	{ "restrict", command_restrict,
+	  "[--cut-egress] [--drop-endpoint E]... [--no-gpu] [--read-only-scratch]\n"
+	  "                            [--opens-only] NAME",
+	  "take rights from a running model, until it is stopped" },
 	{ "ps", command_ps, "[--json]", "models in custody" },
 	{ "status", command_status, "[--json] NAME", "one model, its planes and its counters" },
 	{ "events", command_events, "[-f] [NAME]", "what was decided, from the ledger" },

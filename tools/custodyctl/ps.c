@@ -46,7 +46,8 @@ static int ps_add_row(struct ps *ps, const struct reply_row *row)
 {
 	char name[ESCAPE_SIZE(CUSTODY_NAME_SIZE)], profile[ESCAPE_SIZE(CUSTODY_NAME_SIZE)];
 	char endpoints[CUSTODY_ENDPOINTS_MAX * RENDER_ENDPOINT];
-	char state[RENDER_WORD], allowed[RENDER_WORD], denied[RENDER_WORD], out[RENDER_WORD];
+	char word[RENDER_WORD], state[RENDER_WORD + sizeof(", restricted")];
+	char allowed[RENDER_WORD], denied[RENDER_WORD], out[RENDER_WORD];
 	char in[RENDER_WORD], lost[RENDER_WORD], age[RENDER_WORD];
 	char planes[RENDER_PLANES];
 	const char *const cells[] = { name, state, profile, planes, endpoints, allowed, denied, out,
@@ -55,7 +56,9 @@ static int ps_add_row(struct ps *ps, const struct reply_row *row)
 	_Static_assert(ARRAY_SIZE(cells) + 1 == ARRAY_SIZE(ps_headings), "a cell per heading");
 	(void)escape_text(row->name, sizeof(row->name), false, name, sizeof(name));
 	(void)escape_text(row->profile, sizeof(row->profile), false, profile, sizeof(profile));
-	render_state(row->state, state);
+	render_state(row->state, word);
+	(void)snprintf(state, sizeof(state), "%s%s", word,
+		       row->restricted || row->cut ? ", restricted" : "");
 	render_planes(row->planes_required, row->planes_active, planes);
 	ps_join_endpoints(row, endpoints, sizeof(endpoints));
 	(void)snprintf(allowed, sizeof(allowed), "%llu", row->allowed);

@@ -56,19 +56,50 @@ static const char *record_render_error(__s32 error)
 	return name ? name : "E?";
 }
 
-static void record_render_syscall(__u32 number, char *ret, size_t size)
+#define X32_BIT 0x40000000U	/* asm/unistd.h, __X32_SYSCALL_BIT */
+
+/* The table that the number is of, when it is not the native one: "i386", "x32"; or "". */
+static const char *record_render_abi(const struct custody_event *event)
 {
+	if (event->flags & EVENT_FLAG_FOREIGN)
+		return "i386";
+	return event->syscall != NO_SYSCALL && (event->syscall & X32_BIT) ? "x32" : "";
+}
+
+/* "mount", "i386:mount", "syscall-999". */
+static void record_render_syscall(const struct custody_event *event, char *ret, size_t size)
+{
+	const char *abi = record_render_abi(event);
+	__u32 arch = SCMP_ARCH_NATIVE;
 	cleanup_ptr char *name = NULL;
 
-	if (number == NO_SYSCALL) {
+	if (event->syscall == NO_SYSCALL) {
 		(void)snprintf(ret, size, "-");
 		return;
 	}
-	name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)number);
+	if (*abi)
+		arch = event->flags & EVENT_FLAG_FOREIGN ? SCMP_ARCH_X86 : SCMP_ARCH_X32;
+	name = seccomp_syscall_resolve_num_arch(arch, (int)event->syscall);
+	(void)snprintf(ret, size, "%s%s", abi, *abi ? ":" : "");
 	if (name)
-		(void)snprintf(ret, size, "%s", name);
+		(void)snprintf(ret + strlen(ret), size - strlen(ret), "%s", name);
 	else
-		(void)snprintf(ret, size, "syscall-%u", number);
+		(void)snprintf(ret + strlen(ret), size - strlen(ret), "syscall-%u",
+			       event->syscall & ~X32_BIT);
+}
+
+/* " 0x5412 at /lib/libc.so.6+0x1234": the argument judged, the file or the bare address. */
+static void record_render_site(const struct custody_event *event, const char *path, char *ret,
+			       size_t size)
+{
+	char argument[16] = "";
+
+	if (event->access != 0)
+		(void)snprintf(argument, sizeof(argument), "0x%x ", event->access);
+	if (event->path_len > 0)
+		(void)snprintf(ret, size, "%sat %s+0x%llx", argument, path, event->site.offset);
+	else
+		(void)snprintf(ret, size, "%sat 0x%llx", argument, event->site.address);
 }
 
 /* "tcp:127.0.0.1:80", "[::1]:53"; empty when the event has no address. */
@@ -119,6 +150,10 @@ static void record_render_object(const struct custody_event *event, char *ret, s
 	bool deed = event->class == POLICY_CLASS_GUARD || event->class == POLICY_CLASS_TASK;
 
 	record_render_path(event, path, sizeof(path));
+	if (event->flags & EVENT_FLAG_SITE) {
+		record_render_site(event, path, ret, size);
+		return;
+	}
 	record_render_address(event, address, sizeof(address));
 	event_words_access(event, access);
 	if (deed)
@@ -139,6 +174,12 @@ static void record_render_object(const struct custody_event *event, char *ret, s
 		       address);
 }
 
+/* The errno that the process got, or that it got none any more. */
+static const char *record_render_outcome(const struct custody_event *event)
+{
+	return event->flags & EVENT_FLAG_KILLED ? "killed" : record_render_error(event->error);
+}
+
 static void record_render_event(const struct custody_event *event, char *ret, size_t size)
 {
 	char comm[ESCAPE_SIZE(CUSTODY_COMM_SIZE)];
@@ -147,18 +188,22 @@ static void record_render_event(const struct custody_event *event, char *ret, si
 	char call[64];
 
 	render_class(event->class, class);
-	record_render_syscall(event->syscall, call, sizeof(call));
+	record_render_syscall(event, call, sizeof(call));
 	record_render_object(event, object, sizeof(object));
 	(void)escape_text(event->comm, sizeof(event->comm), true, comm, sizeof(comm));
 	(void)snprintf(ret, size, "%-9s %-9s %-8s %-7s %-14s %s[%u] %s",
 		       record_render_verdicts[event->verdict], record_render_plane(event->plane),
-		       class, record_render_error(event->error), call, comm, event->pid, object);
+		       class, record_render_outcome(event), call, comm, event->pid, object);
 }
+
+#define RENDER_UID_NOBODY 0xffffffffU	/* custodyd did it by itself */
+#define RENDER_UID_FIRST(slot) (CUSTODY_UID_JAIL_BASE + (slot) * CUSTODY_UID_JAIL_BLOCK)
 
 static void record_render_body(const struct record_entry *entry, char *ret, size_t size)
 {
 	const union record_payload *p = &entry->payload;
 	char text[ESCAPE_SIZE(sizeof(p->state.why))];
+	char by[32] = "";
 	char planes[RENDER_PLANES];
 	char state[RENDER_WORD];
 
@@ -168,15 +213,20 @@ static void record_render_body(const struct record_entry *entry, char *ret, size
 		return;
 	case LEDGER_LAUNCH:
 		render_planes(p->launch.planes_required, p->launch.planes_active, planes);
-		(void)snprintf(ret, size, "launch    jail %u, profile %s, planes %s, uid %u",
+		(void)snprintf(ret, size,
+			       "launch    jail %u, profile %s, planes %s, uids %u-%u, by uid %u",
 			       p->launch.jail_id, p->launch.profile, planes,
+			       RENDER_UID_FIRST(p->launch.slot),
+			       RENDER_UID_FIRST(p->launch.slot) + CUSTODY_UID_JAIL_BLOCK - 1,
 			       p->launch.requester_uid);
 		return;
 	case LEDGER_STATE:
 		render_state(p->state.state, state);
-		(void)snprintf(ret, size, "state     %s: %s", state,
+		if (p->state.requester_uid != RENDER_UID_NOBODY)
+			(void)snprintf(by, sizeof(by), ", by uid %u", p->state.requester_uid);
+		(void)snprintf(ret, size, "state     %s: %s%s", state,
 			       escape_text(p->state.why, sizeof(p->state.why), false, text,
-					   sizeof(text)));
+					   sizeof(text)), by);
 		return;
 	case LEDGER_GAP:
 		(void)snprintf(ret, size, "gap       %s: %llu lost, %llu in all",
@@ -213,6 +263,24 @@ char *record_render_line(const struct record_entry *entry, const char *name,
 
 /* ---- JSON ---- */
 
+/* What only an event of a refused system call has. */
+static void record_render_site_json(const struct custody_event *event, json_t *json)
+{
+	char address[24];
+
+	if (event->flags & EVENT_FLAG_KILLED)
+		(void)json_object_set_new(json, "killed", json_true());
+	if (*record_render_abi(event))
+		(void)json_object_set_new(json, "abi", json_string(record_render_abi(event)));
+	if (!(event->flags & EVENT_FLAG_SITE))
+		return;
+	(void)snprintf(address, sizeof(address), "0x%llx", event->site.address);
+	(void)json_object_set_new(json, "site_address", json_string(address));
+	if (event->path_len > 0)
+		(void)json_object_set_new(json, "site_offset",
+					  render_count_json(event->site.offset));
+}
+
 static json_t *record_render_event_json(const struct custody_event *event)
 {
 	char path[ESCAPE_SIZE(CUSTODY_EVENT_PATH_SIZE)];
@@ -223,7 +291,7 @@ static json_t *record_render_event_json(const struct custody_event *event)
 	json_t *json;
 
 	render_class(event->class, class);
-	record_render_syscall(event->syscall, call, sizeof(call));
+	record_render_syscall(event, call, sizeof(call));
 	record_render_address(event, address, sizeof(address));
 	(void)escape_bytes(event->path, event->path_len, false, path, sizeof(path));
 	(void)escape_text(event->comm, sizeof(event->comm), false, comm, sizeof(comm));
@@ -244,7 +312,7 @@ static json_t *record_render_event_json(const struct custody_event *event)
 	event_words_access(event, call);
 	if (*call)
 		(void)json_object_set_new(json, "access_name", json_string(call));
-	record_render_syscall(event->syscall, call, sizeof(call));
+	record_render_syscall(event, call, sizeof(call));
 	if (event->object != POLICY_OBJECT_NONE)
 		(void)json_object_set_new(json, "object", json_integer(event->object));
 	if (event->error != 0)
@@ -265,6 +333,7 @@ static json_t *record_render_event_json(const struct custody_event *event)
 		(void)json_object_set_new(json, "inode", render_count_json(event->inode));
 		(void)json_object_set_new(json, "mount", render_count_json(event->mount_id));
 	}
+	record_render_site_json(event, json);
 	return json;
 }
 
@@ -278,16 +347,19 @@ static json_t *record_render_body_json(const struct record_entry *entry)
 	case LEDGER_EVENT:
 		return record_render_event_json(&p->event);
 	case LEDGER_LAUNCH:
-		return json_pack("{s:s, s:I, s:I, s:I}", "profile", p->launch.profile,
+		return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "profile", p->launch.profile,
+				 "uid_first", (json_int_t)RENDER_UID_FIRST(p->launch.slot),
+				 "uid_count", (json_int_t)CUSTODY_UID_JAIL_BLOCK,
 				 "planes_required", (json_int_t)p->launch.planes_required,
 				 "planes_active", (json_int_t)p->launch.planes_active,
 				 "requester_uid", (json_int_t)p->launch.requester_uid);
 	case LEDGER_STATE:
 		render_state(p->state.state, state);
-		return json_pack("{s:s, s:s, s:I}", "state", state, "why",
+		return json_pack("{s:s, s:s, s:I, s:I}", "state", state, "why",
 				 escape_text(p->state.why, sizeof(p->state.why), false, text,
 					     sizeof(text)),
-				 "status", (json_int_t)p->state.status);
+				 "status", (json_int_t)p->state.status,
+				 "requester_uid", (json_int_t)p->state.requester_uid);
 	case LEDGER_GAP:
 		return json_pack("{s:s, s:I, s:I, s:I}", "cause",
 				 record_render_causes[p->gap.cause], "lost",

@@ -213,13 +213,53 @@ static json_t *render_endpoints_json(const struct reply_row *row)
 	return list;
 }
 
+static const char *const render_restrictions[] = {
+	"egress cut", "devices taken", "devices taken (open fds excepted)", "scratch read-only",
+	"scratch read-only (open fds excepted)",
+};
+
+unsigned int render_list_restrictions(const struct reply_row *row,
+				      char ret[RENDER_RESTRICTIONS_MAX][RENDER_RESTRICTION])
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(render_restrictions); i++) {
+		if (row->restricted & (1U << i))
+			(void)snprintf(ret[n++], RENDER_RESTRICTION, "%s", render_restrictions[i]);
+	}
+	for (__u32 i = 0; i < row->n_endpoints && i < CUSTODY_ENDPOINTS_MAX; i++) {
+		char text[RENDER_ENDPOINT];
+
+		if (!(row->cut & (1U << i)))
+			continue;
+		render_endpoint(&row->endpoints[i], text);
+		(void)snprintf(ret[n++], RENDER_RESTRICTION, "%s dropped", text);
+	}
+	return n;
+}
+
+static json_t *render_restrictions_json(const struct reply_row *row)
+{
+	char words[RENDER_RESTRICTIONS_MAX][RENDER_RESTRICTION];
+	unsigned int n = render_list_restrictions(row, words);
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (json_array_append_new(list, json_string(words[i])) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
 json_t *render_row_json(const struct reply_row *row)
 {
 	char state[RENDER_WORD];
 
 	render_state(row->state, state);
 	return json_pack("{s:o, s:o, s:s, s:I, s:I, s:I, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o,"
-			 " s:o, s:o, s:o, s:b}",
+			 " s:o, s:o, s:o, s:b, s:o, s:I, s:I}",
 			 "name", render_text_json(row->name),
 			 "profile", render_text_json(row->profile),
 			 "state", state,
@@ -237,7 +277,10 @@ json_t *render_row_json(const struct reply_row *row)
 			 "bytes_in", render_count_json(row->bytes_in),
 			 "events_lost", render_count_json(row->events_lost),
 			 "memory_bytes", render_count_json(row->memory_bytes),
-			 "adopted", row->adopted != 0);
+			 "adopted", row->adopted != 0,
+			 "restrictions", render_restrictions_json(row),
+			 "uid_first", (json_int_t)row->uid_first,
+			 "uid_count", (json_int_t)row->uid_count);
 }
 
 json_t *render_counter_json(const struct reply_counter *counter)

@@ -27,6 +27,15 @@ void render_planes(__u32 required, __u32 active, char *ret);
 #define RENDER_ENDPOINT 512
 void render_endpoint(const struct reply_endpoint *endpoint, char *ret);
 
+/*
+ * What was taken from the model while it runs, in words: "egress cut", "tcp:... dropped". Returns
+ * how many.
+ */
+#define RENDER_RESTRICTIONS_MAX (8 + CUSTODY_ENDPOINTS_MAX)
+#define RENDER_RESTRICTION (RENDER_ENDPOINT + 16)
+unsigned int render_list_restrictions(const struct reply_row *row,
+				      char ret[RENDER_RESTRICTIONS_MAX][RENDER_RESTRICTION]);
+
 /* "999", "1.2K", "18M", "1.0G": units of 1024. */
 void render_bytes(__u64 bytes, char *ret);
 

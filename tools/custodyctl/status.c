@@ -80,6 +80,15 @@ static void status_print_endpoints(const struct reply_row *row)
 	}
 }
 
+static void status_print_restrictions(const struct reply_row *row)
+{
+	char words[RENDER_RESTRICTIONS_MAX][RENDER_RESTRICTION];
+	unsigned int n = render_list_restrictions(row, words);
+
+	for (unsigned int i = 0; i < n; i++)
+		(void)printf("  %-10s %s\n", "RESTRICTED", words[i]);
+}
+
 static void status_print_times(const struct reply_row *row)
 {
 	time_t started = (time_t)row->started_s;
@@ -116,6 +125,9 @@ static void status_print_row(const struct reply_row *row, bool colour)
 			     row->jail_id, row->pid, row->processes,
 			     row->memory_bytes ? memory : "unknown",
 			     row->memory_bytes ? " of memory" : " memory");
+	if (row->uid_count > 0)
+		(void)printf("  %-10s %u-%u on the host, of no other model\n", "uids",
+			     row->uid_first, row->uid_first + row->uid_count - 1);
 	status_print_times(row);
 	(void)printf("  %-10s %s (its profile requires %s)\n", "planes", active, required);
 	if (row->planes_required & ~row->planes_active) {
@@ -123,6 +135,7 @@ static void status_print_row(const struct reply_row *row, bool colour)
 		(void)printf("  %-10s %s\n", "MISSING", required);
 	}
 	status_print_endpoints(row);
+	status_print_restrictions(row);
 	(void)printf("  %-10s %llu allowed, %llu denied, %s out, %s in, %llu events lost\n\n",
 		     "so far", row->allowed, row->denied, out, in, row->events_lost);
 }

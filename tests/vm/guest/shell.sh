@@ -6,10 +6,7 @@ export TERM=xterm-256color
 dmesg -n 4
 /custody/tests/vm/guest/install.sh
 cd /custody || exit 1
-if [ -s lab-size ]; then
-	read -r rows columns <lab-size
-	stty rows "$rows" cols "$columns"
-fi
+eval "$(tr -d '\0' </dev/vdd)" # the terminal's size
 echo
 echo "$(uname -r): custody is installed, the tree is here; custodyd: systemctl start custodyd;"
 echo "tests: tests/run tests/root/...; the machine ends with the shell, and nothing is kept."
