@@ -137,8 +137,7 @@ static int try_ask_namespace(void)
 
 	if (fd < 0)
 		return -errno;
-	/* Of the first one there is none: the kernel had come as far as looking. */
-	return ioctl(fd, NS_GET_PARENT) < 0 && errno != EPERM ? -errno : 0;
+	return attack_result(ioctl(fd, NS_GET_NSTYPE));
 }
 
 /* ---- terminals ---- */
@@ -191,17 +190,17 @@ static const struct attack attacks[] = {
 	ROW(ask_paste, "EPERM", 0, "TIOCLINUX"),
 	ROW(ask_discipline, "EPERM", 0, "a line discipline"),
 	ROW(ask_console, "EPERM", 0, "the console's output"),
-	ROW(ask_nvidia, "ENOSYS", 0, "an NVIDIA request without a GPU"),
-	ROW(ask_uvm, "ENOSYS", 0, "a UVM request without a GPU"),
-	ROW(ask_render, "ENOSYS", 0, "a DRM request without a GPU"),
-	ROW(ask_kvm, "ENOSYS", 0, "a virtual machine"),
-	ROW(ask_freeze, "ENOSYS", 0, "freezing a file system"),
-	ROW(ask_trim, "ENOSYS", 0, "trimming a disk"),
-	ROW(ask_reread, "ENOSYS", 0, "reading a partition table anew"),
+	ROW(ask_nvidia, "EPERM", 0, "an NVIDIA request without a GPU"),
+	ROW(ask_uvm, "EPERM", 0, "a UVM request without a GPU"),
+	ROW(ask_render, "EPERM", 0, "a DRM request without a GPU"),
+	ROW(ask_kvm, "EPERM", 0, "a virtual machine"),
+	ROW(ask_freeze, "EPERM", 0, "freezing a file system"),
+	ROW(ask_trim, "EPERM", 0, "trimming a disk"),
+	ROW(ask_reread, "EPERM", 0, "reading a partition table anew"),
 	ROW(ask_interfaces, "EPERM", 0, "a request for sockets, on a file"),
-	ROW(ask_flags, "ENOSYS", 0, "the flags of a file"),
-	ROW(ask_clone, "ENOSYS", 0, "a clone of a file"),
-	ROW(ask_namespace, "ENOSYS EACCES", 0, "the parent of a namespace"),
+	ROW(ask_flags, "EPERM", 0, "the flags of a file"),
+	ROW(ask_clone, "EPERM", 0, "a clone of a file"),
+	ROW(ask_namespace, "EPERM EACCES", 0, "a request for namespaces"),
 	ROW(terminal_input, "EPERM", 0, "input pushed into a terminal"),
 	ROW(terminal_take, "EPERM", 0, "a terminal as one's own"),
 };

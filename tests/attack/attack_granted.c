@@ -419,8 +419,8 @@ static const struct attack attacks[] = {
 	ROW(ioctl_down, "EPERM", 0, "an interface set"),
 	ROW(ioctl_namespace, "EPERM", 0, "a descriptor of the host's network namespace"),
 	ROW(ioctl_queue, "EPERM", 0, "what has not been sent"),
-	ROW(ioctl_stamp, "ENOSYS", 0, "when the last packet came"),
-	ROW(ioctl_owner, "ENOSYS", 0, "signals of the socket to another process"),
+	ROW(ioctl_stamp, "EPERM", 0, "when the last packet came"),
+	ROW(ioctl_owner, "EPERM", 0, "signals of the socket to another process"),
 	ROW(forged_sender, "EINVAL EPERM", ATTACK_SILENT, "a message in another's name"),
 	ROW(peer_pidfd, "EPERM EINVAL ESRCH EACCES", 0, "a signal to the client by SO_PEERPIDFD"),
 };

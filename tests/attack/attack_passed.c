@@ -164,7 +164,7 @@ static int try_ns_owner(void)
 	cleanup_fd int fd = -1;
 	int r = passed_ask("namespace", &fd);
 
-	return r ? r : attack_result(ioctl(fd, NS_GET_USERNS));
+	return r ? r : attack_result(ioctl(fd, NS_GET_NSTYPE));
 }
 
 static int try_pidfd_signal(void)
@@ -316,7 +316,7 @@ static const struct attack attacks[] = {
 	ROW(file_write, "EACCES", ATTACK_KNOWN, "a file that was handed over open, written"),
 	ROW(file_reopen, "EACCES", 0, "the same, opened again"),
 	ROW(ns_enter, "EPERM EACCES", 0, "the host's network namespace, entered"),
-	ROW(ns_owner, "ENOSYS EACCES", 0, "who owns it"),
+	ROW(ns_owner, "EPERM EACCES", 0, "what it is"),
 	ROW(pidfd_signal, "EPERM EINVAL EACCES", 0, "a signal by a pidfd of the host"),
 	ROW(pidfd_file, "EPERM EACCES", 0, "a descriptor by a pidfd of the host"),
 	ROW(pidfd_enter, "EPERM EACCES", 0, "the namespaces of a pidfd of the host"),
