@@ -40,7 +40,7 @@ ctl events atk --json >"$OWN/events"
 cat "$OWN/judged"
 N=$((N + $(wc -l <"$OWN/judged")))
 # A socket that a friend hands over is the friend's, where no LSM plane keeps it out.
-known=$(grep -c '^tcp_reconnect.succeeded' "$OWN/inside")
+known=$(grep -cE '^(tcp_reconnect|unix_abstract).succeeded' "$OWN/inside")
 heard=$(grep -vx -e up -e ZONE "$OWN/heard")
 [ "$(grep -c . <<<"$heard")" = "$known" ] && [ "$(wc -l <"$OWN/heard.outside")" -gt 20 ] &&
 	ok "the host's listeners heard $(wc -l <"$OWN/heard.outside") attacks from outside and none from the jail" ||

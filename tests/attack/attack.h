@@ -28,6 +28,7 @@ enum attack_flag {
 	ATTACK_USER = 1,	/* outside it is run by an ordinary uid: root needs no attack */
 	ATTACK_SILENT = 2,	/* refused without a plane's verdict on a call: nothing to record */
 	ATTACK_KNOWN = 4,	/* succeeds inside: named in the README */
+	ATTACK_SCOPED = 16,	/* known to succeed where Landlock has no scopes: before 6.12 */
 	ATTACK_INSIDE = 8,	/* has no outside: it attacks what exists in a jail only */
 };
 

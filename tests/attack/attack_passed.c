@@ -325,7 +325,7 @@ static const struct attack attacks[] = {
 	ROW(ring_opcodes, "EPERM EACCES", 0, "every opcode of io_uring on it"),
 	ROW(terminal_push, "EPERM EACCES", 0, "TIOCSTI on a terminal that was handed over"),
 	ROW(terminal_own, "EPERM EACCES", 0, "that terminal as one's own"),
-	ROW(unix_abstract, "EPERM EACCES", 0, "an abstract socket by a socket of the host"),
+	ROW(unix_abstract, "EPERM EACCES", ATTACK_SCOPED, "an abstract socket by a socket of the host"),
 	ROW(tcp_reconnect, "EACCES", ATTACK_KNOWN, "a TCP socket of the host, connected elsewhere"),
 	ROW(memory_read, "EACCES", ATTACK_KNOWN, "memory of a process, handed over open"),
 	ROW(weights_out, "", ATTACK_KNOWN, "the weights handed out to a client as a descriptor"),

@@ -424,7 +424,7 @@ static const struct attack attacks[] = {
 	ROW(affinity_victim, "ESRCH", 0, "its processors"),
 	ROW(own_victim, "ESRCH", 0, "SIGIO sent to it"),
 	ROW(see_init, "ENOENT", 0, "the jail's init in /proc"),
-	ROW(kill_init, "EPERM", 0, "a signal to the jail's init"),
+	ROW(kill_init, "EPERM", ATTACK_SCOPED, "a signal to the jail's init"),
 	ROW(raise_nice, "EACCES", 0, "a better priority"),
 	ROW(real_time, "EPERM", 0, "a real-time policy"),
 	ROW(raise_core, "EPERM", 0, "a core dump"),

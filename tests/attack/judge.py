@@ -18,10 +18,12 @@ LEAST is how many attacks must have been denied as expected, or the corpus itsel
 """
 
 import collections
+import ctypes
 import json
 import sys
 
-USER, SILENT, KNOWN, INSIDE = 1, 2, 4, 8
+USER, SILENT, KNOWN, INSIDE, SCOPED = 1, 2, 4, 8, 16
+SYS_LANDLOCK_CREATE_RULESET, LANDLOCK_SCOPES = 444, 6
 RECORDED = ("EPERM", "EACCES", "EROFS")
 FIRST_SIGHT = ("ENOSYS", "EAFNOSUPPORT")
 COMM = 15
@@ -60,9 +62,15 @@ def find_record(name, errno, flags, denials):
     return sorted(found) if found else None
 
 
+def landlock_version():
+    return ctypes.CDLL(None).syscall(SYS_LANDLOCK_CREATE_RULESET, None, 0, 1)
+
+
 def judge(row, outside, inside, denials):
     """(outcome, sentence)"""
     name, errnos, flags, text = row[0], row[1].split(), int(row[2]), row[3]
+    if flags & SCOPED and landlock_version() < LANDLOCK_SCOPES:
+        flags |= KNOWN
     there = outside.get(name, ("nothing", ""))
     here = inside.get(name, ("nothing", ""))
     known = "inside %s" % here[0] + (" (%s)" % here[1] if here[1] else "")
