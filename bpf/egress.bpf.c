@@ -12,7 +12,9 @@
  * that no bind program is asked about.
  *
  * Packets are IP packets as the stack hands them over: segments that were merged count as one.
+ * What leaves is charged to the jail's ceilings (ceiling.h), whichever of its two cgroups sends it.
  */
+#include "ceiling.h"
 #include "common.h"
 
 #include <linux/in.h>
@@ -21,8 +23,9 @@
 
 #define AF_INET 2
 #define AF_INET6 10
-#define SKB_PASS 1
-#define SKB_DROP 0
+#define SKB_PASS CEILING_PASS
+#define SKB_DROP CEILING_DROP
+#define SKB_LOOPBACK 1 /* index of the loopback device, in every network namespace */
 
 static __always_inline struct policy_endpoint *
 skb_find_side(struct policy_endpoint_key *key, __u32 right)
@@ -69,9 +72,35 @@ static __always_inline void skb_read_remote(struct bpf_sock *sk, struct policy_e
 	address[3] = sk->dst_ip6[3];
 }
 
+/*
+ * Where a datagram that leaves goes to stands in the datagram: sendto() may name another
+ * destination than the one that its socket is connected to. Extension headers are none that a
+ * socket may set without privilege: what has some is at no endpoint.
+ */
+static __always_inline void skb_read_destination(struct __sk_buff *skb,
+						 struct policy_endpoint_key *key)
+{
+	__u16 port = 0;
+	__u8 first = 0;
+
+	__builtin_memset(key->address, 0, sizeof(key->address));
+	key->port = 0;
+	if (key->family == 4) {
+		if (bpf_skb_load_bytes(skb, 0, &first, 1) ||
+		    bpf_skb_load_bytes(skb, 16, key->address, 4) ||
+		    bpf_skb_load_bytes(skb, (first & 0xf) * 4 + 2, &port, 2))
+			return;
+	} else if (bpf_skb_load_bytes(skb, 6, &first, 1) || first != IPPROTO_UDP ||
+		   bpf_skb_load_bytes(skb, 24, key->address, 16) ||
+		   bpf_skb_load_bytes(skb, 42, &port, 2)) {
+		return;
+	}
+	key->port = bpf_ntohs(port);
+}
+
 /* The endpoint that the socket is at, and its local port; NULL when at none. */
 static __always_inline struct policy_endpoint *
-skb_find_endpoint(struct __sk_buff *skb, __u32 jail_id, __u16 *port)
+skb_find_endpoint(struct __sk_buff *skb, __u32 jail_id, __u16 class, __u16 *port)
 {
 	struct policy_endpoint_key key = { .jail_id = jail_id };
 	struct bpf_sock *sk = skb->sk;
@@ -90,7 +119,10 @@ skb_find_endpoint(struct __sk_buff *skb, __u32 jail_id, __u16 *port)
 	*port = key.port;
 	endpoint = skb_find_side(&key, POLICY_ENDPOINT_BIND);
 	if (!endpoint) {
-		skb_read_remote(sk, &key);
+		if (class == POLICY_CLASS_EGRESS && key.protocol == IPPROTO_UDP)
+			skb_read_destination(skb, &key);
+		else
+			skb_read_remote(sk, &key);
 		endpoint = skb_find_side(&key, POLICY_ENDPOINT_CONNECT);
 	}
 	return endpoint;
@@ -125,12 +157,26 @@ static __always_inline bool skb_is_refused(struct __sk_buff *skb, const struct p
 	       sk->state == BPF_TCP_LISTEN;
 }
 
+/*
+ * Does it count against the ceilings? Not what the model sends itself, on the loopback of a
+ * network namespace in which there is nothing else: that stays in the jail.
+ */
+static __always_inline bool skb_is_charged(struct __sk_buff *skb, const struct policy_jail *jail,
+					   const struct subject *s)
+{
+	if (s->class != POLICY_CLASS_EGRESS || !(jail->flags & POLICY_FLAG_CEILING))
+		return false;
+	return jail->role != POLICY_ROLE_MODEL || s->object != POLICY_OBJECT_NONE ||
+	       skb->ifindex != SKB_LOOPBACK;
+}
+
 static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 {
 	struct subject s = subject_new(class, POLICY_OBJECT_NONE);
 	struct policy_endpoint *endpoint;
 	struct policy_counter *counter;
 	struct policy_jail *jail;
+	int verdict = SKB_PASS;
 	__u16 port = 0;
 	bool allowed;
 
@@ -139,7 +185,7 @@ static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 	if (!jail)
 		return SKB_DROP;
 	s.jail_id = jail->jail_id;
-	endpoint = skb_find_endpoint(skb, jail->jail_id, &port);
+	endpoint = skb_find_endpoint(skb, jail->jail_id, class, &port);
 	if (endpoint)
 		s.object = (__u16)endpoint->endpoint;
 	allowed = jail->role == POLICY_ROLE_MODEL || endpoint;
@@ -148,10 +194,12 @@ static __always_inline int skb_account(struct __sk_buff *skb, __u16 class)
 		allowed = false;
 	if (allowed && skb_is_refused(skb, jail, class))
 		allowed = false;
-	counter = counter_add(&s, allowed, skb->len);
+	if (allowed && skb_is_charged(skb, jail, &s))
+		verdict = ceiling_charge(&s, skb->len, port);
+	counter = counter_add(&s, allowed && (verdict & SKB_PASS), skb->len);
 	if (!allowed)
 		skb_report_drop(&s, counter, port);
-	return allowed ? SKB_PASS : SKB_DROP;
+	return allowed ? verdict : SKB_DROP;
 }
 
 SEC("cgroup_skb/egress")

@@ -13,6 +13,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "custody/ceiling.h"
 #include "custody/event.h"
 #include "custody/guard.h"
 #include "custody/limits.h"
@@ -118,6 +119,28 @@ struct map_events {
 	__uint(max_entries, CUSTODY_RING_SIZE);
 };
 
+/* Ceilings: custody/ceiling.h. */
+struct map_ceilings {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, CUSTODY_JAILS_MAX);
+	__type(key, __u32);
+	__type(value, struct ceiling_limits);
+};
+
+struct map_accounts {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, CUSTODY_JAILS_MAX);
+	__type(key, __u32);
+	__type(value, struct ceiling_accounts);
+};
+
+struct map_wakes {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, CEILING_WAKES_SIZE);
+};
+
 /*
  * The guard's: custody/guard.h. guardians also loses entries to the program at a process's end,
  * and gains custodyd's by the door; guarded and guard_owners gain what custodyd has them learn.
@@ -192,6 +215,9 @@ extern struct map_seen seen SEC(".maps");
 extern struct map_sockets sockets SEC(".maps");
 extern struct map_marks marks SEC(".maps");
 extern struct map_events events SEC(".maps");
+extern struct map_ceilings ceilings SEC(".maps");
+extern struct map_accounts accounts SEC(".maps");
+extern struct map_wakes wakes SEC(".maps");
 extern struct map_guarded guarded SEC(".maps");
 extern struct map_guard_owners guard_owners SEC(".maps");
 extern struct map_guard_objects guard_objects SEC(".maps");

@@ -8,6 +8,7 @@
  * the host's: "loopback may be used" therefore holds only for a socket that the model itself
  * made, which `sockets` remembers from sock_create.
  */
+#include "ceiling.h"
 #include "common.h"
 
 #include <linux/in.h>
@@ -137,6 +138,8 @@ static __always_inline int sock_decide(struct bpf_sock_addr *ctx, struct policy_
 		allowed = (endpoint->rights & right) && sock_check_role(jail->role, right) &&
 			  !jail_lost_endpoint(jail, endpoint);
 	}
+	if (allowed && s.class == POLICY_CLASS_CONNECT && (jail->flags & POLICY_FLAG_CEILING))
+		allowed = !ceiling_is_shut(s.jail_id, endpoint->endpoint);
 	if (!allowed && jail->role == POLICY_ROLE_MODEL && (jail->flags & POLICY_FLAG_LOOPBACK) &&
 	    sock_is_loopback(key))
 		allowed = sock_is_private(ctx, jail->jail_id);

@@ -568,6 +568,8 @@ bool plan_check(const struct custody_plan *plan, const char **ret_why)
 		if (!plan_check_endpoint(plan, i, ret_why))
 			return false;
 	}
+	if (!plan_check_ceilings(plan, ret_why))
+		return false;
 	for (__u32 i = 0; i < plan->n_devices; i++) {
 		if (!plan_check_device(plan, i, ret_why))
 			return false;

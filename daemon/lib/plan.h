@@ -18,6 +18,9 @@
  */
 bool plan_check(const struct custody_plan *plan, const char **ret_why);
 
+/* Part of plan_check(): the ceilings, after the endpoints. */
+bool plan_check_ceilings(const struct custody_plan *plan, const char **ret_why);
+
 /* The string, inside the plan. Only after plan_check(). */
 const char *plan_string(const struct custody_plan *plan, struct plan_string s);
 

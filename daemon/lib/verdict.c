@@ -31,6 +31,7 @@ static enum verdict_kind verdict_find_kind(__u32 fact)
 	case FACT_EVENTS_LOST:
 	case FACT_GAPS:
 	case FACT_PLANES_MISSING:
+	case FACT_CEILING:
 		return VERDICT_KIND_LOSS;
 	case FACT_DRAINED:
 		return VERDICT_KIND_INFORM;

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "build_ceiling.h"
 #include "cleanup.h"
 #include "plan.h"
 #include "value.h"
@@ -493,6 +494,11 @@ static void build_set_model(struct build *b)
 			       "the model directory must be an absolute path without //, . or ..");
 }
 
+static void build_add_ceilings(struct build *b)
+{
+	build_set_ceilings(b->settings, b->plan, b->problems);
+}
+
 /* The program first: no plan is well formed without one. */
 static void build_set_program(struct build *b)
 {
@@ -517,6 +523,7 @@ static void (*const build_steps[])(struct build *b) = {
 	build_add_programs,
 	build_add_zones,
 	build_add_endpoints,
+	build_add_ceilings,	/* after the endpoints that they are about */
 	build_add_devices,
 };
 /* clang-format on */

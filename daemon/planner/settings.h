@@ -40,7 +40,8 @@
 	SETTING("network", "egress", EGRESS, egress, "none", "destinations to connect to") \
 	SETTING("network", "egress-rate", RATE, egress_rate, "", "most bytes in a second") \
 	SETTING("network", "egress-total", TOTAL, egress_total, "", "most bytes ever sent") \
-	SETTING("network", "on-ceiling", ON_CEILING, on_ceiling, "", "at the ceiling") \
+	SETTING("network", "on-rate", ON_CEILING, on_rate, "", "when egress-rate is reached") \
+	SETTING("network", "on-ceiling", ON_CEILING, on_ceiling, "", "when egress-total is") \
 	SETTING("network", "loopback", YES, loopback, "no", "private loopback") \
 	SETTING("gpu", "devices", DEVICES, devices, "none", "GPU nodes") \
 	SETTING("gpu", "ioctls", IOCTLS, ioctls, "all", "ioctl commands on them") \

@@ -34,13 +34,6 @@ static const struct support_rule support_rules[] = {
 		     "model files are not measured by this version; leave formats out"),
 	SUPPORT_RULE("network", "egress", egress, "none",
 		     "this version makes no connections out of the jail; set egress = none"),
-	SUPPORT_RULE(
-		"network", "egress-rate", egress_rate, NULL,
-		"byte rates are counted, but not limited by this version; leave egress-rate out"),
-	SUPPORT_RULE("network", "egress-total", egress_total, NULL,
-		     "bytes are counted, but not limited by this version; leave egress-total out"),
-	SUPPORT_RULE("network", "on-ceiling", on_ceiling, NULL,
-		     "this version has no byte ceilings; leave on-ceiling out"),
 	SUPPORT_RULE("retire", "scan", scan, "none",
 		     "this version does not look for copies of the weights; set scan = none"),
 	SUPPORT_RULE("retire", "erase", erase, "memory",

@@ -122,19 +122,21 @@ static int types_check_memory(const struct setting_type *type, const char *word,
 static int types_check_rate(const struct setting_type *type, const char *word,
 			    struct setting_value *value)
 {
+	struct value_ceiling ceiling;
+
 	(void)type;
-	return value_parse_rate(word, &value->number);
+	(void)value;
+	return value_parse_ceiling(word, true, &ceiling);
 }
 
-/* A size, or auto (0: sizes are never 0). */
 static int types_check_total(const struct setting_type *type, const char *word,
 			     struct setting_value *value)
 {
-	if (strcmp(word, "auto") == 0) {
-		value->number = 0;
-		return 0;
-	}
-	return types_check_size(type, word, value);
+	struct value_ceiling ceiling;
+
+	(void)type;
+	(void)value;
+	return value_parse_ceiling(word, false, &ceiling);
 }
 
 static int types_check_count(const struct setting_type *type, const char *word,
@@ -243,20 +245,6 @@ static void types_print_yes(FILE *out, __u64 number)
 	(void)fputs(number ? "yes" : "no", out);
 }
 
-static void types_print_rate(FILE *out, __u64 number)
-{
-	value_print_size(out, number);
-	(void)fputs("/s", out);
-}
-
-static void types_print_total(FILE *out, __u64 number)
-{
-	if (number == 0)
-		(void)fputs("auto", out);
-	else
-		value_print_size(out, number);
-}
-
 static void types_print_count(FILE *out, __u64 number)
 {
 	(void)fprintf(out, "%llu", (unsigned long long)number);
@@ -313,13 +301,15 @@ const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 					  "name:HOST:PORT, or none",
 				  .check = types_check_egress,
 				  TYPE_LIST },
-	[SETTING_TYPE_RATE] = { .form = "a rate such as 50M/s",
+	[SETTING_TYPE_RATE] = { .form = "a rate such as 50M/s (at most 32G/s), and such as "
+					"tcp:10.0.0.5:443=1M/s for one endpoint",
 				.check = types_check_rate,
-				.print = types_print_rate },
-	[SETTING_TYPE_TOTAL] = { .form = "a size such as 10G, or auto",
+				TYPE_LIST },
+	[SETTING_TYPE_TOTAL] = { .form = "a size such as 10G, or auto, and such as "
+					 "tcp:10.0.0.5:443=1G for one endpoint",
 				 .check = types_check_total,
-				 .print = types_print_total },
-	[SETTING_TYPE_ON_CEILING] = { TYPE_CHOICE("cut freeze kill") },
+				 TYPE_LIST },
+	[SETTING_TYPE_ON_CEILING] = { TYPE_CHOICE("throttle cut freeze kill") },
 	[SETTING_TYPE_DEVICES] = { .form = "nvidia:N (0-127), dri:N (128-191), nvidia-uvm:MAJOR, "
 					   "kfd:MAJOR, or none",
 				   .check = types_check_device,
@@ -357,5 +347,8 @@ _Static_assert(PLAN_IOCTLS_ALL == 1 && PLAN_IOCTLS_COMPUTE == 2 && _PLAN_IOCTLS_
 _Static_assert(PLAN_SYSCALLS_MODEL_SERVER == 1 && PLAN_SYSCALLS_MODEL_SERVER_GPU == 2 &&
 		       PLAN_SYSCALLS_TRAINING == 3 && _PLAN_SYSCALLS_MAX == 4,
 	       "the words of syscalls.set are in the order of the enum");
+_Static_assert(CEILING_THROTTLE == 1 && CEILING_CUT == 2 && CEILING_FREEZE == 3 &&
+		       CEILING_KILL == 4 && _CEILING_ACTION_MAX == 5,
+	       "the words of network.on-ceiling are in the order of the enum");
 _Static_assert(PLAN_ON_LOSS_RECORD == 1 && PLAN_ON_LOSS_FREEZE == 2 && PLAN_ON_LOSS_KILL == 3,
 	       "the words of evidence.on-loss are in the order of the enum");

@@ -115,6 +115,29 @@ int value_parse_rate(const char *text, __u64 *ret)
 	return r;
 }
 
+int value_parse_ceiling(const char *text, bool rate, struct value_ceiling *ret)
+{
+	const char *equals = strrchr(text, '=');
+	const char *amount = equals ? equals + 1 : text;
+	struct value_ceiling ceiling = { .whole = !equals };
+	int r = 0;
+
+	if (equals && (equals == text || (size_t)(equals - text) >= sizeof(ceiling.endpoint)))
+		return -EINVAL;
+	if (equals)
+		memcpy(ceiling.endpoint, text, (size_t)(equals - text));
+	if (!rate && !equals && strcmp(amount, "auto") == 0)
+		ceiling.bytes = PLAN_TOTAL_AUTO;
+	else
+		r = rate ? value_parse_rate(amount, &ceiling.bytes)
+			 : value_parse_size(amount, &ceiling.bytes);
+	if (r == 0 && rate && ceiling.bytes > CEILING_RATE_MAX)
+		r = -ERANGE;
+	if (r == 0)
+		*ret = ceiling;
+	return r;
+}
+
 int value_parse_duration(const char *text, __u64 *ret)
 {
 	return value_parse_unit(text, value_times, ARRAY_SIZE(value_times), "", 36500ULL * 86400,

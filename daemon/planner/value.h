@@ -52,6 +52,16 @@ struct value_endpoint {
 /* tcp:ADDR:PORT, tcp:[ADDR6]:PORT, udp:..., unix:/PATH. */
 int value_parse_endpoint(const char *text, struct value_endpoint *ret);
 
+/* One word of network.egress-rate or egress-total. */
+struct value_ceiling {
+	__u64 bytes;		/* ever or, of a rate, in a second; PLAN_TOTAL_AUTO */
+	bool whole;		/* of the model; otherwise of `endpoint` */
+	char endpoint[192];	/* as it is written, not checked */
+};
+
+/* RATE or ENDPOINT=RATE; SIZE, auto or ENDPOINT=SIZE. The last '=' counts: a path may hold one. */
+int value_parse_ceiling(const char *text, bool rate, struct value_ceiling *ret);
+
 /* name:HOST:PORT. */
 bool value_is_host_endpoint(const char *text);
 

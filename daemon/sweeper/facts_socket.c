@@ -65,6 +65,9 @@ static void facts_socket_look_owner(struct facts_dump *dump, const struct inet_d
 	if (diag->idiag_state == TCP_TIME_WAIT || diag->idiag_state == SOCKET_NEW_SYN_RECV ||
 	    diag->idiag_state == TCP_SYN_RECV)
 		return;
+	/* What waits for the other side's FIN only is a time-wait socket that shows that state. */
+	if (diag->idiag_state == TCP_FIN_WAIT2 && !cgroup)
+		return;
 	if (!cgroup || nla_len(cgroup) < (int)sizeof(id)) {
 		dump->unknown++;
 		return;

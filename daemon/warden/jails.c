@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ceiling.h"
 #include "cgroup.h"
 #include "cleanup.h"
 #include "ioctl_set.h"
@@ -104,6 +105,7 @@ void jails_forget(struct jail *jail)
 	for (int i = 0; i < 3; i++)
 		cleanup_close_fd(&jail->stdio[i]);
 	plan_unmap(&jail->plan);
+	ceiling_free(jail);
 	free(jail->run);
 	free(jail);
 }
@@ -187,6 +189,7 @@ int jails_send_row(struct jail *jail, __u64 id)
 		(void)cgroup_read_memory(jail->cgroup, &row.memory_bytes);
 		(void)cgroup_count_processes(jail->cgroup, &row.processes);
 	}
+	ceiling_fill_row(jail, &row);
 	return MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_ROW, id, &row);
 }
 
@@ -241,6 +244,7 @@ static void jails_label_counter(const struct jail *jail, const struct policy_cou
 	case POLICY_CLASS_SENDMSG:
 	case POLICY_CLASS_EGRESS:
 	case POLICY_CLASS_INGRESS:
+	case POLICY_CLASS_CEILING:
 		jails_label_endpoint(jail, key->object, label, size);
 		break;
 	case POLICY_CLASS_IOCTL:

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ceiling.h"
 #include "cgroup.h"
 #include "cleanup.h"
 #include "guard.h"
@@ -224,12 +225,15 @@ int launch_step_policy(struct jail *jail)
 	int r = policy_install_jail(jail->warden->policy, jail->id, jail->cgroup_model,
 				    jail->cgroup_broker, jail->plan);
 
+	if (r == 0)
+		r = ceiling_install(jail);
 	/* Its own cgroup is open to it alone before it has a process; so are its weights. */
 	return r < 0 ? r : guard_add_jail(jail);
 }
 
 void launch_undo_policy(struct jail *jail)
 {
+	ceiling_settle(jail);
 	if (policy_remove_jail(jail->warden->policy, jail->id) < 0)
 		log_error("Policy of jail %u could not be removed from the kernel.", jail->id);
 }

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ceiling.h"
 #include "cgroup.h"
 #include "cleanup.h"
 #include "launch.h"
@@ -80,15 +81,17 @@ static int life_remove_sockets(struct jail *jail)
 
 int life_release(struct jail *jail)
 {
-	int r = cgroup_kill(jail->cgroup, LIFE_KILL_MS);
-	int r2;
+	int r, r2;
 
+	ceiling_end_connections(jail);
+	r = cgroup_kill(jail->cgroup, LIFE_KILL_MS);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	life_reap(jail);
 	spawn_kill(&jail->broker);
 	jail->log_event = sd_event_source_disable_unref(jail->log_event);
 	cleanup_close_fd(&jail->log_read);
+	ceiling_settle(jail);
 	r = life_remove_sockets(jail);
 	r2 = policy_remove_jail(jail->warden->policy, jail->id);
 	if (r == 0)
@@ -144,6 +147,7 @@ static int life_on_kill_tick(sd_event_source *source, uint64_t usec, void *data)
 
 int life_kill(struct jail *jail)
 {
+	ceiling_end_connections(jail);
 	jail->wait_until = life_now_us() + LIFE_KILL_MS * 1000ULL;
 	return life_try_kill(jail, LIFE_KILL_SOON_MS);
 }
@@ -385,12 +389,12 @@ int life_watch_broker(struct jail *jail, int pidfd)
 /* ---- losses ---- */
 
 /* Only the model: its end then goes the way of every other end, counters first. */
-static void life_kill_model(struct jail *jail)
+void life_end_model(struct jail *jail, const char *why)
 {
 	char path[CUSTODY_PATH_SIZE + 8];
 	int r;
 
-	jail->why = "events were lost (on-loss = kill)";
+	jail->why = why;
 	(void)snprintf(path, sizeof(path), "%s/model", jail->cgroup);
 	r = cgroup_kill(path, LIFE_KILL_MS);
 	if (r < 0)
@@ -405,13 +409,13 @@ void life_lost_events(struct jail *jail)
 	switch (jail->plan->on_loss) {
 	case PLAN_ON_LOSS_KILL:
 		log_error("Events of %s were lost; its profile says on-loss = kill.", jail->name);
-		life_kill_model(jail);
+		life_end_model(jail, "events were lost (on-loss = kill)");
 		break;
 	case PLAN_ON_LOSS_FREEZE:
 		log_error("Events of %s were lost; its profile says on-loss = freeze.", jail->name);
 		if (jail->state == JAIL_STATE_RUNNING &&
 		    life_freeze(jail, true, "events were lost (on-loss = freeze)", ~0U) < 0)
-			life_kill_model(jail);
+			life_end_model(jail, "events were lost (on-loss = freeze)");
 		break;
 	default:
 		log_warning("Events of %s were lost; the ledger has the count.", jail->name);

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "ceiling.h"
 #include "cleanup.h"
 #include "guard.h"
 #include "launch.h"
@@ -168,6 +169,8 @@ static int main_start(struct warden *warden)
 	if (r == 0)
 		r = restrict_resume(warden);
 	if (r == 0)
+		r = ceiling_start(warden);
+	if (r == 0)
 		r = setup_listen(warden);
 	if (r == 0)
 		r = privileges_bound();
@@ -220,6 +223,7 @@ int main(int argc, char **argv)
 			       : CUSTODY_EXIT_INTERNAL;
 	r = sd_event_loop(warden.event);
 	main_stop_roles(&warden);
+	ceiling_stop(&warden);
 	setup_clean(&warden);
 	return r < 0 ? CUSTODY_EXIT_INTERNAL : r;
 }

@@ -63,6 +63,7 @@ static int policy_add_endpoint(struct policy_entries *entries, __u32 jail_id, __
 	entries->n_endpoints++;
 	for (__u16 class = POLICY_CLASS_BIND; class <= POLICY_CLASS_INGRESS; class++)
 		policy_add_counter(entries, jail_id, class, index);
+	policy_add_counter(entries, jail_id, POLICY_CLASS_CEILING, index);
 	return 0;
 }
 
@@ -202,6 +203,7 @@ int policy_build_entries(const struct custody_plan *plan, __u32 jail_id,
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_MMAP, POLICY_OBJECT_NONE);
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_IOCTL, POLICY_OBJECT_NONE);
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_RECEIVE, POLICY_OBJECT_NONE);
+	policy_add_counter(&entries, jail_id, POLICY_CLASS_CEILING, POLICY_OBJECT_NONE);
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_GUARD, GUARD_ARTIFACT);
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_GUARD, GUARD_READ);
 	policy_add_counter(&entries, jail_id, POLICY_CLASS_GUARD, GUARD_CGROUP);

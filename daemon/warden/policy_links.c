@@ -19,6 +19,8 @@ const char *const policy_map_names[_POLICY_MAP_MAX] = {
 	[POLICY_MAP_COUNTERS] = "counters",   [POLICY_MAP_ERRORS] = "errors",
 	[POLICY_MAP_SEEN] = "seen",	      [POLICY_MAP_SOCKETS] = "sockets",
 	[POLICY_MAP_MARKS] = "marks",	      [POLICY_MAP_EVENTS] = "events",
+	[POLICY_MAP_CEILINGS] = "ceilings",   [POLICY_MAP_ACCOUNTS] = "accounts",
+	[POLICY_MAP_WAKES] = "wakes",
 	[POLICY_MAP_GUARDED] = "guarded",     [POLICY_MAP_GUARD_OWNERS] = "guard_owners",
 	[POLICY_MAP_GUARD_OBJECTS] = "guard_objects",
 	[POLICY_MAP_GUARDIANS] = "guardians", [POLICY_MAP_GUARD_CONFIG] = "guard_config",

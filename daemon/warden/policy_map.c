@@ -98,6 +98,8 @@ static __u32 policy_read_flags(const struct policy *policy, const struct custody
 		flags |= POLICY_FLAG_MEMFD;
 	if (policy->planes & CUSTODY_PLANE_LSM)
 		flags |= POLICY_FLAG_LSM;
+	if (plan->on_rate || plan->on_ceiling)
+		flags |= POLICY_FLAG_CEILING;
 	return flags;
 }
 
@@ -122,7 +124,8 @@ int policy_install_jail(struct policy *policy, __u32 jail_id, __u64 cgroup_model
 	/* The cgroups come last: until then the programs deny them everything (P1). */
 	r = policy_put_entries(policy, &entries);
 	if (r == 0)
-		r = policy_put_cgroup(policy, cgroup_broker, jail_id, POLICY_ROLE_BROKER, 0);
+		r = policy_put_cgroup(policy, cgroup_broker, jail_id, POLICY_ROLE_BROKER,
+				      flags & POLICY_FLAG_CEILING);
 	if (r == 0)
 		r = policy_put_cgroup(policy, cgroup_model, jail_id, POLICY_ROLE_MODEL, flags);
 	if (r < 0)
@@ -295,6 +298,7 @@ static int policy_walk_map(const struct policy *policy, enum policy_map map, pol
 static const enum policy_map policy_jail_maps[] = {
 	POLICY_MAP_JAILS, POLICY_MAP_ENDPOINTS, POLICY_MAP_DEVICES, POLICY_MAP_IOCTLS,
 	POLICY_MAP_ZONES, POLICY_MAP_COUNTERS,	POLICY_MAP_SEEN,	POLICY_MAP_GUARD_OWNERS,
+	POLICY_MAP_CEILINGS, POLICY_MAP_ACCOUNTS,
 };
 
 /* All keys but those of `jails` begin with the jail's id. */

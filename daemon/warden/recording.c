@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ceiling.h"
 #include "cleanup.h"
 #include "guard.h"
 #include "launch.h"
@@ -415,6 +416,7 @@ static int recording_on_timer(sd_event_source *source, uint64_t usec, void *data
 
 	if (warden->recorder_running)
 		recording_check_losses(warden);
+	ceiling_check(warden);
 	recording_reap_orphans(warden);
 	for (struct jail *j = warden->jails; j; j = j->next) {
 		if (j->state == JAIL_STATE_STOPPED)

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ceiling.h"
 #include "cgroup.h"
 #include "cleanup.h"
 #include "plan.h"
@@ -337,6 +338,7 @@ void retire_sweeper_failed(struct jail *jail, const char *why)
 static int retire_record_own_facts(struct jail *jail)
 {
 	__u32 missing = jail->plan->planes_required & ~jail->planes_active;
+	struct evidence_fact ceiling = { .fact = FACT_CEILING, .phase = jail->sweep_phase };
 	__u64 entries = 0;
 	int r = policy_count_entries(jail->warden->policy, jail->id, &entries);
 	int r2 = 0;
@@ -350,6 +352,8 @@ static int retire_record_own_facts(struct jail *jail)
 	r2 |= retire_record_fact(jail, FACT_DRAINED, jail->connections_known, jail->connections_cut,
 				 jail->connections_known ? ""
 							 : "Connections could not be counted.");
+	ceiling_fill_fact(jail, &ceiling);
+	r2 |= recording_put_fact(jail, &ceiling);
 	return r2 == 0 ? 0 : -EIO;
 }
 
@@ -390,8 +394,10 @@ void retire_judged(struct jail *jail, const struct retired *retired)
 
 static int retire_step_forget(struct jail *jail)
 {
+	int r = ceiling_forget(jail);
+
 	jail->state = JAIL_STATE_RETIRED;
-	return state_remove(jail);
+	return r < 0 ? r : state_remove(jail);
 }
 
 static const struct sequence_step retire_steps[] = {

@@ -46,6 +46,7 @@ static const struct setup_directory setup_directories[] = {
 	{ PATHS_EVIDENCE, 0750, CUSTODY_UID_RECORDER },
 	{ PATHS_KEYS, 0700, 0 },
 	{ PATHS_LOGS, 0750, 0 },
+	{ PATHS_CEILINGS, 0700, 0 },
 	{ PATHS_RUN, 0755, 0 },
 	{ PATHS_JAILS, 0700, 0 },
 	{ SETUP_BPFFS, 0755, 0 },

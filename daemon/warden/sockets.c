@@ -23,13 +23,27 @@
 	((1U << TCP_ESTABLISHED) | (1U << TCP_SYN_RECV) | (1U << TCP_FIN_WAIT1) |          \
 	 (1U << TCP_CLOSE_WAIT) | (1U << TCP_LAST_ACK))
 
+#define SOCKETS_ENDED (SOCKETS_STATES | (1U << TCP_SYN_SENT) | (1U << TCP_FIN_WAIT2) |       \
+		       (1U << TCP_CLOSING))
+#define SOCKETS_ROUND 256	/* connections ended between two looks */
+#define SOCKETS_ROUNDS 1024
+
+/* One that is to be ended: as the dump named it. */
+struct sockets_victim {
+	__u8 family;
+	struct inet_diag_sockid id;
+};
+
 struct sockets_count {
 	__u64 cgroup[2];
+	__u32 states;
 	__u32 n;
+	struct sockets_victim *victims;	/* room for SOCKETS_ROUND; NULL: only counted */
 };
 
 static int sockets_on_socket(struct nl_msg *msg, void *data)
 {
+	const struct inet_diag_msg *said = nlmsg_data(nlmsg_hdr(msg));
 	struct sockets_count *count = data;
 	struct nlattr *attr;
 	__u64 id;
@@ -38,8 +52,12 @@ static int sockets_on_socket(struct nl_msg *msg, void *data)
 	if (!attr || nla_len(attr) < (int)sizeof(__u64))
 		return NL_OK;
 	id = nla_get_u64(attr);
-	if (id == count->cgroup[0] || id == count->cgroup[1])
-		count->n++;
+	if (id != count->cgroup[0] && id != count->cgroup[1])
+		return NL_OK;
+	if (count->victims && count->n < SOCKETS_ROUND)
+		count->victims[count->n] = (struct sockets_victim){ .family = said->idiag_family,
+								    .id = said->id };
+	count->n++;
 	return NL_OK;
 }
 
@@ -53,7 +71,7 @@ static int sockets_dump(struct nl_sock *sock, int family, struct sockets_count *
 	struct inet_diag_req_v2 request = {
 		.sdiag_family = (__u8)family,
 		.sdiag_protocol = IPPROTO_TCP,
-		.idiag_states = SOCKETS_STATES,
+		.idiag_states = count->states,
 	};
 	int r = nl_send_simple(sock, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &request, sizeof(request));
 
@@ -68,7 +86,8 @@ static int sockets_dump(struct nl_sock *sock, int family, struct sockets_count *
 int sockets_count_connections(__u64 cgroup_model, __u64 cgroup_broker, __u32 *ret)
 {
 	__attribute__((cleanup(sockets_free))) struct nl_sock *sock = nl_socket_alloc();
-	struct sockets_count count = { .cgroup = { cgroup_model, cgroup_broker } };
+	struct sockets_count count = { .cgroup = { cgroup_model, cgroup_broker },
+				       .states = SOCKETS_STATES };
 	int r;
 
 	if (!sock)
@@ -82,4 +101,54 @@ int sockets_count_connections(__u64 cgroup_model, __u64 cgroup_broker, __u32 *re
 		return r;
 	*ret = count.n;
 	return 0;
+}
+
+static int sockets_destroy_one(struct nl_sock *sock, const struct sockets_victim *victim)
+{
+	struct inet_diag_req_v2 request = {
+		.sdiag_family = victim->family,
+		.sdiag_protocol = IPPROTO_TCP,
+		.idiag_states = SOCKETS_ENDED,
+		.id = victim->id,
+	};
+	int r;
+
+	if (nl_send_simple(sock, SOCK_DESTROY, NLM_F_ACK, &request, sizeof(request)) < 0)
+		return -EIO;
+	r = nl_wait_for_ack(sock);
+	if (r == -NLE_OPNOTSUPP)
+		return -EOPNOTSUPP;
+	/* It has ended meanwhile: that was what we want. */
+	return r < 0 && r != -NLE_OBJ_NOTFOUND ? -EIO : 0;
+}
+
+static int sockets_destroy_round(struct nl_sock *sock, struct sockets_count *count)
+{
+	int r;
+
+	count->n = 0;
+	r = sockets_dump(sock, AF_INET, count);
+	if (r == 0 && count->n < SOCKETS_ROUND)
+		r = sockets_dump(sock, AF_INET6, count);
+	for (__u32 i = 0; r == 0 && i < count->n && i < SOCKETS_ROUND; i++)
+		r = sockets_destroy_one(sock, &count->victims[i]);
+	return r;
+}
+
+int sockets_destroy_connections(__u64 cgroup_model, __u64 cgroup_broker)
+{
+	__attribute__((cleanup(sockets_free))) struct nl_sock *sock = nl_socket_alloc();
+	struct sockets_victim victims[SOCKETS_ROUND];
+	struct sockets_count count = { .cgroup = { cgroup_model, cgroup_broker },
+				       .states = SOCKETS_ENDED, .victims = victims };
+	int r = 0;
+
+	if (!sock)
+		return -ENOMEM;
+	if (nl_connect(sock, NETLINK_SOCK_DIAG) < 0)
+		return -EIO;
+	count.n = SOCKETS_ROUND;
+	for (int i = 0; r == 0 && count.n >= SOCKETS_ROUND && i < SOCKETS_ROUNDS; i++)
+		r = sockets_destroy_round(sock, &count);
+	return r;
 }

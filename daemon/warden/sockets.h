@@ -11,4 +11,11 @@
  */
 int sockets_count_connections(__u64 cgroup_model, __u64 cgroup_broker, __u32 *ret);
 
+/*
+ * Ends the TCP connections of the two cgroups that are in custodyd's network namespace: whoever
+ * holds one gets ECONNABORTED, what waited to be sent is freed. 0; -EOPNOTSUPP when this kernel
+ * cannot (CONFIG_INET_DIAG_DESTROY), or -errno.
+ */
+int sockets_destroy_connections(__u64 cgroup_model, __u64 cgroup_broker);
+
 #endif

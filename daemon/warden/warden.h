@@ -20,6 +20,8 @@
 
 struct warden;
 struct jail;
+struct ceiling;
+struct ring_buffer;
 struct sequence_step;
 
 /* A child role and our end of its channel. Empty: pid 0, channel -1. */
@@ -119,6 +121,10 @@ struct jail {
 	int broker_peer;		/* the jail's end of its socket to the broker, likewise */
 	char asked_model[CUSTODY_PATH_SIZE];
 
+	/* what it may send (ceiling.c); NULL: no ceiling */
+	struct ceiling *ceiling;
+	bool ceiling_settled;		/* its account is closed: nothing can be sent any more */
+
 	/* losses that the ledger has been told about, and retirement's own facts */
 	__u64 lost_told;
 	__u32 gaps;
@@ -164,6 +170,8 @@ struct warden {
 	__u64 helper_errors[_POLICY_ERROR_MAX];	/* already in the ledger */
 	__u64 guard_lost;		/* events about custody itself, likewise */
 	sd_event_source *loss_timer;
+	struct ring_buffer *wakes;	/* the kernel: look at the ceilings */
+	sd_event_source *wakes_event;
 	struct jail *jails;
 };
 
@@ -177,6 +185,8 @@ bool jails_need_broker(const struct jail *jail);	/* some bind() is its to answer
 int jails_watch_init(struct jail *jail, int pidfd);	/* takes pidfd; calls life_ended() */
 int jails_send_row(struct jail *jail, __u64 id);
 int jails_send_counters(struct jail *jail, __u64 id);
+/* "tcp:10.0.0.5:443", for people and for accounts; untouched when there is no such endpoint. */
+void jails_label_endpoint(const struct jail *jail, __u16 object, char *label, size_t size);
 
 void jails_label_endpoint(const struct jail *jail, __u16 object, char *label, size_t size);
 
@@ -249,6 +259,7 @@ void life_stop(struct jail *jail, const struct ticket *ticket);
 int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid);
 void life_ended(struct jail *jail);		/* its init is gone */
 void life_broker_gone(struct jail *jail);
+void life_end_model(struct jail *jail, const char *why); /* the model; then it ends as always */
 void life_lost_events(struct jail *jail);	/* the profile's on-loss answer */
 void life_recorder_gone(struct jail *jail);	/* likewise, and the gap is owed to the ledger */
 void life_resume(struct warden *warden);	/* the recorder runs: what had to wait for it */

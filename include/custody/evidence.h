@@ -126,7 +126,9 @@ enum evidence_phase {
 	F(EVENTS_LOST, "events-lost", "events of this jail that reached no record")                \
 	F(GAPS, "gaps", "gap records of this jail")                                                \
 	F(PLANES_MISSING, "planes-missing", "planes the profile required and the jail lacked")     \
-	F(DRAINED, "connections-cut", "established connections cut when the drain ended")
+	F(DRAINED, "connections-cut", "established connections cut when the drain ended")          \
+	F(CEILING, "bytes-over-ceiling",                                                           \
+	  "bytes out past the lifetime ceilings; detail: bytes out of the ceiling")
 
 enum evidence_fact_id {
 	FACT_NONE = 0,

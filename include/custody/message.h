@@ -209,6 +209,16 @@ struct reply_endpoint {
 	__u32 pad;
 };
 
+/* One ceiling and what of it is used; slot: see custody/ceiling.h. */
+struct reply_ceiling {
+	__u32 slot;
+	__u32 crossed;		/* enum ceiling_cause mask */
+	__u64 rate;		/* 0: none */
+	__u64 total;		/* 0: none */
+	__u64 used;		/* bytes out under this name since there is a ceiling */
+	__u64 dropped;		/* packets */
+};
+
 struct reply_row {
 	struct message_head head;
 	char name[CUSTODY_NAME_SIZE];
@@ -233,6 +243,11 @@ struct reply_row {
 	__u32 cut;		/* bit per endpoint: dropped */
 	__u32 uid_first;	/* its own ids on this host: uid_count of them */
 	__u32 uid_count;
+	__u32 n_ceilings;
+	__u32 on_rate;		/* enum ceiling_action; 0: none */
+	__u32 on_total;
+	__u32 pad;
+	struct reply_ceiling ceilings[CEILING_SLOTS];
 };
 
 struct reply_counter {

@@ -13,6 +13,7 @@
 #include <linux/types.h>
 #include <stddef.h>
 
+#include "custody/ceiling.h"
 #include "custody/limits.h"
 #include "custody/policy.h"
 
@@ -124,6 +125,14 @@ enum plan_on_loss {
 	PLAN_ON_LOSS_KILL = 3,
 };
 
+/* Egress ceilings (custody/ceiling.h). 0: none. */
+struct plan_ceiling {
+	__u64 rate;			/* bytes a second, at most CEILING_RATE_MAX */
+	__u64 total;			/* bytes, at most CEILING_TOTAL_MAX */
+};
+
+#define PLAN_TOTAL_AUTO (~0ULL)		/* of the model's own total: from the weights, at launch */
+
 struct custody_plan {
 	__u32 magic;
 	__u32 version;
@@ -159,6 +168,9 @@ struct custody_plan {
 	struct plan_endpoint endpoints[CUSTODY_ENDPOINTS_MAX];
 	struct plan_device devices[CUSTODY_DEVICES_MAX];
 	struct plan_program programs[PLAN_PROGRAMS_MAX];
+	struct plan_ceiling ceilings[CEILING_SLOTS];	/* by endpoint, then the model's own */
+	__u32 on_rate;			/* enum ceiling_action; 0 when there is no such ceiling */
+	__u32 on_ceiling;		/* likewise, for totals */
 	char pool[PLAN_POOL_SIZE];
 };
 

@@ -32,11 +32,12 @@ enum policy_flag {
 	POLICY_FLAG_JIT = 1U << 3,	/* anonymous memory may become executable */
 	POLICY_FLAG_MEMFD = 1U << 4,	/* memfds may be opened again; with JIT, be executable */
 	POLICY_FLAG_LSM = 1U << 5,	/* the LSM plane reports opens: observe leaves them to it */
+	POLICY_FLAG_CEILING = 1U << 8,	/* bytes out are charged: custody/ceiling.h */
 	/* What `restrict` took from a running model, with policy_jail.cut: set, never cleared. */
 	POLICY_FLAG_CUT_EGRESS = 1U << 24,	/* no endpoint may be reached any more */
 	POLICY_FLAG_CUT_DEVICES = 1U << 25,	/* devices of the plan; the standard ones stay */
 	POLICY_FLAG_CUT_SCRATCH = 1U << 26,	/* scratch, /tmp, /dev/shm: no more writing opens */
-	POLICY_FLAGS_ALL = 0x3f | 7U << 24,
+	POLICY_FLAGS_ALL = 0x13f | 7U << 24,
 };
 
 #define POLICY_FLAGS_CUT                                                                        \
@@ -188,6 +189,7 @@ enum policy_class {
 	POLICY_CLASS_RECEIVE,	/* object: zone or NONE; a file passed in by another process */
 	POLICY_CLASS_MMAP,	/* object: device index or NONE; a device's memory was mapped */
 	POLICY_CLASS_GUARD,	/* object: enum guard_object (custody/guard.h) */
+	POLICY_CLASS_CEILING,	/* object: endpoint, NONE the model's own; access: ceiling_cause */
 	_POLICY_CLASS_MAX,
 };
 
@@ -248,7 +250,7 @@ enum policy_uring {
 #define POLICY_COUNTERS_MAX                                                                     \
 	(5 * (CUSTODY_ZONES_MAX + 1) +                                                          \
 	 2 * (CUSTODY_DEVICES_MAX + POLICY_DEVICES_STANDARD + 1) +                              \
-	 5 * (CUSTODY_ENDPOINTS_MAX + 1) + (POLICY_IOCTL_ROWS_MAX + 1) + _POLICY_TASK_MAX + 6)
+	 6 * (CUSTODY_ENDPOINTS_MAX + 1) + (POLICY_IOCTL_ROWS_MAX + 1) + _POLICY_TASK_MAX + 6)
 
 /* map `counters`: PERCPU_HASH, entries made by custodyd at launch, summed by custodyd */
 struct policy_counter_key {
@@ -275,6 +277,7 @@ enum policy_error_site {
 	POLICY_ERROR_SOCKET_STORAGE,
 	POLICY_ERROR_TASK_STORAGE,
 	POLICY_ERROR_MALFORMED,		/* P4: an entry was taken for missing */
+	POLICY_ERROR_CEILING_MISSING,	/* a jail with ceilings without its account: dropped */
 	_POLICY_ERROR_MAX,
 };
 

@@ -33,8 +33,8 @@ chown            | custodyd      | cannot be given to uid
 dac_override     | custodyd      | Permission denied
 dac_read_search  | retire        | not looked at
 kill             | stop          | "status":9
-setuid           | custodyd      | recorder cannot confine itself
-setgid           | custodyd      | recorder cannot confine itself
+setuid           | custodyd      | dropping privileges: Operation not permitted
+setgid           | custodyd      | dropping privileges: Operation not permitted
 setpcap          | custodyd      | .
 sys_chroot       | start         | broker: giving up privileges: Operation not permitted
 sys_ptrace       | start         | user namespace: Permission denied

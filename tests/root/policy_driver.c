@@ -6,11 +6,14 @@
  * link: daemon/warden/policy.c daemon/warden/policy_pin.c daemon/warden/policy_links.c
  * link: -Wl,--wrap=bpf_program__attach
  * link: daemon/warden/policy_map.c daemon/warden/policy_guard.c daemon/warden/policy_entries.c
+ * link: daemon/warden/policy_ceiling.c
  *
  *   policy_driver VERB PIN CGROUP [ARGUMENT...]
  *     open                          adopts or loads; prints "adopted" or "fresh" and the planes
  *     install ID MODEL BROKER [loopback|jit|memfd] [listen=F:P:PORT:ADDRESS] [egress=...]
  *             [device=T:MAJ:MIN[:PATH]] [ioctls=compute]
+ *             [rate[@ENDPOINT]=BYTES] [total[@ENDPOINT]=BYTES] [on-rate=N] [on-total=N]
+ *     ceilings ID                   "slot used total dropped crossed" of what is limited
  *     zones ID PATH[=RIGHTS]...     the mounts that PATHs are on, in this mount namespace; of
  *                                   "rwcxi", r unless given
  *     go MODEL | drain BROKER | restrict MODEL BROKER FLAGS CUT
@@ -41,6 +44,7 @@
 #include "cleanup.h"
 #include "custody/event.h"
 #include "../../daemon/warden/policy.h"
+#include "../../daemon/warden/policy_ceiling.h"
 #include "log.h"
 
 #define DRIVER_WORDS_MAX 160
@@ -94,6 +98,53 @@ static int driver_parse_device(const char *text, struct custody_plan *plan)
 	return 0;
 }
 
+/* rate=BYTES rate@ENDPOINT=BYTES total=... total@ENDPOINT=... on-rate=ACTION on-total=ACTION */
+static int driver_parse_ceiling(const char *text, struct custody_plan *plan)
+{
+	unsigned int slot = CEILING_MODEL, action;
+	unsigned long long bytes;
+
+	if (sscanf(text, "on-rate=%u", &action) == 1) {
+		plan->on_rate = action;
+		return 0;
+	}
+	if (sscanf(text, "on-total=%u", &action) == 1) {
+		plan->on_ceiling = action;
+		return 0;
+	}
+	if (sscanf(text, "rate=%llu", &bytes) == 1 ||
+	    (sscanf(text, "rate@%u=%llu", &slot, &bytes) == 2 && slot < CEILING_MODEL)) {
+		plan->ceilings[slot].rate = bytes;
+		plan->on_rate = plan->on_rate ? plan->on_rate : CEILING_THROTTLE;
+		return 0;
+	}
+	if (sscanf(text, "total=%llu", &bytes) == 1 ||
+	    (sscanf(text, "total@%u=%llu", &slot, &bytes) == 2 && slot < CEILING_MODEL)) {
+		plan->ceilings[slot].total = bytes;
+		plan->on_ceiling = plan->on_ceiling ? plan->on_ceiling : CEILING_CUT;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/* All of every total is granted; DRIVER_GRANTED: only so many bytes. */
+static int driver_put_ceilings(struct policy *policy, __u32 jail_id,
+			       const struct custody_plan *plan)
+{
+	static const struct ceiling_accounts accounts;
+	const char *granted = getenv("DRIVER_GRANTED");
+	struct ceiling_limits limits;
+
+	policy_build_ceilings(plan, plan->ceilings[CEILING_MODEL].total, &limits);
+	for (__u32 i = 0; i < CEILING_SLOTS; i++) {
+		if (!limits.slot[i].total)
+			continue;
+		limits.slot[i].granted = granted ? strtoull(granted, NULL, 10)
+						 : limits.slot[i].total;
+	}
+	return policy_put_ceilings(policy, jail_id, &limits, &accounts);
+}
+
 static int driver_parse_option(const char *text, struct custody_plan *plan)
 {
 	static const struct {
@@ -116,6 +167,9 @@ static int driver_parse_option(const char *text, struct custody_plan *plan)
 		plan->ioctl_set = PLAN_IOCTLS_COMPUTE;
 		return 0;
 	}
+	if (strncmp(text, "rate", 4) == 0 || strncmp(text, "total", 5) == 0 ||
+	    strncmp(text, "on-", 3) == 0)
+		return driver_parse_ceiling(text, plan);
 	if (strncmp(text, "device=", 7) == 0)
 		return driver_parse_device(text + 7, plan);
 	return -EINVAL;
@@ -139,7 +193,10 @@ static int driver_install(struct policy *policy, int argc, char **argv)
 		r = cgroup_read_id(argv[2], &broker);
 	if (r < 0)
 		return r;
-	return policy_install_jail(policy, (__u32)atoi(argv[0]), model, broker, plan);
+	r = policy_install_jail(policy, (__u32)atoi(argv[0]), model, broker, plan);
+	if (r == 0 && policy_has_ceilings(plan) && !getenv("DRIVER_NO_ACCOUNT"))
+		r = driver_put_ceilings(policy, (__u32)atoi(argv[0]), plan);
+	return r;
 }
 
 /* Cuts "=RIGHTS" off the path; an 's' among them: the zone is scratch. */
@@ -239,6 +296,25 @@ static int driver_counters(struct policy *policy, int argc, char **argv)
 	if (argc != 1)
 		return -EINVAL;
 	return policy_read_counters(policy, (__u32)atoi(argv[0]), driver_print_counter, NULL);
+}
+
+/* "slot used total dropped crossed" of those that are limited */
+static int driver_ceilings(struct policy *policy, int argc, char **argv)
+{
+	struct ceiling_limits limits;
+	struct ceiling_accounts accounts;
+	int r = argc == 1 ? policy_read_ceilings(policy, (__u32)atoi(argv[0]), &limits, &accounts)
+			  : -EINVAL;
+
+	for (__u32 i = 0; r == 0 && i < CEILING_SLOTS; i++) {
+		const struct ceiling_account *account = &accounts.slot[i];
+
+		if (limits.slot[i].rate || limits.slot[i].total)
+			(void)printf("%u %" PRIu64 " %" PRIu64 " %" PRIu64 " %u\n", i,
+				     (uint64_t)account->used, (uint64_t)limits.slot[i].total,
+				     (uint64_t)account->dropped, account->crossed);
+	}
+	return r;
 }
 
 static int driver_errors(struct policy *policy, int argc, char **argv)
@@ -365,6 +441,7 @@ static const struct {
 	{ "ring", driver_events },	 { "serve", driver_serve },
 	{ "see", driver_see },
 	{ "restrict", driver_restrict },
+	{ "ceilings", driver_ceilings },
 };
 
 static int driver_run(struct policy *policy, const char *verb, int argc, char **argv)

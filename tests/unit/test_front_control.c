@@ -3,6 +3,7 @@
  * custodyctl's commands through the real custody-front to a custodyd that the test plays, in a
  * process of its own: what is printed where, exit codes, and nothing that a terminal would obey.
  * link: daemon/front/loop.c daemon/front/client.c daemon/front/check.c
+ * link: tools/custodyctl/render_ceiling.c
  * link: tools/custodyctl/client.c tools/custodyctl/progress.c tools/custodyctl/render.c
  * link: tools/custodyctl/table.c tools/custodyctl/start.c tools/custodyctl/stop.c
  * link: tools/custodyctl/ps.c tools/custodyctl/status.c tools/custodyctl/run.c
@@ -57,6 +58,14 @@ static void daemon_send_row(int fd, __u64 id, const char *name, __u32 active)
 			  .protocol = IPPROTO_TCP, .port = 8080, .address = { 127, 0, 0, 1 } },
 			{ .kind = PLAN_ENDPOINT_EGRESS, .family = PLAN_FAMILY_INET6,
 			  .protocol = IPPROTO_UDP, .port = 53, .address = { [15] = 1 } },
+		},
+		.n_ceilings = 2,
+		.on_rate = CEILING_THROTTLE,
+		.on_total = CEILING_CUT,
+		.ceilings = {
+			{ .slot = CEILING_MODEL, .crossed = CEILING_BY_RATE, .rate = 2048,
+			  .total = 10240, .used = 1024, .dropped = 7 },
+			{ .slot = 1, .crossed = CEILING_BY_TOTAL, .total = 4096, .used = 4090 },
 		},
 	};
 
@@ -308,6 +317,7 @@ static void test_ps(void **state)
 	assert_non_null(strstr(result.out, " tcp:127.0.0.1:8080 "));
 	assert_null(strstr(result.out, "udp:"));
 	assert_non_null(strstr(result.out, "1.5K"));
+	assert_non_null(strstr(result.out, " 1.0K/10K "));
 	assert_non_null(strstr(result.out, "3m1"));
 	assert_non_null(strstr(result.out, "\\x1b]0;owned\\x07\\x0a\\xff "));
 }
@@ -329,6 +339,13 @@ static void test_ps_json(void **state)
 	assert_int_equal(json_unpack(model, "{s:s, s:I, s:b}", "name", &name, "bytes_in", &in,
 				     "adopted", &adopted), 0);
 	assert_string_equal(name, "digits");
+	assert_int_equal(json_array_size(json_object_get(model, "ceilings")), 2);
+	assert_true(json_is_null(json_object_get(
+		json_array_get(json_object_get(model, "ceilings"), 0), "endpoint")));
+	assert_int_equal(json_integer_value(json_object_get(
+		json_array_get(json_object_get(model, "ceilings"), 0), "left")), 9216);
+	assert_true(json_is_true(json_object_get(
+		json_array_get(json_object_get(model, "ceilings"), 1), "shut")));
 	assert_true(in == INT64_MAX);
 	assert_int_equal(adopted, 0);
 	port_count = (json_int_t)json_array_size(json_object_get(model, "endpoints"));
@@ -345,6 +362,12 @@ static void test_status(void **state)
 	assert_non_null(strstr(result.out, "digits is running\n"));
 	assert_non_null(strstr(result.out, "MISSING    !lsm\n"));
 	assert_non_null(strstr(result.out, "serves on  tcp:127.0.0.1:8080\n"));
+	assert_non_null(strstr(result.out,
+			       "ceilings   all endpoints: 1.0K of 10K out, 9.0K left (then cut); "
+			       "2.0K/s (then throttle); 7 packets dropped\n"));
+	assert_non_null(strstr(result.out,
+			       "udp:[::1]:53: 3.9K of 4.0K out, 6 left (then cut); REACHED: "
+			       "nothing gets out\n"));
 	assert_non_null(strstr(result.out, "may reach  udp:[::1]:53\n"));
 	assert_non_null(strstr(result.out, "/model\\x1b]0;owned"));
 	assert_non_null(strstr(result.out, "class 99"));

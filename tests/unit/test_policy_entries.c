@@ -96,6 +96,7 @@ static void test_empty_plan(void **state)
 	assert_int_equal(fixture_count(f, POLICY_CLASS_GUARD, GUARD_ARTIFACT), 1);
 	assert_int_equal(fixture_count(f, POLICY_CLASS_GUARD, GUARD_READ), 1);
 	assert_int_equal(fixture_count(f, POLICY_CLASS_GUARD, GUARD_CGROUP), 1);
+	assert_int_equal(fixture_count(f, POLICY_CLASS_CEILING, POLICY_OBJECT_NONE), 1);
 	for (__u16 class = POLICY_CLASS_OPEN; class < POLICY_CLASS_GUARD; class++)
 		assert_int_equal(fixture_count(f, class, 0) +
 				 fixture_count(f, class, POLICY_OBJECT_NONE), 1);
@@ -119,6 +120,8 @@ static void test_endpoints(void **state)
 		assert_int_equal(fixture_count(f, class, 1), 0);
 		assert_int_equal(fixture_count(f, class, 2), 1);
 	}
+	assert_int_equal(fixture_count(f, POLICY_CLASS_CEILING, 0), 1);
+	assert_int_equal(fixture_count(f, POLICY_CLASS_CEILING, 2), 1);
 }
 
 static void test_ipv4_takes_four_bytes(void **state)

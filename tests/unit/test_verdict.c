@@ -46,7 +46,8 @@ static struct verdict_result decide(const struct facts *facts)
 
 static bool is_loss(__u32 id)
 {
-	return id == FACT_EVENTS_LOST || id == FACT_GAPS || id == FACT_PLANES_MISSING;
+	return id == FACT_EVENTS_LOST || id == FACT_GAPS || id == FACT_PLANES_MISSING ||
+	       id == FACT_CEILING;
 }
 
 static void test_clean(void **state)

@@ -8,11 +8,12 @@
 #include "client.h"
 #include "escape.h"
 #include "render.h"
+#include "render_ceiling.h"
 #include "table.h"
 
 static const char *const ps_headings[] = {
-	"NAME", "STATE", "PROFILE", "PLANES", "ENDPOINTS", ">ALLOWED", ">DENIED", ">OUT", ">IN",
-	">LOST", ">AGE", NULL,
+	"NAME", "STATE", "PROFILE", "PLANES", "ENDPOINTS", ">ALLOWED", ">DENIED", ">OUT",
+	">CEILING", ">IN", ">LOST", ">AGE", NULL,
 };
 
 struct ps {
@@ -49,9 +50,9 @@ static int ps_add_row(struct ps *ps, const struct reply_row *row)
 	char word[RENDER_WORD], state[RENDER_WORD + sizeof(", restricted")];
 	char allowed[RENDER_WORD], denied[RENDER_WORD], out[RENDER_WORD];
 	char in[RENDER_WORD], lost[RENDER_WORD], age[RENDER_WORD];
-	char planes[RENDER_PLANES];
+	char planes[RENDER_PLANES], ceiling[RENDER_CEILING];
 	const char *const cells[] = { name, state, profile, planes, endpoints, allowed, denied, out,
-				      in, lost, age };
+				      ceiling, in, lost, age };
 
 	_Static_assert(ARRAY_SIZE(cells) + 1 == ARRAY_SIZE(ps_headings), "a cell per heading");
 	(void)escape_text(row->name, sizeof(row->name), false, name, sizeof(name));
@@ -66,6 +67,7 @@ static int ps_add_row(struct ps *ps, const struct reply_row *row)
 	(void)snprintf(lost, sizeof(lost), "%llu", row->events_lost);
 	render_bytes(row->bytes_out, out);
 	render_bytes(row->bytes_in, in);
+	render_ceiling_short(row, ceiling);
 	render_age(ps->now_s > row->started_s ? ps->now_s - row->started_s : 0, age);
 	return table_add_row(&ps->table, cells);
 }

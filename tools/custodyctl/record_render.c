@@ -169,6 +169,9 @@ static void record_render_object(const struct custody_event *event, char *ret, s
 			       event->device & 0xffffffffU);
 	if (event->class == POLICY_CLASS_EXIT)
 		(void)snprintf(zone, sizeof(zone), "status-%u", event->access);
+	if (event->class == POLICY_CLASS_CEILING)
+		(void)snprintf(zone, sizeof(zone), "egress-%s",
+			       event->access & CEILING_BY_TOTAL ? "total" : "rate");
 	(void)snprintf(ret, size, "%s%s%s%s%s%s", deed ? "" : access,
 		       *access && !deed ? ":" : "", zone, path, *path && *address ? " " : "",
 		       address);

@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "escape.h"
+#include "render_ceiling.h"
 
 static const char *const render_states[_JAIL_STATE_MAX] = {
 	[JAIL_STATE_STARTING] = "starting", [JAIL_STATE_RUNNING] = "running",
@@ -30,9 +31,9 @@ static const char *const render_classes[_POLICY_CLASS_MAX] = {
 	[POLICY_CLASS_EXECMAP] = "execmap", [POLICY_CLASS_TASK] = "task",
 	[POLICY_CLASS_IOCTL] = "ioctl",	    [POLICY_CLASS_RECEIVE] = "receive",
 	[POLICY_CLASS_MMAP] = "mmap",
-	[POLICY_CLASS_GUARD] = "guard",
+	[POLICY_CLASS_GUARD] = "guard",     [POLICY_CLASS_CEILING] = "ceiling",
 };
-_Static_assert(_POLICY_CLASS_MAX == 19, "every class has a word");
+_Static_assert(_POLICY_CLASS_MAX == 20, "every class has a word");
 
 struct render_plane {
 	__u32 bit;
@@ -259,7 +260,7 @@ json_t *render_row_json(const struct reply_row *row)
 
 	render_state(row->state, state);
 	return json_pack("{s:o, s:o, s:s, s:I, s:I, s:I, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o,"
-			 " s:o, s:o, s:o, s:b, s:o, s:I, s:I}",
+			 " s:o, s:o, s:o, s:b, s:o, s:I, s:I, s:o}",
 			 "name", render_text_json(row->name),
 			 "profile", render_text_json(row->profile),
 			 "state", state,
@@ -280,7 +281,8 @@ json_t *render_row_json(const struct reply_row *row)
 			 "adopted", row->adopted != 0,
 			 "restrictions", render_restrictions_json(row),
 			 "uid_first", (json_int_t)row->uid_first,
-			 "uid_count", (json_int_t)row->uid_count);
+			 "uid_count", (json_int_t)row->uid_count,
+			 "ceilings", render_ceilings_json(row));
 }
 
 json_t *render_counter_json(const struct reply_counter *counter)

@@ -10,6 +10,7 @@
 #include "client.h"
 #include "escape.h"
 #include "render.h"
+#include "render_ceiling.h"
 #include "table.h"
 
 static const char *const status_headings[] = {
@@ -89,6 +90,17 @@ static void status_print_restrictions(const struct reply_row *row)
 		(void)printf("  %-10s %s\n", "RESTRICTED", words[i]);
 }
 
+static void status_print_ceilings(const struct reply_row *row)
+{
+	for (__u32 i = 0; i < row->n_ceilings && i < CEILING_SLOTS; i++) {
+		char place[RENDER_ENDPOINT], line[RENDER_CEILING_LINE];
+
+		render_ceiling_place(row, &row->ceilings[i], place);
+		render_ceiling_line(row, &row->ceilings[i], line);
+		(void)printf("  %-10s %s: %s\n", i == 0 ? "ceilings" : "", place, line);
+	}
+}
+
 static void status_print_times(const struct reply_row *row)
 {
 	time_t started = (time_t)row->started_s;
@@ -136,6 +148,7 @@ static void status_print_row(const struct reply_row *row, bool colour)
 	}
 	status_print_endpoints(row);
 	status_print_restrictions(row);
+	status_print_ceilings(row);
 	(void)printf("  %-10s %llu allowed, %llu denied, %s out, %s in, %llu events lost\n\n",
 		     "so far", row->allowed, row->denied, out, in, row->events_lost);
 }
