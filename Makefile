@@ -174,9 +174,19 @@ $(B)/root/$(1): $(B)/obj/tests/root/$(1).o $(call link_obj,obj,$(2)) $(B)/libcus
 endef
 $(foreach t,$(notdir $(ROOT)),$(eval $(call ROOT_RULE,$(t),$(call link_words,tests/root/$(t).c))))
 
+# ---- tests/attack/*.c: the corpus of attacks, one program for each subject ----
+ATTACK := $(patsubst tests/attack/%.c,$(B)/attack/%,$(filter-out %/common.c,$(wildcard tests/attack/*.c)))
+define ATTACK_RULE
+$(B)/attack/$(1): $(B)/obj/tests/attack/$(1).o $(call link_obj,obj,$(2)) $(B)/libcustody.a
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $(call link_flag,$(2)) $$(LDLIBS)
+endef
+$(foreach t,$(notdir $(ATTACK)),$(eval $(call ATTACK_RULE,$(t),$(call link_words,tests/attack/$(t).c))))
+
 unit: $(UNIT)
 fuzz: $(FUZZ)
-root: $(ROOT)
+root: $(ROOT) $(ATTACK)
 
 # ---- running ----
 # A recursive make, because what is missing is installed before anything can be built.
@@ -184,7 +194,7 @@ export B CC
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 SELFTEST := $(sort $(wildcard tests/runner/*.sh))
 LINT := tests/lint/selftest.sh tests/lint/lint.sh
-PRIVILEGED := $(sort $(wildcard tests/root/[0-9]*.sh))
+PRIVILEGED := $(sort $(wildcard tests/root/[0-9]*.sh)) $(sort $(wildcard tests/attack/[0-9]*.sh))
 MACHINES := $(addprefix vm:,$(shell sed -n 's/^\([^\#[:space:]][^[:space:]]*\).*/\1/p' tests/vm/kernels))
 
 deps:

@@ -84,6 +84,7 @@ struct file {
 	struct inode *f_inode;
 	struct path f_path;
 	unsigned int f_flags;
+	void *private_data;	/* of sockfs: struct socket */
 };
 
 struct fdtable {
@@ -107,6 +108,23 @@ struct kernfs_node {
 
 struct cgroup {
 	struct kernfs_node *kn;
+};
+
+struct sock_common {
+	unsigned short skc_family;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup;	/* of whoever made it; of an accepted one, its listener's */
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	struct sock_cgroup_data sk_cgrp_data;
+};
+
+struct socket {
+	struct sock *sk;
 };
 
 struct css_set {

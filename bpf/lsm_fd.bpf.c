@@ -4,6 +4,8 @@
  * zones, opened for no more than it could open them for, and plumbing: what carries bytes or wakes
  * somebody up, and opens nothing. Anything else (a file of the host, a namespace, a mount, a ring,
  * a map, a seccomp listener) answers EACCES.
+ * So does an internet socket that is not of this jail: the cgroup plane asks about addresses by
+ * the cgroup that a socket was made in, so one of the host's could be connected anywhere.
  *
  * For SCM_RIGHTS the message itself arrives, without the descriptors that were refused and with
  * MSG_CTRUNC (scm_detach_fds()); pidfd_getfd fails with the error. The broker's listening sockets
@@ -11,6 +13,7 @@
  * are sockets, and pass.
  */
 #include "lsm.h"
+#include "socket.h"
 
 #include <linux/magic.h>
 
@@ -38,11 +41,20 @@ static __always_inline bool fd_is_harmless(const struct open_file *file)
 	       word == WORD8('s', 'y', 'n', 'c', 'o', 'b', 'j', '_');
 }
 
+/* A UNIX socket carries bytes; of the others only the jail's own are under its policy. */
+static __always_inline bool fd_is_own_socket(const struct subject *s, const struct file *file)
+{
+	struct sock *sk = NULL;
+	__u16 family = socket_read_family(file, &sk);
+
+	return family == AF_UNIX || ((family == AF_INET || family == AF_INET6) &&
+				     socket_is_of_jail(sk, s->jail_id));
+}
+
 static __always_inline bool fd_is_plumbing(const struct open_file *file)
 {
 	switch (file->magic) {
 	case PIPEFS_MAGIC:
-	case SOCKFS_MAGIC:
 	case PIDFS_MAGIC:
 	case DMA_BUF_MAGIC: /* memory of a GPU, shared between processes */
 		return true;
@@ -60,6 +72,13 @@ static __always_inline bool fd_is_within(const struct open_file *file,
 	return (file->mode & FMODE_PATH) || !(file_read_need(file) & ~zone->rights);
 }
 
+/* On no zone. */
+static __always_inline bool fd_is_harmless_file(const struct subject *s, const struct file *file,
+						const struct open_file *info)
+{
+	return info->magic == SOCKFS_MAGIC ? fd_is_own_socket(s, file) : fd_is_plumbing(info);
+}
+
 SEC("lsm/file_receive")
 int lsm_file_receive(__u64 *ctx) /* struct file * */
 {
@@ -73,7 +92,7 @@ int lsm_file_receive(__u64 *ctx) /* struct file * */
 		return r;
 	if (file_read(file, &info)) {
 		zone = lsm_find_zone(&s, info.mount_id);
-		if (zone ? fd_is_within(&info, zone) : fd_is_plumbing(&info)) {
+		if (zone ? fd_is_within(&info, zone) : fd_is_harmless_file(&s, file, &info)) {
 			(void)counter_add(&s, true, 0);
 			return 0;
 		}

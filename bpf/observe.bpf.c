@@ -16,6 +16,7 @@
 #include "common.h"
 #include "file.h"
 #include "site.h"
+#include "socket.h"
 
 #include <asm/unistd_64.h>
 #include <linux/audit.h>
@@ -30,6 +31,8 @@
 #define SYS_SECCOMP 1		/* si_code */
 #define SECCOMP_DEAD 3		/* kernel/seccomp.c: a filter has ended this task */
 #define THREAD_COMPAT 2		/* arch/x86: TS_COMPAT */
+#define SOCK_RAW 3
+#define SOCK_TYPE_MASK 0xfU	/* include/linux/net.h */
 
 #define OPEN_CREAT_FLAGS 01101	/* O_CREAT | O_WRONLY | O_TRUNC: what creat() asks for */
 
@@ -118,12 +121,27 @@ static __always_inline __u32 observe_read_flags(__u32 nr, const struct pt_regs *
 	return nr == __NR_creat ? OPEN_CREAT_FLAGS : 0;
 }
 
-/* Calls whose EPERM is the cgroup programs' verdict, which they have emitted themselves. */
-static __always_inline bool observe_is_cgroup_verdict(__u32 nr, long error)
+/*
+ * Calls whose EPERM is the cgroup programs' verdict, which they have emitted themselves: on
+ * internet sockets that are no raw ones, which the filter refuses before anybody is asked. What
+ * Landlock says of UNIX sockets is nobody else's to report. The socket is looked up again, as
+ * files are (Limit).
+ */
+static __always_inline bool observe_is_cgroup_verdict(const struct pt_regs *regs, __u32 nr,
+						      long error)
 {
-	return error == -EPERM &&
-	       (nr == __NR_socket || nr == __NR_bind || nr == __NR_connect ||
-		nr == __NR_sendto || nr == __NR_sendmsg || nr == __NR_sendmmsg);
+	struct file *file;
+	struct sock *sk;
+
+	if (error != -EPERM)
+		return false;
+	if (nr == __NR_socket)
+		return (regs->si & SOCK_TYPE_MASK) != SOCK_RAW;
+	if (nr != __NR_bind && nr != __NR_connect && nr != __NR_sendto && nr != __NR_sendmsg &&
+	    nr != __NR_sendmmsg)
+		return false;
+	file = observe_find_file(regs->di);
+	return !file || socket_read_family(file, &sk) != AF_UNIX;
 }
 
 /*
@@ -229,7 +247,7 @@ int custody_sys_exit(__u64 *ctx) /* struct pt_regs *, long */
 		return 0;
 	if ((jail->flags & POLICY_FLAG_LSM) && observe_is_lsm_verdict(nr, ret))
 		return 0;
-	if (!observe_is_cgroup_verdict(nr, ret))
+	if (!observe_is_cgroup_verdict(regs, nr, ret))
 		observe_report_denial(&s, regs, nr, ret);
 	return 0;
 }

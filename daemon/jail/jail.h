@@ -98,6 +98,7 @@ int root_enter(struct jail *jail);
 int limits_raise(struct jail *jail);
 int procfs_forbid_memfd_exec(struct jail *jail);
 int procfs_limit_shm(struct jail *jail);
+int procfs_empty_core(struct jail *jail);
 int procfs_offer_to_oom(struct jail *jail);
 int namespace_enter_user(struct jail *jail);
 int namespace_give_up_root(struct jail *jail);

@@ -45,6 +45,7 @@ static const struct jail_step jail_init[] = {
 	{ root_make_links, "make /bin and its like", "after the zones: only where /usr is one" },
 	{ procfs_forbid_memfd_exec, "forbid executable memfds", "needs real root" },
 	{ procfs_limit_shm, "limit shared memory", "needs real root, in the new ipc namespace" },
+	{ procfs_empty_core, "empty core dumps", "the model inherits it" },
 	{ procfs_offer_to_oom, "offer to the OOM killer", "as root, so that it is the least" },
 	{ root_enter, "enter the root", "after the last source: the host's files are gone now" },
 	{ limits_raise, "set limits", "raising needs real root" },

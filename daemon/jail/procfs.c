@@ -22,6 +22,7 @@
 #include "mount.h"
 
 #define PROCFS_OOM_SCORE "500"	/* of 1000 */
+#define PROCFS_CORE_NOTHING "0"
 #define PROCFS_ORIGIN	"custody's own /proc"
 #define PROCFS_MASK	".mask"	/* name of the empty file and directory while they are mounted */
 
@@ -188,5 +189,23 @@ int procfs_offer_to_oom(struct jail *jail)
 	if (r < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
 				   "cannot set oom_score_adj of the jail: %s", strerror(-r));
+	return 0;
+}
+
+/*
+ * RLIMIT_CORE does not bind a core dump that goes to a socket (core_pattern "@/path", Linux 6.16:
+ * fs/coredump.c), so that one has nothing in it either: no mapping of any kind. The model inherits
+ * it over fork and exec. Where the kernel dumps nothing there is no such file.
+ */
+int procfs_empty_core(struct jail *jail)
+{
+	cleanup_fd int proc = -1;
+	int r = mount_open_path(jail->root, "/proc/1", false, &proc);
+
+	if (r == 0)
+		r = procfs_write_setting(jail, proc, "coredump_filter", PROCFS_CORE_NOTHING "\n");
+	if (r < 0 && r != -ENOENT)
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
+				   "cannot set coredump_filter of the jail: %s", strerror(-r));
 	return 0;
 }

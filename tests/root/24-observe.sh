@@ -83,7 +83,7 @@ is "$(probe "$MODEL" filter 321 1)" EPERM "the filter refuses bpf()"
 is "$(probe "$MODEL" filter 101 13)" EACCES "the filter refuses ptrace()"
 is "$(probe "$MODEL" filter 298 38)" ENOSYS "the filter does not know perf_event_open()"
 is "$(probe "$MODEL" filter 298 38)" ENOSYS "twice"
-is "$(probe "$MODEL" socket 2 3 255)" EPERM "the cgroup plane refuses a raw socket"
+is "$(probe "$MODEL" socket 2 2 136)" EPERM "the cgroup plane refuses a UDP-Lite socket"
 events
 seen 'class=11 object=0 verdict=2 plane=8 error=-1 syscall=321 ' "EPERM by the filter is an event"
 seen 'class=11 object=0 verdict=2 plane=8 error=-13 syscall=101 ' "so is EACCES"

@@ -46,6 +46,8 @@ like "$(fd "$MODEL" scm "$TMP/host/file" >/dev/null; ring)" "inode=$INODE .*acce
 	"the event says which file"
 refused "opath:$TMP/host/file" "the same, opened with O_PATH" "flags=2 .*path=file/"
 refused "opath:/" "the host's root directory" "flags=2 "
+refused tcp "an internet socket of the host" ""
+refused netlink "a netlink socket" ""
 refused namespace "a namespace" ""
 refused bpf-map "a BPF map" ""
 refused perf "a performance counter" ""

@@ -46,7 +46,18 @@ static int fd_make_pipe(void)
 
 static int fd_make_socket(void)
 {
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+/* Of whatever cgroup its maker is in. */
+static int fd_make_tcp(void)
+{
 	return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+static int fd_make_netlink(void)
+{
+	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0);
 }
 
 static int fd_make_eventfd(void)
@@ -130,6 +141,7 @@ static const struct {
 	int (*make)(void);
 } fd_kinds[] = {
 	{ "pipe", fd_make_pipe },	    { "socket", fd_make_socket },
+	{ "tcp", fd_make_tcp },		    { "netlink", fd_make_netlink },
 	{ "eventfd", fd_make_eventfd },	    { "epoll", fd_make_epoll },
 	{ "timerfd", fd_make_timer },	    { "signalfd", fd_make_signal },
 	{ "inotify", fd_make_inotify },	    { "pidfd", fd_make_pidfd },

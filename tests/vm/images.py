@@ -49,7 +49,7 @@ MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_
 
 
 # Of the build.
-BUILT = ("bin", "root", "bpf")
+BUILT = ("bin", "root", "bpf", "attack")
 # Unused for so long, a piece may go: seconds.
 KEEP_SYSTEM_S = 14 * 86400
 KEEP_TREE_S = 1800

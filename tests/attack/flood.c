@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Wastes what a jail lets it waste, for tests/root/64-attacks.sh, which looks at the host
+ * Wastes what a jail lets it waste, for tests/attack/61-host-answers.sh, which looks at the host
  * meanwhile. Prints one line with what it got.
  *
- *   attack_flood events SECONDS   refused system calls, as fast as they go
- *   attack_flood bind SECONDS     refused bind(), which the broker answers
- *   attack_flood log BYTES        that much to standard output
- *   attack_flood fork             processes until the kernel refuses; they wait, then end
- *   attack_flood files            descriptors until the kernel refuses
- *   attack_flood fill FILE        a file until the kernel refuses
- *   attack_flood names DIR        comm and file names full of terminal escapes
+ *   flood events SECONDS   refused system calls, as fast as they go
+ *   flood bind SECONDS     refused bind(), which the broker answers
+ *   flood log BYTES        that much to standard output
+ *   flood fork             processes until the kernel refuses; they wait, then end
+ *   flood files            descriptors until the kernel refuses
+ *   flood fill FILE        a file until the kernel refuses
+ *   flood names DIR        comm and file names full of terminal escapes
+ *   flood idle PORT        accepts and says nothing, until the kernel refuses
+ *   flood memory           memory until the kernel refuses or ends it
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,6 +30,7 @@
 #include "cleanup.h"
 
 #define FLOOD_MOST 100000
+#define FLOOD_MEMORY_MOST 2048UL
 #define FLOOD_FILL_MOST (4ULL << 30)
 
 static double flood_now(void)
@@ -134,6 +137,40 @@ static int flood_names(const char *dir)
 	return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) < 0;
 }
 
+/* All of it is touched: this is for a jail with a limit. */
+static int flood_memory(const char *arg)
+{
+	unsigned long n = 0;
+	char *p;
+
+	(void)arg;
+	while (n < FLOOD_MEMORY_MOST && (p = malloc(1 << 20))) {
+		memset(p, 'x', 1 << 20);
+		n++;
+	}
+	(void)printf("megabytes %lu\n", n);
+	return 0;
+}
+
+/* Connections that are accepted and never answered: the other side must find another way. */
+static int flood_idle(const char *port)
+{
+	const struct sockaddr_in at = { .sin_family = AF_INET,
+					.sin_port = htons((in_port_t)atoi(port)),
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int n = 0;
+
+	if (bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 64) < 0)
+		return 1;
+	(void)printf("idle\n");
+	(void)fflush(stdout);
+	while (accept4(fd, NULL, NULL, SOCK_CLOEXEC) >= 0)
+		n++;
+	(void)printf("accepted %d %s\n", n, strerrorname_np(errno));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -142,7 +179,7 @@ int main(int argc, char **argv)
 	} modes[] = {
 		{ "events", flood_events }, { "bind", flood_bind }, { "log", flood_log },
 		{ "fork", flood_fork }, { "files", flood_files }, { "fill", flood_fill },
-		{ "names", flood_names },
+		{ "names", flood_names }, { "memory", flood_memory }, { "idle", flood_idle },
 	};
 
 	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(modes); i++) {
