@@ -16,9 +16,7 @@
 
 #define DSSE_SIG_LENGTH BASE64_LENGTH(KEY_SIGNATURE_SIZE)
 
-/* PAE(type, payload) = "DSSEv1" SP LEN(type) SP type SP LEN(payload) SP payload */
-static int dsse_print_pae(const char *type, const void *payload, size_t n, char **ret,
-			  size_t *ret_n)
+int dsse_print_pae(const char *type, const void *payload, size_t n, char **ret, size_t *ret_n)
 {
 	size_t size = strlen(type) + n + 64;
 	cleanup_ptr char *pae = malloc(size);

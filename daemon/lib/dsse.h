@@ -17,6 +17,12 @@
 
 #define DSSE_TYPE_INTOTO "application/vnd.in-toto+json"
 
+/*
+ * What is signed: PAE(type, payload) = "DSSEv1" SP LEN(type) SP type SP LEN(payload) SP payload.
+ * 0 with n bytes to free(); -ENOMEM, -EIO.
+ */
+int dsse_print_pae(const char *type, const void *payload, size_t n, char **ret, size_t *ret_n);
+
 /* The signed envelope as text with a NUL; free() it. 0, -ENOMEM, -EIO. */
 int dsse_seal(const char *type, const void *payload, size_t n, const struct key *key, char **ret,
 	      size_t *ret_n);
