@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of oms share: strict JSON, sentences about what is wrong, signatures. Pure.
+ * Trusts nothing.
+ */
+#ifndef CUSTODY_OMS_INTERNAL_H
+#define CUSTODY_OMS_INTERNAL_H
+
+#include <jansson.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "escape.h"
+#include "oms.h"
+
+#define OMS_STATEMENT		"https://in-toto.io/Statement/v1"
+#define OMS_PREDICATE		"https://model_signing/signature/v1.0"
+#define OMS_PREDICATE_OLD	"https://model_signing/Digests/v0.1"
+#define OMS_MEDIA_TYPE		"application/vnd.dev.sigstore.bundle.v0.3+json"
+#define OMS_HEX_SIZE		(2 * OMS_DIGEST_SIZE + 1)
+
+/* Writes the sentence (why may be NULL) and returns r. */
+int oms_explain(struct oms_why *why, int r, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* A name somebody else chose, escaped and cut to be part of a sentence. */
+struct oms_quoted {
+	char text[200];
+};
+struct oms_quoted oms_quote(const char *text, size_t n);
+
+void oms_print_hex(const __u8 digest[OMS_DIGEST_SIZE], char ret[OMS_HEX_SIZE]);
+
+static inline void oms_decref(json_t **json)
+{
+	json_decref(*json);
+	*json = NULL;
+}
+#define cleanup_json __attribute__((cleanup(oms_decref)))
+
+/*
+ * An object from exactly n bytes: no key twice, no NUL, nesting and count bounded. `what` names it
+ * in sentences.
+ */
+int oms_json_parse(const char *text, size_t n, const char *what, json_t **ret, struct oms_why *why);
+
+/* Members that must be there, of that type; borrowed. -EBADMSG. */
+int oms_json_object(const json_t *object, const char *key, const json_t **ret, struct oms_why *why);
+int oms_json_array(const json_t *object, const char *key, const json_t **ret, struct oms_why *why);
+int oms_json_string(const json_t *object, const char *key, const char **ret, struct oms_why *why);
+
+/* A member in base64, standard or URL-safe, padded or not; at least one byte, NUL after it. */
+int oms_json_bytes(const json_t *object, const char *key, struct oms_blob *ret,
+		   struct oms_why *why);
+
+/* Takes over pkey in every case. */
+int oms_key_wrap(EVP_PKEY *pkey, struct oms_key **ret, struct oms_why *why);
+const EVP_PKEY *oms_key_pkey(const struct oms_key *key);
+int oms_key_sign(const struct oms_key *key, const void *data, size_t n, struct oms_blob *ret);
+bool oms_key_verify(const struct oms_key *key, const void *data, size_t n,
+		    const struct oms_blob *signature);
+
+static inline void oms_blob_free(struct oms_blob *blob)
+{
+	OPENSSL_free(blob->data);
+	*blob = (struct oms_blob){ 0 };
+}
+
+/* The leaf's key when the chain leads to the roots and everything holds at `now`. */
+int oms_chain_verify(const struct oms_bundle *bundle, const struct oms_roots *roots, time_t now,
+		     struct oms_key **ret, struct oms_signer *ret_signer, struct oms_why *why);
+
+/* For signing: DER of the certificates of a PEM text, roots left out; the first is the key's. */
+int oms_chain_parse(const char *pem, size_t n, const struct oms_key *key, time_t now,
+		    struct oms_bundle *ret, struct oms_why *why);
+
+#endif
