@@ -32,6 +32,8 @@ int command_status(int argc, char **argv, const struct command_options *options)
 int command_events(int argc, char **argv, const struct command_options *options);
 int command_profile(int argc, char **argv, const struct command_options *options);
 int command_ledger(int argc, char **argv, const struct command_options *options);
+/* model sign, model verify */
+int command_model(int argc, char **argv, const struct command_options *options);
 int command_evidence(int argc, char **argv, const struct command_options *options);
 
 #endif

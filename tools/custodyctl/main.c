@@ -26,7 +26,6 @@ static const struct {
 	const char *name;
 	const char *instead;
 } main_absent[] = {
-	{ "model", "Verify a model's signature before custodyctl start." },
 	{ "audit", "What a retirement found is in custodyctl evidence export." },
 };
 
@@ -68,7 +67,11 @@ static const struct main_command main_commands[] = {
 	{ "evidence", command_evidence, "export NAME DIR", "the signed evidence of a retirement" },
 	{ "ledger", command_ledger, "verify [--key FILE] | checkpoint",
 	  "check the ledger's chain and signatures; print its last signed head" },
-	{ "model", main_answer_absent, "", "sign, verify and register models (not yet)" },
+	{ "model", command_model,
+	  "sign DIR --key FILE [--cert FILE] [--out FILE] [--shards]\n"
+	  "       custodyctl model verify DIR --key FILE|--roots FILE [--signature FILE]\n"
+	  "                            [--ignore-unsigned-files] [--json]",
+	  "sign and verify models (OpenSSF Model Signing)" },
 	{ "audit", main_answer_absent, "", "look for what retired models left (not yet)" },
 };
 
