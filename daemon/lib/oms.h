@@ -26,19 +26,19 @@
 #include <sys/types.h>
 #include <time.h>
 
-#define OMS_DIGEST_SIZE		32
-#define OMS_WHY_SIZE		512
+#define OMS_DIGEST_SIZE 32
+#define OMS_WHY_SIZE 512
 /* Bytes of a bundle; with OMS_VALUES_MAX about half a million files. */
-#define OMS_BUNDLE_MAX		(64U << 20)
+#define OMS_BUNDLE_MAX (64U << 20)
 /* Commas, '[' and '{' of one JSON text, and how deep they nest. */
-#define OMS_VALUES_MAX		(1U << 21)
-#define OMS_DEPTH_MAX		32
-#define OMS_CERTIFICATES_MAX	16
-#define OMS_PEM_MAX		(1U << 20)
+#define OMS_VALUES_MAX (1U << 21)
+#define OMS_DEPTH_MAX 32
+#define OMS_CERTIFICATES_MAX 16
+#define OMS_PEM_MAX (1U << 20)
 /* Directories in directories of a model. */
-#define OMS_TREE_DEPTH_MAX	64
-#define OMS_SHARD_SIZE		1000000000ULL
-#define OMS_DIFFERENCES_MAX	16
+#define OMS_TREE_DEPTH_MAX 64
+#define OMS_SHARD_SIZE 1000000000ULL
+#define OMS_DIFFERENCES_MAX 16
 
 struct oms_why {
 	char text[OMS_WHY_SIZE];
@@ -46,8 +46,8 @@ struct oms_why {
 
 /* ---- keys and roots (oms_key.c, oms_chain.c) ---- */
 
-struct oms_key;			/* P-256, P-384 or P-521; private half or not */
-struct oms_roots;		/* certificates that are trusted */
+struct oms_key; /* P-256, P-384 or P-521; private half or not */
+struct oms_roots; /* certificates that are trusted */
 
 /*
  * PEM text: PKCS #8 or SEC 1 private key, not encrypted; SubjectPublicKeyInfo, or the public half
@@ -81,16 +81,16 @@ struct oms_item {
 };
 
 struct oms_manifest {
-	char *model;			/* informational */
+	char *model; /* informational */
 	enum oms_method method;
-	__u64 shard_size;		/* OMS_SHARDS only */
-	bool allow_symlinks;		/* what the signer said; links are never followed */
-	bool deprecated;		/* https://model_signing/Digests/v0.1 */
-	char **ignore;			/* relative paths; a directory with all below it */
+	__u64 shard_size; /* OMS_SHARDS only */
+	bool allow_symlinks; /* what the signer said; links are never followed */
+	bool deprecated; /* https://model_signing/Digests/v0.1 */
+	char **ignore; /* relative paths; a directory with all below it */
 	size_t n_ignore;
-	struct oms_item *items;		/* sorted by name, no name twice */
+	struct oms_item *items; /* sorted by name, no name twice */
 	size_t n_items;
-	__u8 root[OMS_DIGEST_SIZE];	/* SHA-256 over the digests, in the order they were signed */
+	__u8 root[OMS_DIGEST_SIZE]; /* SHA-256 over the digests, in the order they were signed */
 };
 
 void oms_manifest_free(struct oms_manifest **manifest);
@@ -120,11 +120,11 @@ struct oms_blob {
 
 struct oms_bundle {
 	enum oms_signing signing;
-	char *hint;			/* OMS_SIGNING_KEY; NULL when there is none */
-	struct oms_blob certificates[OMS_CERTIFICATES_MAX];	/* DER; leaf first */
+	char *hint; /* OMS_SIGNING_KEY; NULL when there is none */
+	struct oms_blob certificates[OMS_CERTIFICATES_MAX]; /* DER; leaf first */
 	size_t n_certificates;
-	struct oms_blob payload;	/* as carried, NUL after it */
-	struct oms_blob signature;	/* ASN.1 DER */
+	struct oms_blob payload; /* as carried, NUL after it */
+	struct oms_blob signature; /* ASN.1 DER */
 };
 
 /* Form only: nothing of what it says is believed yet. Nothing is kept on failure. */
@@ -136,16 +136,17 @@ void oms_bundle_free(struct oms_bundle **bundle);
 struct oms_trust {
 	const struct oms_key *key;
 	const struct oms_roots *roots;
-	time_t now;			/* when certificates must be valid */
+	time_t now; /* when certificates must be valid */
 };
 
 struct oms_signer {
-	char text[OMS_WHY_SIZE];	/* "key <hint>" or "certificate <subject>", safe to print */
+	char text[OMS_WHY_SIZE]; /* "key <hint>" or "certificate <subject>", safe to print */
 };
 
 /* Signature, then statement: what the bundle says is believed from here on. */
 int oms_bundle_verify(const struct oms_bundle *bundle, const struct oms_trust *trust,
-		      struct oms_manifest **ret, struct oms_signer *ret_signer, struct oms_why *why);
+		      struct oms_manifest **ret, struct oms_signer *ret_signer,
+		      struct oms_why *why);
 
 /*
  * Signs the manifest. certificates: PEM, leaf first, or NULL for method "key"; the leaf must be the
@@ -173,18 +174,18 @@ struct oms_tree {
 	__u64 bytes;
 };
 
-struct oms_identity {		/* a file to leave out wherever it lies: the signature itself */
+struct oms_identity { /* a file to leave out wherever it lies: the signature itself */
 	dev_t dev;
 	ino_t ino;
 };
 
 struct oms_model {
-	int dirfd;			/* the model's directory, or the one its only file is in */
-	const char *file;		/* that file's name; NULL for a directory */
-	char *const *ignore;		/* see struct oms_manifest */
+	int dirfd; /* the model's directory, or the one its only file is in */
+	const char *file; /* that file's name; NULL for a directory */
+	char *const *ignore; /* see struct oms_manifest */
 	size_t n_ignore;
-	const struct oms_identity *skip;	/* NULL: nothing */
-	void (*progress)(void *data, __u64 done, __u64 total);	/* NULL: none */
+	const struct oms_identity *skip; /* NULL: nothing */
+	void (*progress)(void *data, __u64 done, __u64 total); /* NULL: none */
 	void *data;
 };
 
@@ -200,15 +201,14 @@ void oms_tree_free(struct oms_tree *tree);
 #define cleanup_oms_tree __attribute__((cleanup(oms_tree_free)))
 
 /* Called for each piece of a file, in order: the whole file, or its shards. 0 or -errno. */
-typedef int (*oms_piece_fn)(void *data, __u64 start, __u64 end,
-			    const __u8 digest[OMS_DIGEST_SIZE]);
+typedef int (*oms_piece_fn)(void *data, __u64 start, __u64 end, const __u8 digest[OMS_DIGEST_SIZE]);
 
 struct oms_hash {
-	__u64 size;			/* what the file must have, no more and no less */
-	__u64 shard_size;		/* 0: one piece, the whole file */
+	__u64 size; /* what the file must have, no more and no less */
+	__u64 shard_size; /* 0: one piece, the whole file */
 	oms_piece_fn piece;
-	void (*read)(void *data, __u64 bytes);	/* NULL: nobody asks */
-	void *data;			/* of both */
+	void (*read)(void *data, __u64 bytes); /* NULL: nobody asks */
+	void *data; /* of both */
 };
 
 /*
@@ -236,7 +236,7 @@ enum oms_difference_kind {
 
 struct oms_difference {
 	enum oms_difference_kind kind;
-	const char *name;		/* of one of the two manifests */
+	const char *name; /* of one of the two manifests */
 };
 
 struct oms_report {

@@ -56,7 +56,8 @@ static int oms_bundle_parse_key(const json_t *key, struct oms_bundle *bundle, st
 	if (!json_is_object(key))
 		return oms_explain(why, -EBADMSG, "publicKey is not an object.");
 	if ((!hint && !raw) || (hint && !json_is_string(hint)) || (raw && !json_is_string(raw)))
-		return oms_explain(why, -EBADMSG, "publicKey has neither hint nor rawBytes, or one "
+		return oms_explain(why, -EBADMSG,
+				   "publicKey has neither hint nor rawBytes, or one "
 				   "that is not a string.");
 	bundle->signing = OMS_SIGNING_KEY;
 	if (!hint || json_string_length(hint) == 0)
@@ -97,11 +98,14 @@ static int oms_bundle_refuse_sigstore(const json_t *material, struct oms_why *wh
 
 	if (!json_is_object(json_object_get(material, "certificate")) || !json_is_array(entries) ||
 	    json_array_size(entries) == 0)
-		return oms_explain(why, -EBADMSG, "A bundle of the sigstore method needs a "
+		return oms_explain(why, -EBADMSG,
+				   "A bundle of the sigstore method needs a "
 				   "certificate and at least one of tlogEntries.");
-	return oms_explain(why, -EOPNOTSUPP, "The bundle is signed by the sigstore method (a "
-			   "certificate for minutes, and a transparency log), which custody does not "
-			   "verify. Sign by a key or by a certificate.");
+	return oms_explain(
+		why, -EOPNOTSUPP,
+		"The bundle is signed by the sigstore method (a "
+		"certificate for minutes, and a transparency log), which custody does not "
+		"verify. Sign by a key or by a certificate.");
 }
 
 static int oms_bundle_parse_material(const json_t *json, struct oms_bundle *bundle,
@@ -120,7 +124,8 @@ static int oms_bundle_parse_material(const json_t *json, struct oms_bundle *bund
 	certificate = json_object_get(material, "certificate");
 	entries = json_object_get(material, "tlogEntries");
 	if (!!key + !!chain + !!certificate != 1)
-		return oms_explain(why, -EBADMSG, "verificationMaterial has %d of publicKey, "
+		return oms_explain(why, -EBADMSG,
+				   "verificationMaterial has %d of publicKey, "
 				   "x509CertificateChain and certificate; one is needed.",
 				   !!key + !!chain + !!certificate);
 	if (entries && !json_is_array(entries))
@@ -161,7 +166,8 @@ static int oms_bundle_parse_envelope(const json_t *json, struct oms_bundle *bund
 	int r;
 
 	if (json_object_get(json, "messageSignature"))
-		return oms_explain(why, -EBADMSG, "The bundle signs a message; a model's bundle has a "
+		return oms_explain(why, -EBADMSG,
+				   "The bundle signs a message; a model's bundle has a "
 				   "dsseEnvelope and nothing beside it.");
 	r = oms_json_object(json, "dsseEnvelope", &envelope, why);
 	if (r == 0)

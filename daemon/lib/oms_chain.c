@@ -21,7 +21,7 @@ struct oms_roots {
 	X509_STORE *store;
 };
 
-static void oms_chain_free_stack(STACK_OF(X509) **stack)
+static void oms_chain_free_stack(STACK_OF(X509) * *stack)
 {
 	sk_X509_pop_free(*stack, X509_free);
 }
@@ -43,7 +43,7 @@ void oms_roots_free(struct oms_roots **roots)
 }
 
 /* Every certificate of a PEM text, in order; anything else in it is refused. */
-static int oms_chain_read_pem(const char *pem, size_t n, STACK_OF(X509) **ret, struct oms_why *why)
+static int oms_chain_read_pem(const char *pem, size_t n, STACK_OF(X509) * *ret, struct oms_why *why)
 {
 	cleanup_stack STACK_OF(X509) *stack = sk_X509_new_null();
 	BIO *bio = n > 0 && n <= OMS_PEM_MAX ? BIO_new_mem_buf(pem, (int)n) : NULL;
@@ -62,7 +62,8 @@ static int oms_chain_read_pem(const char *pem, size_t n, STACK_OF(X509) **ret, s
 	ERR_clear_error();
 	if (!stack || sk_X509_num(stack) == 0 || ERR_GET_LIB(error) != ERR_LIB_PEM ||
 	    ERR_GET_REASON(error) != PEM_R_NO_START_LINE)
-		return oms_explain(why, -EBADMSG, "It holds no certificate in PEM, or one that "
+		return oms_explain(why, -EBADMSG,
+				   "It holds no certificate in PEM, or one that "
 				   "cannot be read.");
 	*ret = TAKE_PTR(stack);
 	return 0;
@@ -92,7 +93,7 @@ int oms_roots_parse(const char *pem, size_t n, struct oms_roots **ret, struct om
 
 /*
  * RFC 5280, 4.2.1.12: with both extensions, both must allow it. Key usage digitalSignature,
- * extended key usage codeSigning (or any); a certificate with neither says nothing, and will not do.
+ * extended key usage codeSigning (or any); a certificate with neither says nothing, and is refused.
  */
 static bool oms_chain_may_sign(X509 *leaf)
 {
@@ -128,15 +129,17 @@ static int oms_chain_check_leaf(X509 *leaf, time_t now, struct oms_why *why)
 		return oms_explain(why, -EKEYREJECTED, "The certificate %s %s.",
 				   oms_chain_quote(leaf).text, when);
 	if (!oms_chain_may_sign(leaf))
-		return oms_explain(why, -EKEYREJECTED, "The certificate %s is not meant for signing: "
-				   "it needs the key usage digitalSignature, the extended key usage "
-				   "codeSigning, or both when it has both.",
-				   oms_chain_quote(leaf).text);
+		return oms_explain(
+			why, -EKEYREJECTED,
+			"The certificate %s is not meant for signing: "
+			"it needs the key usage digitalSignature, the extended key usage "
+			"codeSigning, or both when it has both.",
+			oms_chain_quote(leaf).text);
 	return 0;
 }
 
 /* Leaf first. */
-static int oms_chain_read_der(const struct oms_bundle *bundle, STACK_OF(X509) **ret,
+static int oms_chain_read_der(const struct oms_bundle *bundle, STACK_OF(X509) * *ret,
 			      struct oms_why *why)
 {
 	cleanup_stack STACK_OF(X509) *stack = sk_X509_new_null();
@@ -149,8 +152,10 @@ static int oms_chain_read_der(const struct oms_bundle *bundle, STACK_OF(X509) **
 		ERR_clear_error();
 		if (!x || p != end) {
 			X509_free(x);
-			return oms_explain(why, -EBADMSG, "Certificate %zu of the bundle is not "
-					   "DER.", i + 1);
+			return oms_explain(why, -EBADMSG,
+					   "Certificate %zu of the bundle is not "
+					   "DER.",
+					   i + 1);
 		}
 		if (sk_X509_push(stack, x) <= 0) {
 			X509_free(x);
@@ -163,7 +168,7 @@ static int oms_chain_read_der(const struct oms_bundle *bundle, STACK_OF(X509) **
 	return 0;
 }
 
-static int oms_chain_build(STACK_OF(X509) *stack, const struct oms_roots *roots, time_t now,
+static int oms_chain_build(STACK_OF(X509) * stack, const struct oms_roots *roots, time_t now,
 			   struct oms_why *why)
 {
 	cleanup_store_context X509_STORE_CTX *ctx = X509_STORE_CTX_new();
@@ -242,7 +247,8 @@ int oms_chain_parse(const char *pem, size_t n, const struct oms_key *key, time_t
 	if (r < 0)
 		return r;
 	if (sk_X509_num(stack) > OMS_CERTIFICATES_MAX)
-		return oms_explain(why, -EBADMSG, "It holds %d certificates; a chain has at most %d.",
+		return oms_explain(why, -EBADMSG,
+				   "It holds %d certificates; a chain has at most %d.",
 				   sk_X509_num(stack), OMS_CERTIFICATES_MAX);
 	leaf = sk_X509_value(stack, 0);
 	if (EVP_PKEY_eq(X509_get0_pubkey(leaf), oms_key_pkey(key)) != 1)

@@ -13,11 +13,11 @@
 #include "escape.h"
 #include "oms.h"
 
-#define OMS_STATEMENT		"https://in-toto.io/Statement/v1"
-#define OMS_PREDICATE		"https://model_signing/signature/v1.0"
-#define OMS_PREDICATE_OLD	"https://model_signing/Digests/v0.1"
-#define OMS_MEDIA_TYPE		"application/vnd.dev.sigstore.bundle.v0.3+json"
-#define OMS_HEX_SIZE		(2 * OMS_DIGEST_SIZE + 1)
+#define OMS_STATEMENT "https://in-toto.io/Statement/v1"
+#define OMS_PREDICATE "https://model_signing/signature/v1.0"
+#define OMS_PREDICATE_OLD "https://model_signing/Digests/v0.1"
+#define OMS_MEDIA_TYPE "application/vnd.dev.sigstore.bundle.v0.3+json"
+#define OMS_HEX_SIZE (2 * OMS_DIGEST_SIZE + 1)
 
 /* Writes the sentence (why may be NULL) and returns r. */
 int oms_explain(struct oms_why *why, int r, const char *format, ...)

@@ -76,14 +76,18 @@ int oms_json_parse(const char *text, size_t n, const char *what, json_t **ret, s
 		return oms_explain(why, -EBADMSG, "The %s has %zu bytes; at most %u are read.",
 				   what, n, OMS_BUNDLE_MAX);
 	if (!oms_json_is_bounded(text, n))
-		return oms_explain(why, -EBADMSG, "The %s nests deeper than %d levels, or has more "
-				   "than %u values.", what, OMS_DEPTH_MAX, OMS_VALUES_MAX);
+		return oms_explain(why, -EBADMSG,
+				   "The %s nests deeper than %d levels, or has more "
+				   "than %u values.",
+				   what, OMS_DEPTH_MAX, OMS_VALUES_MAX);
 	json = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
 	if (!json)
-		return oms_explain(why, json_error_code(&error) == json_error_out_of_memory ?
-				   -ENOMEM : -EBADMSG, "The %s is not JSON as it must be: line %d: "
-				   "%s.", what, error.line,
-				   oms_quote(error.text, strlen(error.text)).text);
+		return oms_explain(
+			why,
+			json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : -EBADMSG,
+			"The %s is not JSON as it must be: line %d: "
+			"%s.",
+			what, error.line, oms_quote(error.text, strlen(error.text)).text);
 	if (!json_is_object(json))
 		return oms_explain(why, -EBADMSG, "The %s is not a JSON object.", what);
 	*ret = TAKE_PTR(json);
@@ -165,8 +169,7 @@ int oms_json_bytes(const json_t *object, const char *key, struct oms_blob *ret, 
 	r = copy ? base64_decode(copy, n, blob.data, n / 4 * 3 + 3, &blob.n) : -EBADMSG;
 	if (r < 0 || blob.n == 0) {
 		oms_blob_free(&blob);
-		return oms_explain(why, -EBADMSG, "%s is %s.", key,
-				   r < 0 ? "not base64" : "empty");
+		return oms_explain(why, -EBADMSG, "%s is %s.", key, r < 0 ? "not base64" : "empty");
 	}
 	blob.data[blob.n] = '\0';
 	*ret = blob;

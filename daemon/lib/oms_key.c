@@ -97,9 +97,13 @@ int oms_key_wrap(EVP_PKEY *pkey, struct oms_key **ret, struct oms_why *why)
 			key->hash = oms_key_curves[i].hash();
 	}
 	if (!key->hash)
-		return oms_explain(why, -EOPNOTSUPP, "The key is %s%s; models are signed by EC keys of "
-				   "P-256, P-384 or P-521.", curve[0] ? "EC on " : "no EC key on a "
-				   "named curve", curve);
+		return oms_explain(why, -EOPNOTSUPP,
+				   "The key is %s%s; models are signed by EC keys of "
+				   "P-256, P-384 or P-521.",
+				   curve[0] ? "EC on "
+					    : "no EC key on a "
+					      "named curve",
+				   curve);
 	if (oms_key_set_hint(key) < 0)
 		return -ENOMEM;
 	*ret = TAKE_PTR(key);
@@ -122,8 +126,8 @@ static EVP_PKEY *oms_key_read(const char *pem, size_t n, bool private)
 		return NULL;
 	bio = BIO_new_mem_buf(pem, (int)n);
 	if (bio)
-		pkey = private ? PEM_read_bio_PrivateKey(bio, NULL, oms_key_refuse_password, NULL) :
-				 PEM_read_bio_PUBKEY(bio, NULL, oms_key_refuse_password, NULL);
+		pkey = private ? PEM_read_bio_PrivateKey(bio, NULL, oms_key_refuse_password, NULL)
+			       : PEM_read_bio_PUBKEY(bio, NULL, oms_key_refuse_password, NULL);
 	ERR_clear_error();
 	return pkey;
 }
@@ -133,7 +137,8 @@ int oms_key_parse_private(const char *pem, size_t n, struct oms_key **ret, struc
 	EVP_PKEY *pkey = oms_key_read(pem, n, true);
 
 	if (!pkey)
-		return oms_explain(why, -EBADMSG, "It is no private key in PEM, or one with a "
+		return oms_explain(why, -EBADMSG,
+				   "It is no private key in PEM, or one with a "
 				   "password.");
 	return oms_key_wrap(pkey, ret, why);
 }

@@ -42,8 +42,8 @@ int oms_manifest_make(enum oms_method method, const char *name, const char *extr
 	if (!manifest->model || !manifest->ignore)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(oms_manifest_ignored) + (extra ? 1 : 0); i++) {
-		const char *path = i < ARRAY_SIZE(oms_manifest_ignored) ? oms_manifest_ignored[i] :
-									  extra;
+		const char *path =
+			i < ARRAY_SIZE(oms_manifest_ignored) ? oms_manifest_ignored[i] : extra;
 
 		manifest->ignore[i] = strdup(path);
 		if (!manifest->ignore[i])

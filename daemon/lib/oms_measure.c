@@ -148,8 +148,8 @@ static int oms_measure_list_named(const struct oms_model *model, const struct om
 static int oms_measure_list(const struct oms_model *model, const struct oms_manifest *listed,
 			    struct oms_tree *ret, struct oms_why *why)
 {
-	return listed ? oms_measure_list_named(model, listed, ret, why) :
-			oms_tree_list(model, ret, why);
+	return listed ? oms_measure_list_named(model, listed, ret, why)
+		      : oms_tree_list(model, ret, why);
 }
 
 static bool oms_measure_is_same(const struct oms_file *a, const struct oms_file *b)

@@ -33,8 +33,8 @@ static json_t *oms_sign_material(const struct oms_bundle *bundle, const struct o
 		const struct oms_blob *der = &bundle->certificates[i];
 
 		if (json_array_append_new(array, json_pack("{s:o}", "rawBytes",
-							   oms_sign_base64(der->data,
-									   der->n))) < 0) {
+							   oms_sign_base64(der->data, der->n))) <
+		    0) {
 			json_decref(array);
 			return NULL;
 		}
@@ -89,7 +89,8 @@ int oms_bundle_sign(struct oms_manifest *manifest, const struct oms_key *key,
 	if (r == 0)
 		r = oms_key_sign(key, pae, pae_n, &bundle->signature);
 	if (r == -EIO)
-		return oms_explain(why, r, "The key cannot sign: it has no private half, or it is "
+		return oms_explain(why, r,
+				   "The key cannot sign: it has no private half, or it is "
 				   "damaged.");
 	if (r == 0)
 		r = oms_sign_print(bundle, key, payload, payload_n, ret, ret_n);

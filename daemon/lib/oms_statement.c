@@ -110,14 +110,19 @@ static int oms_statement_add_item(struct oms_manifest *manifest, const char *nam
 				   oms_quote(name, strlen(name)).text,
 				   (unsigned long long)manifest->shard_size);
 	if (!oms_check_path(name, path_n))
-		return oms_explain(why, -EBADMSG, "%s is not a path that a manifest may name: "
-				   "relative, in UTF-8, without control characters, empty parts, . and "
-				   "...", oms_quote(name, path_n).text);
+		return oms_explain(
+			why, -EBADMSG,
+			"%s is not a path that a manifest may name: "
+			"relative, in UTF-8, without control characters, empty parts, . and "
+			"...",
+			oms_quote(name, path_n).text);
 	if (!json_is_string(digest) ||
 	    oms_statement_parse_hex(json_string_value(digest), json_string_length(digest),
 				    item->digest) < 0)
-		return oms_explain(why, -EBADMSG, "The digest of %s is not 64 lower-case hexadecimal "
-				   "digits.", oms_quote(name, path_n).text);
+		return oms_explain(why, -EBADMSG,
+				   "The digest of %s is not 64 lower-case hexadecimal "
+				   "digits.",
+				   oms_quote(name, path_n).text);
 	item->name = strdup(name);
 	if (!item->name)
 		return -ENOMEM;
@@ -173,7 +178,8 @@ static int oms_statement_parse_ignore(const json_t *array, struct oms_manifest *
 		const char *path = json_string_value(json_array_get(array, i));
 
 		if (!path || !oms_check_path(path, strlen(path)))
-			return oms_explain(why, -EBADMSG, "ignore_paths holds something that is not "
+			return oms_explain(why, -EBADMSG,
+					   "ignore_paths holds something that is not "
 					   "a relative path.");
 		manifest->ignore[i] = strdup(path);
 		if (!manifest->ignore[i])
@@ -194,11 +200,12 @@ static int oms_statement_parse_method(const json_t *serialization, struct oms_ma
 		return r;
 	if (strcmp(method, "files") == 0) {
 		manifest->method = OMS_FILES;
-		return size ? oms_explain(why, -EBADMSG, "shard_size stands with the method files.") :
-			      0;
+		return size ? oms_explain(why, -EBADMSG, "shard_size stands with the method files.")
+			    : 0;
 	}
 	if (strcmp(method, "shards") != 0)
-		return oms_explain(why, -EOPNOTSUPP, "The serialization method %s is not known here.",
+		return oms_explain(why, -EOPNOTSUPP,
+				   "The serialization method %s is not known here.",
 				   oms_quote(method, strlen(method)).text);
 	if (!json_is_integer(size) || json_integer_value(size) <= 0)
 		return oms_explain(why, -EBADMSG, "shard_size is not a positive integer.");
@@ -221,8 +228,10 @@ static int oms_statement_parse_serialization(const json_t *serialization,
 	if (r < 0)
 		return r;
 	if (strcmp(hash, "sha256") != 0)
-		return oms_explain(why, -EOPNOTSUPP, "The model is hashed by %s; custody knows "
-				   "sha256.", oms_quote(hash, strlen(hash)).text);
+		return oms_explain(why, -EOPNOTSUPP,
+				   "The model is hashed by %s; custody knows "
+				   "sha256.",
+				   oms_quote(hash, strlen(hash)).text);
 	if (!json_is_boolean(links))
 		return oms_explain(why, -EBADMSG, "allow_symlinks is not true or false.");
 	manifest->allow_symlinks = json_is_true(links);
@@ -301,7 +310,8 @@ static int oms_statement_parse_new(const json_t *json, const json_t *subjects,
 		return r;
 	if (oms_statement_parse_hex(digest, strlen(digest), root) < 0 ||
 	    memcmp(root, manifest->root, sizeof(root)) != 0)
-		return oms_explain(why, -EBADMSG, "The subject's sha256 is not the digest of the files "
+		return oms_explain(why, -EBADMSG,
+				   "The subject's sha256 is not the digest of the files "
 				   "that the manifest names.");
 	free(manifest->model);
 	manifest->model = strdup(name);
@@ -331,7 +341,8 @@ static int oms_statement_parse_json(const json_t *json, struct oms_manifest *man
 	else if (strcmp(predicate, OMS_PREDICATE_OLD) == 0)
 		r = oms_statement_parse_old(subjects, manifest, why);
 	else
-		r = oms_explain(why, -EBADMSG, "predicateType is %s: the statement is about "
+		r = oms_explain(why, -EBADMSG,
+				"predicateType is %s: the statement is about "
 				"something else than a model's files.",
 				oms_quote(predicate, strlen(predicate)).text);
 	return r < 0 ? r : oms_statement_sort(manifest, why);
@@ -366,8 +377,8 @@ static json_t *oms_statement_resources(const struct oms_manifest *manifest)
 
 		oms_print_hex(item->digest, hex);
 		if (json_array_append_new(array, json_pack("{s:s, s:s, s:s}", "name", item->name,
-							   "algorithm", "sha256", "digest",
-							   hex)) < 0) {
+							   "algorithm", "sha256", "digest", hex)) <
+		    0) {
 			json_decref(array);
 			return NULL;
 		}
@@ -389,8 +400,9 @@ static json_t *oms_statement_serialization(const struct oms_manifest *manifest)
 	}
 	all = json_pack("{s:s, s:s, s:b, s:o}", "method", shards ? "shards" : "files", "hash_type",
 			"sha256", "allow_symlinks", 0, "ignore_paths", ignore);
-	if (all && shards && json_object_set_new(all, "shard_size",
-						 json_integer((json_int_t)manifest->shard_size)) < 0) {
+	if (all && shards &&
+	    json_object_set_new(all, "shard_size", json_integer((json_int_t)manifest->shard_size)) <
+		    0) {
 		json_decref(all);
 		return NULL;
 	}

@@ -44,7 +44,7 @@ static int oms_tree_openat(int dirfd, const char *path, int flags)
 	};
 	long fd;
 
-	/* EAGAIN: something was renamed meanwhile, and the kernel cannot tell that it is beneath. */
+	/* EAGAIN: something was renamed meanwhile, and the kernel cannot tell. */
 	for (int i = 0; i < 16; i++) {
 		fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
 		if (fd >= 0 || errno != EAGAIN)
@@ -56,19 +56,13 @@ static int oms_tree_openat(int dirfd, const char *path, int flags)
 static const char *oms_tree_name_type(mode_t mode)
 {
 	switch (mode & S_IFMT) {
-	case S_IFLNK:
-		return "a symbolic link (custody follows none; copy the model with cp -rL)";
-	case S_IFIFO:
-		return "a FIFO";
-	case S_IFSOCK:
-		return "a socket";
+	case S_IFLNK: return "a symbolic link (custody follows none; copy the model with cp -rL)";
+	case S_IFIFO: return "a FIFO";
+	case S_IFSOCK: return "a socket";
 	case S_IFBLK:
-	case S_IFCHR:
-		return "a device";
-	case S_IFDIR:
-		return "a directory";
-	default:
-		return "no regular file";
+	case S_IFCHR: return "a device";
+	case S_IFDIR: return "a directory";
+	default: return "no regular file";
 	}
 }
 
@@ -146,12 +140,13 @@ static int oms_tree_take(struct oms_walk *walk, int parent, const char *name)
 	if (oms_tree_is_ignored(walk))
 		return 0;
 	if (!oms_check_path(name, strlen(name)))
-		return oms_explain(walk->why, -EINVAL, "%s is no name that a manifest may hold: it is "
+		return oms_explain(walk->why, -EINVAL,
+				   "%s is no name that a manifest may hold: it is "
 				   "not UTF-8, or has control characters.",
 				   oms_quote(walk->path, walk->n).text);
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? oms_tree_report_replaced(walk->path, walk->why) :
-					 oms_tree_fail(walk->path, -errno, walk->why);
+		return errno == ENOENT ? oms_tree_report_replaced(walk->path, walk->why)
+				       : oms_tree_fail(walk->path, -errno, walk->why);
 	if (oms_tree_is_skipped(walk, &st))
 		return 0;
 	if (S_ISREG(st.st_mode))
@@ -196,7 +191,8 @@ static int oms_tree_walk(struct oms_walk *walk, int fd)
 			continue;
 		len = strlen(e->d_name);
 		if (n + len + 2 > sizeof(walk->path))
-			return oms_explain(walk->why, -EINVAL, "A path below %s is longer than %zu.",
+			return oms_explain(walk->why, -EINVAL,
+					   "A path below %s is longer than %zu.",
 					   oms_quote(walk->path, n).text, sizeof(walk->path));
 		walk->n = n > 0 ? n + 1 + len : len;
 		if (n > 0)

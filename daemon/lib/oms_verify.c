@@ -23,7 +23,8 @@ static int oms_verify_signature(const struct oms_bundle *bundle, const struct om
 	if (r < 0)
 		return r;
 	if (!oms_key_verify(key, pae, n, &bundle->signature))
-		return oms_explain(why, -EKEYREJECTED, "The signature is wrong: the manifest was "
+		return oms_explain(why, -EKEYREJECTED,
+				   "The signature is wrong: the manifest was "
 				   "changed, or another key signed it.");
 	return 0;
 }
@@ -32,11 +33,14 @@ static int oms_verify_key(const struct oms_bundle *bundle, const struct oms_key 
 			  struct oms_signer *ret_signer, struct oms_why *why)
 {
 	if (bundle->signing != OMS_SIGNING_KEY)
-		return oms_explain(why, -EKEYREJECTED, "The bundle is signed by a certificate: roots "
+		return oms_explain(why, -EKEYREJECTED,
+				   "The bundle is signed by a certificate: roots "
 				   "are needed to verify it, not a key.");
 	if (bundle->hint && strcmp(bundle->hint, oms_key_hint(key)) != 0)
-		return oms_explain(why, -EKEYREJECTED, "The bundle says that another key signed it: "
-				   "%s, not %s.", oms_quote(bundle->hint, strlen(bundle->hint)).text,
+		return oms_explain(why, -EKEYREJECTED,
+				   "The bundle says that another key signed it: "
+				   "%s, not %s.",
+				   oms_quote(bundle->hint, strlen(bundle->hint)).text,
 				   oms_key_hint(key));
 	(void)snprintf(ret_signer->text, sizeof(ret_signer->text), "key %s", oms_key_hint(key));
 	return oms_verify_signature(bundle, key, why);
@@ -49,7 +53,8 @@ static int oms_verify_chain(const struct oms_bundle *bundle, const struct oms_tr
 	int r;
 
 	if (bundle->signing != OMS_SIGNING_CERTIFICATE)
-		return oms_explain(why, -EKEYREJECTED, "The bundle is signed by a key: that key is "
+		return oms_explain(why, -EKEYREJECTED,
+				   "The bundle is signed by a key: that key is "
 				   "needed to verify it, not roots.");
 	r = oms_chain_verify(bundle, trust->roots, trust->now, &key, ret_signer, why);
 	return r < 0 ? r : oms_verify_signature(bundle, key, why);

@@ -27,7 +27,7 @@ struct model_run {
 	const struct model_words *words;
 	struct model_directory directory;
 	struct model_progress progress;
-	struct oms_identity id;		/* of the signature */
+	struct oms_identity id; /* of the signature */
 	struct oms_trust trust;
 };
 
@@ -36,7 +36,7 @@ struct model_result {
 	int r;
 	struct oms_why why;
 	struct oms_signer signer;
-	const struct oms_manifest *manifest;	/* NULL before the signature is known to be good */
+	const struct oms_manifest *manifest; /* NULL before the signature is known to be good */
 	struct oms_report report;
 };
 
@@ -55,8 +55,8 @@ static int model_load_key(const char *path, bool private, struct oms_key **ret)
 
 	if (r != CUSTODY_EXIT_DONE)
 		return r;
-	r = private ? oms_key_parse_private(pem, n, ret, &why) :
-		      oms_key_parse_public(pem, n, ret, &why);
+	r = private ? oms_key_parse_private(pem, n, ret, &why)
+		    : oms_key_parse_public(pem, n, ret, &why);
 	if (private)
 		explicit_bzero(pem, n);
 	if (r == 0)
@@ -145,8 +145,10 @@ static int model_sign_directory(struct model_run *run, const struct oms_key *key
 	r = oms_manifest_make(run->words->shards ? OMS_SHARDS : OMS_FILES, run->directory.name,
 			      relative, &manifest);
 	if (relative && !oms_check_path(relative, strlen(relative))) {
-		client_complain("%s is no path that a manifest may hold: put the signature elsewhere "
-				"with --out.", client_quote(relative).text);
+		client_complain(
+			"%s is no path that a manifest may hold: put the signature elsewhere "
+			"with --out.",
+			client_quote(relative).text);
 		return CUSTODY_EXIT_REFUSED;
 	}
 	if (r == 0)
@@ -193,9 +195,9 @@ static json_t *model_differences_json(const struct oms_report *report)
 	for (size_t i = 0; array && i < report->n_first; i++) {
 		const struct oms_difference *d = &report->first[i];
 
-		if (json_array_append_new(array, json_pack("{s:s, s:o}", "kind",
-							   model_kinds[d->kind], "name",
-							   render_text_json(d->name))) < 0) {
+		if (json_array_append_new(array,
+					  json_pack("{s:s, s:o}", "kind", model_kinds[d->kind],
+						    "name", render_text_json(d->name))) < 0) {
 			json_decref(array);
 			return NULL;
 		}
@@ -304,7 +306,8 @@ static int model_check(struct model_run *run, const struct oms_manifest *manifes
 	if (r < 0)
 		(void)snprintf(result->why.text, sizeof(result->why.text),
 			       "The model is not what was signed: %zu changed, %zu missing, "
-			       "%zu unlisted.", report->n[OMS_CHANGED], report->n[OMS_MISSING],
+			       "%zu unlisted.",
+			       report->n[OMS_CHANGED], report->n[OMS_MISSING],
 			       report->n[OMS_UNLISTED]);
 	return r;
 }
@@ -339,14 +342,14 @@ static int model_verify(struct model_run *run, const char *path)
 	size_t n = 0;
 	int r;
 
-	if (!run->words->key == !run->words->roots || run->words->certificate ||
-	    run->words->out || run->words->shards) {
+	if (!run->words->key == !run->words->roots || run->words->certificate || run->words->out ||
+	    run->words->shards) {
 		client_complain("model verify takes DIR --key FILE|--roots FILE [--signature FILE] "
 				"[--ignore-unsigned-files] [--json].");
 		return CUSTODY_EXIT_USAGE;
 	}
-	r = run->words->key ? model_load_key(run->words->key, false, &key) :
-			      model_load_roots(run->words->roots, &roots);
+	r = run->words->key ? model_load_key(run->words->key, false, &key)
+			    : model_load_roots(run->words->roots, &roots);
 	if (r == CUSTODY_EXIT_DONE)
 		r = model_open_directory(path, &run->directory);
 	if (r != CUSTODY_EXIT_DONE)
@@ -381,8 +384,10 @@ int command_model(int argc, char **argv, const struct command_options *options)
 	struct model_words words = { 0 };
 	struct model_run run = { .options = options, .words = &words, .directory = { .fd = -1 } };
 	const struct client_option values[] = {
-		{ "--key", &words.key },	     { "--cert", &words.certificate },
-		{ "--out", &words.out },	     { "--roots", &words.roots },
+		{ "--key", &words.key },
+		{ "--cert", &words.certificate },
+		{ "--out", &words.out },
+		{ "--roots", &words.roots },
 		{ "--signature", &words.signature },
 	};
 	int r = CUSTODY_EXIT_USAGE;

@@ -19,26 +19,20 @@
 int model_find_exit(int r)
 {
 	switch (r) {
-	case 0:
-		return CUSTODY_EXIT_DONE;
+	case 0: return CUSTODY_EXIT_DONE;
 	case -EKEYREJECTED:
 	case -EBADMSG:
-	case -ESTALE:
-		return CUSTODY_EXIT_FALSE;
+	case -ESTALE: return CUSTODY_EXIT_FALSE;
 	case -EOPNOTSUPP:
-	case -EINVAL:
-		return CUSTODY_EXIT_REFUSED;
-	case -ENOMEM:
-		return CUSTODY_EXIT_INTERNAL;
-	default:
-		return CUSTODY_EXIT_INCOMPLETE;
+	case -EINVAL: return CUSTODY_EXIT_REFUSED;
+	case -ENOMEM: return CUSTODY_EXIT_INTERNAL;
+	default: return CUSTODY_EXIT_INCOMPLETE;
 	}
 }
 
 int model_complain(const char *what, int r, const struct oms_why *why)
 {
-	client_complain("%s: %s", client_quote(what).text,
-			why->text[0] ? why->text : strerror(-r));
+	client_complain("%s: %s", client_quote(what).text, why->text[0] ? why->text : strerror(-r));
 	return model_find_exit(r);
 }
 
@@ -193,8 +187,8 @@ char *model_find_relative(const struct model_directory *directory, const char *p
 	if (!real || directory->file || strncmp(real, directory->real, n) != 0 ||
 	    (real[n] != '\0' && real[n] != '/'))
 		return NULL;
-	if (asprintf(&relative, "%s%s%s", real[n] ? real + n + 1 : "", real[n] ? "/" : "",
-		     name) < 0)
+	if (asprintf(&relative, "%s%s%s", real[n] ? real + n + 1 : "", real[n] ? "/" : "", name) <
+	    0)
 		return NULL;
 	return relative;
 }

@@ -27,10 +27,10 @@ int model_write_file(const char *path, const char *text, size_t n);
 
 struct model_directory {
 	int fd;
-	char *file;		/* of a model that is one file; NULL for a directory */
-	char *real;		/* absolute path of the directory */
-	char *name;		/* what the model is called: the last part of its path */
-	char *signature;	/* where its signature lies when nobody says where */
+	char *file; /* of a model that is one file; NULL for a directory */
+	char *real; /* absolute path of the directory */
+	char *name; /* what the model is called: the last part of its path */
+	char *signature; /* where its signature lies when nobody says where */
 };
 
 /* 0 or an exit code with a complaint. */
