@@ -130,9 +130,9 @@ drive install $JAIL "$MODEL" "$BROKER" "egress=4:udp:9:$FAR" "egress=4:udp:10:$F
 blast "$MODEL" udp 0.0.0.0 0 $FAR 9 1 10 $SIZE >"$TMP/sends"
 is "$(used 0) $(used 16) $(cat "$TMP/sends")" "$((4 * PACKET)) $((4 * PACKET)) 4 6" "the destination's ceiling holds"
 is "$(probe "$MODEL" sendto 4 udp $FAR 9)" EPERM "it is shut (EPERM)"
-is "$(probe "$MODEL" connect 4 udp $FAR 9)" EPERM "a connect() to it is refused (EPERM)"
+is "$(probe "$BROKER" connect 4 udp $FAR 9)" EPERM "a connect() of the broker to it is refused (EPERM)"
 is "$(probe "$MODEL" sendto 4 udp $FAR 10)" 0 "the other destination is open"
-is "$(probe "$MODEL" connect 4 udp $FAR 10)" 0 "and may be connected to"
+is "$(probe "$BROKER" connect 4 udp $FAR 10)" 0 "and may be connected to"
 like "$(drive events)" "class=19 object=0 verdict=2 .*access=0x2 " "the event names the destination"
 
 # ---- what stays in the jail is not charged ----
