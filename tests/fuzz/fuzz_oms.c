@@ -13,18 +13,17 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 /* The root of the chain in corpus/oms/certificate; nobody has its key any more. */
-static const char root[] =
-	"-----BEGIN CERTIFICATE-----\n"
-	"MIIBhTCCASugAwIBAgIUWELU+vXi4iZ9BTql/BSxtMN/7MQwCgYIKoZIzj0EAwIw\n"
-	"DzENMAsGA1UEAwwEcm9vdDAgFw0yNjExMjIwMzMwMDFaGA8yMTI2MTAyOTAzMzAw\n"
-	"MVowDzENMAsGA1UEAwwEcm9vdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABAUK\n"
-	"eEARHc8JK4HEHTevLe9VYkU4fzWHpWBGFpQYZph4faTM9GxTjkXFWht4ApF1bgdM\n"
-	"QL/0ZPftzkAWpU+3hZKjYzBhMB0GA1UdDgQWBBSYK0g6fI0wXruovtoW8gDQ1Unk\n"
-	"aDAfBgNVHSMEGDAWgBSYK0g6fI0wXruovtoW8gDQ1UnkaDAPBgNVHRMBAf8EBTAD\n"
-	"AQH/MA4GA1UdDwEB/wQEAwICBDAKBggqhkjOPQQDAgNIADBFAiBdrdBQtVgC7nGq\n"
-	"rh3f4Fkr9H4no5YE2DXfdc/0PJDmYAIhAOOapaj/AmqJAy9PrWIinGzggNRp+M6G\n"
-	"HKo/XtpPZTS5\n"
-	"-----END CERTIFICATE-----\n";
+static const char root[] = "-----BEGIN CERTIFICATE-----\n"
+			   "MIIBhTCCASugAwIBAgIUWELU+vXi4iZ9BTql/BSxtMN/7MQwCgYIKoZIzj0EAwIw\n"
+			   "DzENMAsGA1UEAwwEcm9vdDAgFw0yNjExMjIwMzMwMDFaGA8yMTI2MTAyOTAzMzAw\n"
+			   "MVowDzENMAsGA1UEAwwEcm9vdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABAUK\n"
+			   "eEARHc8JK4HEHTevLe9VYkU4fzWHpWBGFpQYZph4faTM9GxTjkXFWht4ApF1bgdM\n"
+			   "QL/0ZPftzkAWpU+3hZKjYzBhMB0GA1UdDgQWBBSYK0g6fI0wXruovtoW8gDQ1Unk\n"
+			   "aDAfBgNVHSMEGDAWgBSYK0g6fI0wXruovtoW8gDQ1UnkaDAPBgNVHRMBAf8EBTAD\n"
+			   "AQH/MA4GA1UdDwEB/wQEAwICBDAKBggqhkjOPQQDAgNIADBFAiBdrdBQtVgC7nGq\n"
+			   "rh3f4Fkr9H4no5YE2DXfdc/0PJDmYAIhAOOapaj/AmqJAy9PrWIinGzggNRp+M6G\n"
+			   "HKo/XtpPZTS5\n"
+			   "-----END CERTIFICATE-----\n";
 
 static void check_manifest(const struct oms_manifest *manifest)
 {

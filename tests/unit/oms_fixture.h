@@ -79,9 +79,9 @@ static inline struct oms_key *fixture_make_key(const char *curve)
 
 struct fixture_certificate {
 	const char *name;
-	const char *issuer;		/* name */
-	long from, to;			/* seconds from the fixture's now */
-	const char *basic, *usage, *extended;	/* NULL: no such extension */
+	const char *issuer; /* name */
+	long from, to; /* seconds from the fixture's now */
+	const char *basic, *usage, *extended; /* NULL: no such extension */
 };
 
 #define FIXTURE_NOW 1780000000
@@ -112,8 +112,8 @@ static inline X509 *fixture_make_certificate(const struct fixture_certificate *c
 	(void)ASN1_TIME_set(X509_getm_notAfter(x), FIXTURE_NOW + c->to);
 	(void)X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
 					 (const unsigned char *)c->name, -1, -1, 0);
-	(void)X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-					 (const unsigned char *)c->issuer, -1, -1, 0);
+	(void)X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)c->issuer,
+					 -1, -1, 0);
 	(void)X509_set_issuer_name(x, name);
 	X509_NAME_free(name);
 	(void)X509_set_pubkey(x, subject);
@@ -177,8 +177,8 @@ static inline char *fixture_edit(const char *text, const char *from, const char 
 	char *edited = NULL;
 
 	assert_non_null(at);
-	assert_true(asprintf(&edited, "%.*s%s%s", (int)(at - text), text, to,
-			     at + strlen(from)) > 0);
+	assert_true(asprintf(&edited, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from)) >
+		    0);
 	return edited;
 }
 

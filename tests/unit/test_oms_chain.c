@@ -4,16 +4,28 @@
 
 #define DAY 86400L
 
-static const struct fixture_certificate root = { .name = "root", .issuer = "root",
-	.from = -DAY, .to = DAY, .basic = "critical,CA:TRUE", .usage = "keyCertSign" };
-static const struct fixture_certificate middle = { .name = "middle", .issuer = "root",
-	.from = -DAY, .to = DAY, .basic = "critical,CA:TRUE", .usage = "keyCertSign" };
-static const struct fixture_certificate leaf = { .name = "leaf", .issuer = "middle",
-	.from = -DAY, .to = DAY, .basic = "CA:FALSE", .usage = "digitalSignature",
-	.extended = "codeSigning" };
+static const struct fixture_certificate root = { .name = "root",
+						 .issuer = "root",
+						 .from = -DAY,
+						 .to = DAY,
+						 .basic = "critical,CA:TRUE",
+						 .usage = "keyCertSign" };
+static const struct fixture_certificate middle = { .name = "middle",
+						   .issuer = "root",
+						   .from = -DAY,
+						   .to = DAY,
+						   .basic = "critical,CA:TRUE",
+						   .usage = "keyCertSign" };
+static const struct fixture_certificate leaf = { .name = "leaf",
+						 .issuer = "middle",
+						 .from = -DAY,
+						 .to = DAY,
+						 .basic = "CA:FALSE",
+						 .usage = "digitalSignature",
+						 .extended = "codeSigning" };
 
 struct chain {
-	EVP_PKEY *keys[3];		/* root, middle, leaf */
+	EVP_PKEY *keys[3]; /* root, middle, leaf */
 	X509 *x[3];
 	struct oms_key *key;
 	struct oms_roots *roots;
@@ -109,7 +121,7 @@ static void test_good_chain(void **state)
 	make_chain(&root, &middle, &leaf, &other);
 	assert_int_equal(sign(&chain, 2, 3, FIXTURE_NOW, &text, &why), 0);
 	assert_int_equal(oms_bundle_parse(text, strlen(text), &bundle, &why), 0);
-	assert_int_equal(bundle->n_certificates, 2);	/* the root is not carried */
+	assert_int_equal(bundle->n_certificates, 2); /* the root is not carried */
 	assert_int_equal(verify(text, chain.roots, FIXTURE_NOW, &why), 0);
 	assert_int_equal(verify(text, other.roots, FIXTURE_NOW, &why), -EKEYREJECTED);
 	assert_int_equal(verify(text, chain.roots, FIXTURE_NOW + 2 * DAY, &why), -EKEYREJECTED);
@@ -137,7 +149,7 @@ static void test_good_chain(void **state)
 	free_chain(&other);
 }
 
-/* What is refused when signing, and, signed at another time or by another program, when verifying. */
+/* What is refused when signing and, signed by another program, when verifying. */
 static void test_bad_leaves(void **state)
 {
 	static const struct {
@@ -206,7 +218,9 @@ static void test_bad_issuers(void **state)
 	struct oms_why why = { 0 };
 	const struct {
 		const struct fixture_certificate *root, *middle;
-	} rows[] = { { &root, &no_ca }, { &root, &no_sign }, { &root, &late }, { &old_root, &middle } };
+	} rows[] = {
+		{ &root, &no_ca }, { &root, &no_sign }, { &root, &late }, { &old_root, &middle }
+	};
 
 	(void)state;
 	no_ca.basic = "CA:FALSE";

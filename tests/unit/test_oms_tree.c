@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of oms_tree.c, oms_hash.c, oms_measure.c: models on disk, also while somebody changes them. */
+/* Tests of oms_tree.c, oms_hash.c, oms_measure.c: models on disk, also while they change. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -81,7 +81,8 @@ static struct oms_manifest *make(enum oms_method method, __u64 shard_size)
 
 static int measure(const struct world *w, struct oms_manifest *manifest, struct oms_why *why)
 {
-	struct oms_model model = { .dirfd = w->fd, .ignore = manifest->ignore,
+	struct oms_model model = { .dirfd = w->fd,
+				   .ignore = manifest->ignore,
 				   .n_ignore = manifest->n_ignore };
 
 	return oms_measure(&model, NULL, manifest, why);
@@ -102,8 +103,8 @@ static void expect_refused(const struct world *w, int wanted, const char *word)
 
 static void test_names(void **state)
 {
-	static const char *const names[] = { ".dot", "a", "a b", "a.b", "a/b", "empty", "\xc3\xbc",
-					     "\xf0\x9f\xa6\x99" };
+	static const char *const names[] = { ".dot", "a",     "a b",	  "a.b",
+					     "a/b",  "empty", "\xc3\xbc", "\xf0\x9f\xa6\x99" };
 	struct world *w = *state;
 	struct oms_manifest *manifest = make(OMS_FILES, 0);
 	__u8 digest[OMS_DIGEST_SIZE];
@@ -155,8 +156,8 @@ static void test_one_file(void **state)
 /* 0, 1, 4, 5 and 8 bytes in shards of 4: tiles without rest, and none for what is empty. */
 static void test_shards(void **state)
 {
-	static const char *const names[] = { "e:0:4", "e:4:8", "f:0:4", "f:4:5", "four:0:4",
-					     "one:0:1" };
+	static const char *const names[] = { "e:0:4", "e:4:8",	  "f:0:4",
+					     "f:4:5", "four:0:4", "one:0:1" };
 	struct world *w = *state;
 	struct oms_manifest *manifest = make(OMS_SHARDS, 4);
 	__u8 digest[OMS_DIGEST_SIZE];
@@ -290,8 +291,8 @@ static void test_special_files(void **state)
 
 static void test_bad_names(void **state)
 {
-	static const char *const names[] = { "a\xff", "a\nb", "a\x1b[31m", "\xc0\xaf", "a\xc2\x85",
-					     "\xed\xa0\x80", "\x7f" };
+	static const char *const names[] = { "a\xff",	  "a\nb",	  "a\x1b[31m", "\xc0\xaf",
+					     "a\xc2\x85", "\xed\xa0\x80", "\x7f" };
 	struct world *w = *state;
 
 	for (size_t i = 0; i < 7; i++) {
@@ -357,7 +358,7 @@ static void act_rewrite(const struct world *w)
 	int fd = openat(w->fd, "a", O_WRONLY | O_CLOEXEC);
 
 	(void)fstat(fd, &st);
-	(void)usleep(20000);	/* coarser than the kernel's file times */
+	(void)usleep(20000); /* coarser than the kernel's file times */
 	assert_int_equal(pwrite(fd, "9", 1, 0), 1);
 	times[0] = st.st_atim;
 	times[1] = st.st_mtim;
@@ -395,9 +396,9 @@ static void act_remove(const struct world *w)
 
 static void test_changes(void **state)
 {
-	static void (*const acts[])(const struct world *w) = { act_grow, act_shrink, act_rewrite,
-							      act_replace, act_link, act_fifo,
-							      act_add, act_remove };
+	static void (*const acts[])(const struct world *w) = { act_grow,    act_shrink, act_rewrite,
+							       act_replace, act_link,	act_fifo,
+							       act_add,	    act_remove };
 	struct world *w = *state;
 
 	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {

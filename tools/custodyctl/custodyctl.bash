@@ -29,13 +29,13 @@ _custodyctl_command() {
 _custodyctl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
 	local commands="doctor run start stop freeze thaw restrict ps status events profile retire evidence
-		ledger help"
+		ledger model help"
 	local words=""
 
 	case $before in
 	--profile) words=$(_custodyctl_profiles) ;;
 	--root | --model) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
-	--key) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
+	--key | --cert | --roots | --out | --signature) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
 	esac
 	if [ -z "$words" ]; then
 		case $(_custodyctl_command) in
@@ -52,6 +52,8 @@ _custodyctl() {
 		profile) words="check show $(_custodyctl_profiles)" ;;
 		evidence) words="export" ;;
 		ledger) words="verify checkpoint --key" ;;
+		model) mapfile -t COMPREPLY < <(compgen -W "sign verify --key --cert --out --shards --roots
+			--signature --ignore-unsigned-files --json" -- "$word"; compgen -d -- "$word") && return ;;
 		esac
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
