@@ -278,6 +278,7 @@ int state_read_start(pid_t pid, __u64 *ret);	/* clock ticks since boot */
 void life_take_ticket(struct jail *jail, const struct ticket *ticket);
 void life_stop(struct jail *jail, const struct ticket *ticket);
 int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid);
+int life_freeze_cgroups(const struct jail *jail, bool freeze, int timeout_ms);
 void life_ended(struct jail *jail);		/* its init is gone */
 void life_broker_gone(struct jail *jail);
 void life_end_model(struct jail *jail, const char *why); /* the model; then it ends as always */
