@@ -22,6 +22,7 @@
 
 #define RETIRE_POLL_US 50000
 #define RETIRE_SWEEP_S 120U
+#define RETIRE_FREEZE_MS 2000
 #define RETIRE_SETTLE_US 2000000
 
 /* Facts that the sweeper gathers, once in each phase. */
@@ -110,10 +111,17 @@ static int retire_step_drain(struct jail *jail)
 
 static int retire_step_freeze(struct jail *jail)
 {
+	int r;
+
 	jail->drained_ns = retire_now_ns(CLOCK_REALTIME);
 	if (jail->init == 0)
 		return 0;
-	return life_hold(jail, true);
+	r = life_freeze_cgroups(jail, true, RETIRE_FREEZE_MS);
+	if (r != -ETIMEDOUT)
+		return r;
+	/* A model that can make itself wait in the kernel has no say in whether it is retired. */
+	log_warning("%s does not freeze: its processes are killed right away.", jail->name);
+	return life_kill(jail);
 }
 
 static int retire_step_count(struct jail *jail)
