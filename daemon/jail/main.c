@@ -51,6 +51,7 @@ static const struct jail_step jail_init[] = {
 	{ limits_raise, "set limits", "raising needs real root" },
 	{ namespace_enter_user, "enter the user namespace", "after the last use of real root" },
 	{ namespace_give_up_root, "give up root", "before the first process that is the model's" },
+	{ structure_leave_keyring, "own keyring", "as the model's uid, which is to own it" },
 	{ init_start_model, "start the model's process", "inherits all of the above" },
 };
 
