@@ -51,6 +51,7 @@ struct jail {
 	uid_t uid_broker;
 	uid_t uid_model;
 	pid_t init;		/* host pid namespace: outer */
+	pid_t holder;		/* of the user namespace of the weights' mount: init, a while */
 	pid_t model;		/* jail's pid namespace: init */
 	bool notify;		/* bind(), and connect() if the plan says so, go to the broker */
 	struct jail_filter allow;
@@ -89,6 +90,8 @@ int namespace_report_built(struct jail *jail);
 
 /* init */
 int namespace_forget_outer(struct jail *jail);
+int weights_start_holder(struct jail *jail);
+int weights_end_holder(struct jail *jail);
 int root_mount_tmpfs(struct jail *jail);
 int root_make_etc(struct jail *jail);
 int device_make_tree(struct jail *jail);

@@ -32,27 +32,58 @@
 
 #define WEIGHTS_NAME_SIZE 256	/* of a file in a message, cut if longer */
 
-/* A process that only holds a new user namespace, until it is killed. */
-static pid_t weights_start_holder(void)
+static bool weights_has_zone(const struct custody_plan *plan)
 {
-	const long pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+	for (__u32 i = 0; i < plan->n_zones; i++) {
+		if (plan->zones[i].label == CUSTODY_LABEL_WEIGHTS)
+			return true;
+	}
+	return false;
+}
 
-	if (pid != 0)
-		return pid < 0 ? -errno : (pid_t)pid;
+int weights_start_holder(struct jail *jail)
+{
+	long pid;
+
+	if (!weights_has_zone(jail->plan))
+		return 0;
+	pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (pid < 0)
+		return jail_refuse(jail, CUSTODY_EXIT_REFUSED, -errno,
+				   "cannot make a user namespace for the mount of the weights: %m; "
+				   "%s",
+				   errno == EPERM ? "custodyd must not run in a chroot (enter it "
+						    "with pivot_root, as containers do)" :
+						    "raise sysctl user.max_user_namespaces");
+	if (pid > 0) {
+		jail->holder = (pid_t)pid;
+		return 0;
+	}
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	for (;;)
 		(void)pause();
 }
 
-static int weights_write_map(const struct jail *jail, pid_t holder, const char *name, __u32 owner,
-			     __u32 shown)
+int weights_end_holder(struct jail *jail)
+{
+	if (jail->holder <= 0)
+		return 0;
+	(void)kill(jail->holder, SIGKILL);
+	if (waitpid(jail->holder, NULL, 0) < 0 && errno != ECHILD)
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno,
+				   "the holder of a user namespace does not end: %m");
+	jail->holder = 0;
+	return 0;
+}
+
+static int weights_write_map(const struct jail *jail, const char *name, __u32 owner)
 {
 	cleanup_fd int fd = -1;
 	char path[64];
 	char map[64];
-	const int n = snprintf(map, sizeof(map), "%u %u 1\n", owner, shown);
+	const int n = snprintf(map, sizeof(map), "%u %u 1\n", owner, jail->uid_model);
 
-	(void)snprintf(path, sizeof(path), "proc/%d/%s", (int)holder, name);
+	(void)snprintf(path, sizeof(path), "proc/%d/%s", (int)jail->holder, name);
 	fd = openat(jail->root, path, O_WRONLY | O_CLOEXEC);
 	return fd < 0 || write(fd, map, (size_t)n) != n ? -errno : 0;
 }
@@ -60,26 +91,20 @@ static int weights_write_map(const struct jail *jail, pid_t holder, const char *
 /* A user namespace that serves as a table: owner and group of `st`, to the model's. */
 static int weights_make_map(const struct jail *jail, const struct stat *st, int *ret_fd)
 {
-	const pid_t holder = weights_start_holder();
 	char path[64];
-	int fd = -1;
-	int r;
+	int r = weights_write_map(jail, "uid_map", st->st_uid);
+	int fd;
 
-	if (holder < 0)
-		return (int)holder;
-	r = weights_write_map(jail, holder, "uid_map", st->st_uid, jail->uid_model);
 	if (r == 0)
-		r = weights_write_map(jail, holder, "gid_map", st->st_gid, jail->uid_model);
-	if (r == 0) {
-		(void)snprintf(path, sizeof(path), "proc/%d/ns/user", (int)holder);
-		fd = openat(jail->root, path, O_RDONLY | O_CLOEXEC);
-		r = fd < 0 ? -errno : 0;
-	}
-	(void)kill(holder, SIGKILL);
-	(void)waitpid(holder, NULL, 0);
-	if (r == 0)
-		*ret_fd = fd;
-	return r;
+		r = weights_write_map(jail, "gid_map", st->st_gid);
+	if (r < 0)
+		return r;
+	(void)snprintf(path, sizeof(path), "proc/%d/ns/user", (int)jail->holder);
+	fd = openat(jail->root, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
 }
 
 /* Only of files and directories: a link leads somewhere or nowhere, and is judged there. */
