@@ -44,7 +44,7 @@ static const struct {
 	{ "/proc/acpi", PROCFS_EMPTY_DIRECTORY },
 	{ "/proc/asound", PROCFS_EMPTY_DIRECTORY },
 	{ "/proc/scsi", PROCFS_EMPTY_DIRECTORY },
-	/* Facts of the host that no server needs: its boot secrets, disks, swap, locks, keystrokes. */
+	/* Facts of the host that no server needs: boot secrets, disks, swap, locks, keystrokes. */
 	{ "/proc/bootconfig", PROCFS_EMPTY_FILE },
 	{ "/proc/cmdline", PROCFS_EMPTY_FILE },
 	{ "/proc/diskstats", PROCFS_EMPTY_FILE },

@@ -210,8 +210,9 @@ static json_t *statement_predicate(const struct retirement *r, const char *origi
 		(json_int_t)r->events, "denied", (json_int_t)r->denied, "erase", "method",
 		statement_erase_methods[r->retire.erase], "claim",
 		statement_erase_claims[r->retire.erase], "ledger", statement_ledger(r, origin),
-		"verdict", verdict_name(result.verdict), "reasons", statement_reasons(&result), "uids",
-		statement_uids(&r->launch), "structure", statement_structure_object(&r->launch));
+		"verdict", verdict_name(result.verdict), "reasons", statement_reasons(&result),
+		"uids", statement_uids(&r->launch), "structure",
+		statement_structure_object(&r->launch));
 }
 
 int retirement_print(const struct retirement *r, const char *origin, char **ret, size_t *ret_n)
