@@ -91,6 +91,8 @@ struct jail {
 	__u64 started_ns;		/* CLOCK_REALTIME */
 	__u64 drained_ns;
 	int wait_status;		/* of the model; LEDGER_STATUS_UNKNOWN when not seen */
+	__u32 structure;	/* of the self-check, for the launch record; 0 after adoption */
+	__u32 landlock_abi;
 	__u32 n_zones;
 	struct jail_zone zones[CUSTODY_ZONES_MAX];
 
