@@ -36,12 +36,12 @@ enum fault_kind {
 struct fault_plan {
 	uint32_t kind;		/* enum fault_kind; 0: nothing fails */
 	int32_t left;		/* calls of that kind until one fails: 1 is the next */
-	uint32_t error;
+	uint32_t error;		/* FAULT_DIE: the process is killed instead */
 	uint32_t fired;		/* how many have failed */
 	uint64_t from;		/* return address of the call, less the executable's base */
-	int32_t many;		/* how many fail in a row; 0: one */
 };
 
+#define FAULT_DIE 9999
 #define FAULT_EXPORT __attribute__((visibility("default")))
 
 static struct fault_plan *fault_plan;
@@ -105,16 +105,16 @@ __attribute__((constructor)) static void fault_open(void)
 static int fault_is_due(enum fault_kind kind, void *from)
 {
 	struct fault_plan *plan = fault_plan;
-	int32_t left;
 
 	if (!plan || __atomic_load_n(&plan->kind, __ATOMIC_RELAXED) != (uint32_t)kind)
 		return 0;
-	left = __atomic_sub_fetch(&plan->left, 1, __ATOMIC_RELAXED);
-	if (left > 0 || left < (plan->many > 0 ? 1 - plan->many : 0))
+	if (__atomic_sub_fetch(&plan->left, 1, __ATOMIC_RELAXED) != 0)
 		return 0;
-	if (plan->fired == 0)
-		plan->from = (uint64_t)(uintptr_t)from - (getauxval(AT_PHDR) & ~0xfffUL);
+	plan->from = (uint64_t)(uintptr_t)from - (getauxval(AT_PHDR) & ~0xfffUL);
 	plan->fired++;
+	if (plan->error == FAULT_DIE)
+		(void)fault_call(SYS_kill, fault_call(SYS_getpid, 0, 0, 0, 0, 0, 0), SIGKILL, 0, 0,
+				 0, 0);
 	errno = (int)plan->error;
 	return 1;
 }
