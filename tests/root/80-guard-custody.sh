@@ -106,6 +106,7 @@ done
 is "ledger: reading is allowed" allowed read "$FILE"
 is "ledger: nothing is made in it" EPERM create "$LEDGER/x"
 is "ledger: not renamed" EPERM rename "$LEDGER" "$ROOT/x"
+is "ledger: not in its place either" EPERM rename "$LEDGER" "$LEDGER.x"
 is "ledger: a file of it is not renamed" EPERM rename "$FILE" "$ROOT/x"
 is "ledger: no hard link" EPERM link "$FILE" "$ROOT/plain/l"
 is "ledger: not mounted over" EPERM bind "$LEDGER" "$ROOT/plain"
@@ -117,7 +118,7 @@ is "nor replaced" EPERM rename "$BIN/custody-sweeper" "$BIN/x"
 is "no process enters a jail's cgroup by clone3" EPERM enter "$JAIL/model"
 is "nor by cgroup.procs" EPERM write "$JAIL/model/cgroup.procs"
 is "a jail is not killed by its cgroup" EPERM write "$JAIL/cgroup.kill"
-denied_times 3 "a file of the ledger removed, made, renamed" "$LEDGER" ledger
+denied_times 4 "the ledger moved; a file of it removed, made, renamed" "$LEDGER" ledger
 denied ledger rename
 denied ledger attribute
 denied ledger link

@@ -79,6 +79,7 @@ if [ -n "$NODE" ]; then
 	sed -i '/^listen/d' "$ROOT/etc/custody/profiles/gpu.ini"
 	refused "a jail opens it" 0 inside ctl run --profile gpu --name gpu -- /usr/bin/python3 -c \
 		"open('$NODE', 'rb', 0); print('inside')"
+	check "and is retired" ctl retire gpu
 fi
 check "retire" ctl retire guarded
 daemon_stop
