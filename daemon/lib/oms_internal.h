@@ -29,6 +29,12 @@ struct oms_quoted {
 };
 struct oms_quoted oms_quote(const char *text, size_t n);
 
+/*
+ * What open and read answered for a path. Answers that mean something else in oms.h (a file system
+ * has them for damage, NFS for what is gone) become -EIO.
+ */
+int oms_explain_io(struct oms_why *why, const char *path, int r);
+
 void oms_print_hex(const __u8 digest[OMS_DIGEST_SIZE], char ret[OMS_HEX_SIZE]);
 
 static inline void oms_decref(json_t **json)

@@ -25,6 +25,16 @@ int oms_explain(struct oms_why *why, int r, const char *format, ...)
 	return r;
 }
 
+int oms_explain_io(struct oms_why *why, const char *path, int r)
+{
+	int given = r;
+
+	if (r == -EKEYREJECTED || r == -EBADMSG || r == -ESTALE || r == -EOPNOTSUPP || r == -EINVAL)
+		r = -EIO;
+	return oms_explain(why, r, "%s cannot be read: %s.", oms_quote(path, strlen(path)).text,
+			   strerror(-given));
+}
+
 struct oms_quoted oms_quote(const char *text, size_t n)
 {
 	struct oms_quoted quoted;

@@ -81,10 +81,7 @@ static int oms_measure_file(struct oms_measurement *m, struct oms_why *why)
 	if (r == -EBUSY)
 		return oms_explain(why, r, "%s grew or shrank while it was read.",
 				   oms_quote(file->path, strlen(file->path)).text);
-	if (r < 0)
-		return oms_explain(why, r, "%s cannot be read: %s.",
-				   oms_quote(file->path, strlen(file->path)).text, strerror(-r));
-	return 0;
+	return r < 0 && r != -ENOMEM ? oms_explain_io(why, file->path, r) : r;
 }
 
 struct oms_paths {

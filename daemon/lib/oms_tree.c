@@ -72,12 +72,6 @@ static int oms_tree_refuse(const char *path, mode_t mode, struct oms_why *why)
 			   oms_quote(path, strlen(path)).text, oms_tree_name_type(mode));
 }
 
-static int oms_tree_fail(const char *path, int r, struct oms_why *why)
-{
-	return oms_explain(why, r, "%s cannot be read: %s.", oms_quote(path, strlen(path)).text,
-			   strerror(-r));
-}
-
 static int oms_tree_report_replaced(const char *path, struct oms_why *why)
 {
 	return oms_explain(why, -EBUSY, "%s was replaced or removed while the model was read.",
@@ -146,7 +140,7 @@ static int oms_tree_take(struct oms_walk *walk, int parent, const char *name)
 				   oms_quote(walk->path, walk->n).text);
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? oms_tree_report_replaced(walk->path, walk->why)
-				       : oms_tree_fail(walk->path, -errno, walk->why);
+				       : oms_explain_io(walk->why, walk->path, -errno);
 	if (oms_tree_is_skipped(walk, &st))
 		return 0;
 	if (S_ISREG(st.st_mode))
@@ -160,7 +154,7 @@ static int oms_tree_take(struct oms_walk *walk, int parent, const char *name)
 	if (fd == -ENOENT || fd == -ELOOP || fd == -ENOTDIR)
 		return oms_tree_report_replaced(walk->path, walk->why);
 	if (fd < 0)
-		return oms_tree_fail(walk->path, fd, walk->why);
+		return oms_explain_io(walk->why, walk->path, fd);
 	walk->depth++;
 	return oms_tree_walk(walk, TAKE_FD(fd));
 }
@@ -175,16 +169,18 @@ static int oms_tree_walk(struct oms_walk *walk, int fd)
 	if (!dir) {
 		r = -errno;
 		(void)close(fd);
-		return oms_tree_fail(walk->path, r, walk->why);
+		return oms_explain_io(walk->why, n > 0 ? walk->path : ".", r);
 	}
 	while (r == 0) {
 		struct dirent *e;
 		size_t len;
 
+		walk->n = n;
+		walk->path[n] = '\0';
 		errno = 0;
 		e = readdir(dir);
 		if (!e) {
-			r = errno ? oms_tree_fail(walk->path, -errno, walk->why) : 0;
+			r = errno ? oms_explain_io(walk->why, n > 0 ? walk->path : ".", -errno) : 0;
 			break;
 		}
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
@@ -221,9 +217,9 @@ int oms_tree_add(int dirfd, const char *path, struct oms_tree *tree, struct oms_
 	if (fd == -ELOOP)
 		return oms_tree_refuse(path, S_IFLNK, why);
 	if (fd < 0)
-		return oms_tree_fail(path, fd, why);
+		return oms_explain_io(why, path, fd);
 	if (fstat(fd, &st) < 0)
-		return oms_tree_fail(path, -errno, why);
+		return oms_explain_io(why, path, -errno);
 	if (!S_ISREG(st.st_mode))
 		return oms_tree_refuse(path, st.st_mode, why);
 	return oms_tree_append(tree, path, &st);
@@ -238,7 +234,7 @@ static int oms_tree_list_file(const struct oms_model *model, struct oms_tree *tr
 		return oms_explain(why, -EINVAL, "%s is no name that a manifest may hold.",
 				   oms_quote(model->file, strlen(model->file)).text);
 	r = oms_tree_add(model->dirfd, model->file, tree, why);
-	return r == -ENOENT ? oms_tree_fail(model->file, r, why) : r;
+	return r == -ENOENT ? oms_explain_io(why, model->file, r) : r;
 }
 
 int oms_tree_list(const struct oms_model *model, struct oms_tree *ret, struct oms_why *why)
@@ -252,7 +248,7 @@ int oms_tree_list(const struct oms_model *model, struct oms_tree *ret, struct om
 	} else {
 		int fd = oms_tree_openat(model->dirfd, ".", O_RDONLY | O_DIRECTORY);
 
-		r = fd < 0 ? oms_tree_fail(".", fd, why) : oms_tree_walk(&walk, fd);
+		r = fd < 0 ? oms_explain_io(why, ".", fd) : oms_tree_walk(&walk, fd);
 	}
 	if (r < 0)
 		return r;
@@ -271,9 +267,9 @@ int oms_tree_open(int dirfd, const struct oms_file *file, int *ret_fd, struct om
 	if (fd == -ENOENT || fd == -ELOOP || fd == -ENXIO)
 		return oms_tree_report_replaced(file->path, why);
 	if (fd < 0)
-		return oms_tree_fail(file->path, fd, why);
+		return oms_explain_io(why, file->path, fd);
 	if (fstat(fd, &st) < 0)
-		return oms_tree_fail(file->path, -errno, why);
+		return oms_explain_io(why, file->path, -errno);
 	if (!S_ISREG(st.st_mode) || st.st_dev != file->dev || st.st_ino != file->ino)
 		return oms_tree_report_replaced(file->path, why);
 	*ret_fd = TAKE_FD(fd);

@@ -178,6 +178,28 @@ static void test_shards(void **state)
 	oms_manifest_free(&manifest);
 }
 
+/* A file is read once however many shards name it, also when shards of another stand between. */
+static void test_named_shards(void **state)
+{
+	struct world *w = *state;
+	struct oms_manifest *manifest = make(OMS_SHARDS, 4);
+	struct oms_manifest *named = make(OMS_SHARDS, 4);
+	struct oms_model model = { .dirfd = w->fd };
+	struct oms_report report;
+
+	put(w, "w", "123456789");
+	put(w, "w:0", "123456789");
+	put(w, "w:4", "1");
+	assert_int_equal(measure(w, manifest, NULL), 0);
+	assert_int_equal(manifest->n_items, 7);
+	put(w, "other", "1");
+	assert_int_equal(oms_measure(&model, manifest, named, NULL), 0);
+	assert_int_equal(named->n_items, 7);
+	assert_int_equal(oms_compare(manifest, named, true, &report), 0);
+	oms_manifest_free(&manifest);
+	oms_manifest_free(&named);
+}
+
 static void test_compare(void **state)
 {
 	struct world *w = *state;
@@ -426,6 +448,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_names, make_world, remove_world),
 		cmocka_unit_test_setup_teardown(test_one_file, make_world, remove_world),
 		cmocka_unit_test_setup_teardown(test_shards, make_world, remove_world),
+		cmocka_unit_test_setup_teardown(test_named_shards, make_world, remove_world),
 		cmocka_unit_test_setup_teardown(test_compare, make_world, remove_world),
 		cmocka_unit_test_setup_teardown(test_skip_and_ignore, make_world, remove_world),
 		cmocka_unit_test_setup_teardown(test_links, make_world, remove_world),
