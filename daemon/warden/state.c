@@ -27,7 +27,6 @@
 #define STATE_VERSION	4
 #define STATE_FREEZE_MS	2000
 
-
 enum state_flag {
 	STATE_FOREGROUND = 1U << 0,	/* of a `run`, whose client ends with custodyd */
 	STATE_FROZEN_BY_LOSS = 1U << 1,
