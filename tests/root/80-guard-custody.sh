@@ -33,7 +33,7 @@ case $BEFORE_MAPS in *" 0 0") ok "before: every map, by id" ;; *) not_ok "before
 
 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
 check "start a model" ctl start guarded
-check "it serves" fetch "$PORT" weights.bin
+check "it serves" wait_for 30 fetch "$PORT" weights.bin
 LEDGER=$ROOT/var/lib/custody/ledger
 PINS=$ROOT/sys/fs/bpf/custody
 # shellcheck disable=SC2034 # used by name, in the loop over processes
@@ -97,7 +97,7 @@ recorded "a model's process that was moved away" "\"inode\": ?$WORKER,.*\"object
 check "stop it" ctl stop forker
 empty() { rmdir "$CGROUP-elsewhere"; }
 check "the moved process ended with its jail" wait_for 20 empty
-check "retire it" ctl retire forker
+retired forker
 
 # ---- files ----
 for verb in write append truncate unlink chmod xattr; do
@@ -153,7 +153,7 @@ recorded "the door, refused" '"access_name": ?"stranger".*"object_name": ?"door"
 recorded "the door, passed" '"access_name": ?"passed".*"object_name": ?"door".*"observed"'
 check "it has its jail again" ctl status guarded
 is "and is guarded" EPERM kill "$DAEMON" 9
-check "retire" ctl retire guarded
+retired guarded
 is "the weights are free" allowed write "$W"
 daemon_stop
 no_leaks "a clean stop leaves nothing"

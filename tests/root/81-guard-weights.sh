@@ -52,7 +52,7 @@ is "before: a new file beside them" allowed create "$ROOT/model/new"
 
 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
 check "start a model" ctl start guarded
-check "it serves" fetch "$PORT" weights.bin
+check "it serves" wait_for 30 fetch "$PORT" weights.bin
 
 for way in "${can[@]}"; do by "$way" EPERM "$way" "$W"; done
 by "handle" EPERM handle "$W" "$ROOT"
@@ -82,7 +82,7 @@ profile many "$(free_port)"
 sed -i "s|^path = .*|path = $ROOT/many|" "$ROOT/etc/custody/profiles/many.ini"
 refused "more files than can be guarded" 3 "no room to guard.*4096 files" ctl start many
 
-check "retire" ctl retire guarded
+retired guarded
 is "the weights are free" allowed write "$W"
 by "they may be handed on" allowed pass "$W"
 is "the bind mount goes" allowed umount "$BOUND"
@@ -99,7 +99,7 @@ check "so does the launch record" launch_without
 is "the weights may be changed" allowed append "$W"
 profile required "$(free_port)" $'[require]\nplanes = structure cgroup lsm observe guard'
 refused "a profile that requires the guard" 3 '"guard".*--no-guard' ctl start required
-check "retire" ctl retire guarded
+retired guarded
 says "the evidence names what was in force: with the guard, then without" \
 	"True False" guard_in_evidence
 daemon_stop

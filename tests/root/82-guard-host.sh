@@ -62,7 +62,7 @@ printf '%b' "[guard]\nreaders = $ROOT/bin/link\n  uid:4711\ndeny-read = yes\ngpu
 is "before: reading" allowed read "$W"
 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
 check "start a model" ctl start guarded
-check "it serves" fetch "$PORT" weights.bin
+check "it serves" wait_for 30 fetch "$PORT" weights.bin
 is "reading from outside" EPERM read "$W"
 says "by the reader, an executable" allowed "$ROOT/bin/backup" read "$W"
 says "but it does not write" EPERM "$ROOT/bin/backup" write "$W"
@@ -79,9 +79,9 @@ if [ -n "$NODE" ]; then
 	sed -i '/^listen/d' "$ROOT/etc/custody/profiles/gpu.ini"
 	refused "a jail opens it" 0 inside ctl run --profile gpu --name gpu -- /usr/bin/python3 -c \
 		"open('$NODE', 'rb', 0); print('inside')"
-	check "and is retired" ctl retire gpu
+	retired gpu
 fi
-check "retire" ctl retire guarded
+retired guarded
 daemon_stop
 no_leaks "a clean stop leaves nothing"
 is "afterwards: reading" allowed read "$W"
@@ -97,6 +97,6 @@ is "the file alone changes nothing" allowed read "$W"
 daemon_kill
 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
 is "a restart reads it again" EPERM read "$W"
-check "retire" ctl retire guarded
+retired guarded
 daemon_stop
 finish

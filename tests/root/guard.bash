@@ -39,3 +39,12 @@ denied_times() {
 	fi
 }
 counted() { [ "$(ctl events --json | grep '"class": *"guard"' | grep -cE -- "$2")" = "$1" ]; }
+# retired NAME: retired, and clean; if not, the ledger's gap records say what was lost.
+retired() {
+	local out status=0
+	out=$(ctl retire "$1" 2>&1) || status=$?
+	if [ $status = 0 ]; then ok "$1 is retired"; else
+		not_ok "$1 is retired" "exit $status: $out
+$(ctl events --json | grep '"type": *"gap"')"
+	fi
+}
