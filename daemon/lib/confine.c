@@ -436,20 +436,30 @@ int confine_prove(int fd, uid_t uid, gid_t gid, __u64 keep)
 	return probe < 0 && errno == CONFINE_PROBE_ERROR ? 0 : -EPERM;
 }
 
-/* 192.0.2.1 is nobody's (RFC 5737), and to connect a datagram socket sends nothing. */
+/*
+ * A namespace that was just made has not even loopback up. Loopback, because a host may have a route
+ * to nowhere else; 192.0.2.1, which is nobody's (RFC 5737), because it may have that one only. To
+ * connect a datagram socket sends nothing.
+ */
+static int confine_prove_no_network(void)
+{
+	static const __u32 places[] = { INADDR_LOOPBACK, 0xc0000201 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		const struct sockaddr_in place = { .sin_family = AF_INET, .sin_port = htons(9),
+						   .sin_addr.s_addr = htonl(places[i]) };
+		cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+		if (fd < 0)
+			return errno == EAFNOSUPPORT ? 0 : -errno;
+		if (connect(fd, (const struct sockaddr *)&place, sizeof(place)) == 0 ||
+		    errno != ENETUNREACH)
+			return -EPERM;
+	}
+	return 0;
+}
+
 int confine_leave_network(void)
 {
-	const struct sockaddr_in nobody = { .sin_family = AF_INET, .sin_port = htons(9),
-					    .sin_addr.s_addr = htonl(0xc0000201) };
-	cleanup_fd int fd = -1;
-
-	if (unshare(CLONE_NEWNET) < 0)
-		return -errno;
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return errno == EAFNOSUPPORT ? 0 : -errno;
-	if (connect(fd, (const struct sockaddr *)&nobody, sizeof(nobody)) == 0 ||
-	    errno != ENETUNREACH)
-		return -EPERM;
-	return 0;
+	return unshare(CLONE_NEWNET) < 0 ? -errno : confine_prove_no_network();
 }
