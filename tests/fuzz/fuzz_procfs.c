@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: any text as what the sweeper reads of /proc, of which names are a hostile process's
- * own: mountinfo, maps, status numbers. Nothing is found that the lines do not hold, what is found is
+ * Fuzz target: any text as what the sweeper reads of /proc, of which names are a hostile
+ * process's own: mountinfo, maps, status numbers. Nothing is found that the lines do not hold, what is found is
  * counted once for each mount, and what goes into a fact holds no control character. Input: first
  * byte chooses the file. Trusts nothing.
  * link: daemon/sweeper/procfs.c daemon/sweeper/facts_mount.c daemon/sweeper/facts_cgroup.c
