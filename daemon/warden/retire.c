@@ -20,9 +20,9 @@
 #include "sequence.h"
 #include "sockets.h"
 
-#define RETIRE_FREEZE_MS 2000
 #define RETIRE_POLL_US 50000
 #define RETIRE_SWEEP_S 120U
+#define RETIRE_FREEZE_MS 2000
 #define RETIRE_SETTLE_US 2000000
 #define RETIRE_ERASE_US 2000000
 
@@ -112,10 +112,17 @@ static int retire_step_drain(struct jail *jail)
 
 static int retire_step_freeze(struct jail *jail)
 {
+	int r;
+
 	jail->drained_ns = retire_now_ns(CLOCK_REALTIME);
 	if (jail->init == 0)
 		return 0;
-	return cgroup_freeze(jail->cgroup, true, RETIRE_FREEZE_MS);
+	r = life_freeze_cgroups(jail, true, RETIRE_FREEZE_MS);
+	if (r != -ETIMEDOUT)
+		return r;
+	/* A model that can make itself wait in the kernel has no say in whether it is retired. */
+	log_warning("%s does not freeze: its processes are killed right away.", jail->name);
+	return life_kill(jail);
 }
 
 static int retire_step_count(struct jail *jail)

@@ -25,8 +25,8 @@
 
 #define STATE_MAGIC	0x54534a43U	/* "CJST" */
 #define STATE_VERSION	4
-
 #define STATE_FREEZE_MS	2000
+
 
 enum state_flag {
 	STATE_FOREGROUND = 1U << 0,	/* of a `run`, whose client ends with custodyd */
@@ -374,8 +374,8 @@ static int state_reconcile(struct jail *jail, const struct state_file *file)
 		return r < 0 ? r : 0;
 	/* A freeze that was cut off before it was recorded has not happened. */
 	if (jail->state == JAIL_STATE_RUNNING || jail->state == JAIL_STATE_FROZEN)
-		return cgroup_freeze(jail->cgroup, jail->state == JAIL_STATE_FROZEN,
-				     STATE_FREEZE_MS);
+		return life_freeze_cgroups(jail, jail->state == JAIL_STATE_FROZEN,
+					   STATE_FREEZE_MS);
 	return 0;
 }
 
