@@ -217,7 +217,7 @@ loop() {
 	[[ $2 != custody-recorder ]] || { daemon_stop; daemon_start && take_base || total=0; }
 	for ((i = 1; i <= (total < limit ? total : limit); i++)); do
 		n=$i
-		[ "$total" -le "$limit" ] || n=$((1 + (2 * i - 1) * total / (2 * limit)))
+		[ "$total" -le "$limit" ] || n=$((1 + (2 * i - 1) * (total - 1) / (2 * limit)))
 		try "$2" "$3" "$n" "$1" || break
 		[ "$FIRED" = 0 ] || tried=$((tried + 1))
 	done
