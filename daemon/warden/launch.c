@@ -92,7 +92,9 @@ static void launch_finished(struct jail *jail, enum custody_exit exit_code, cons
 	}
 	launch_drop_stopped(jail);
 	jail->state = JAIL_STATE_RUNNING;
-	(void)recording_put_state(jail, JAIL_STATE_RUNNING, "started", jail->ticket.peer.uid, 0);
+	jail->state_why = "started";
+	jail->state_owed = recording_put_state(jail, JAIL_STATE_RUNNING, jail->state_why,
+					       jail->ticket.peer.uid, 0) < 0;
 	if (state_save(jail) < 0)
 		log_error("%s runs, but its state could not be saved.", jail->name);
 	log_info("%s runs in custody as jail %u, pid %d.", jail->name, jail->id, jail->init);

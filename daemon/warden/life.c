@@ -286,6 +286,7 @@ static void life_begin_stop(struct jail *jail, bool ask)
 	uint64_t drain = jail->plan ? (uint64_t)jail->plan->drain_timeout_s * 1000000 : 0;
 	unsigned int skip = ask ? 0 : 1;
 
+	recording_settle(jail);
 	/* Saved, so that a restarted custodyd goes on with it (life_resume()). */
 	jail->state = JAIL_STATE_STOPPING;
 	(void)state_save(jail);

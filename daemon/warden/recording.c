@@ -131,6 +131,21 @@ static void recording_pay(struct jail *jail)
 						       ~0U, 0) < 0;
 }
 
+static bool recording_owes(const struct jail *jail)
+{
+	return jail->gaps_owed || jail->state_owed || jail->restricted_owed || jail->cut_owed;
+}
+
+void recording_settle(struct jail *jail)
+{
+	if (recording_owes(jail))
+		recording_pay(jail);
+	if (!jail->state_owed)
+		return;
+	jail->state_owed = false;
+	recording_put_gap(jail, LEDGER_GAP_RECORDER_DOWN, 0, 1);
+}
+
 int recording_runs(struct warden *warden, const struct recorder_running *running)
 {
 	warden->recorder_running = warden->recorder_served = true;
@@ -451,6 +466,8 @@ static int recording_on_timer(sd_event_source *source, uint64_t usec, void *data
 	for (struct jail *j = warden->jails; j; j = j->next) {
 		if (j->state == JAIL_STATE_STOPPED)
 			life_note_scratch(j);
+		if (warden->recorder_running && !j->sequence && recording_owes(j))
+			recording_pay(j);
 	}
 	(void)sd_event_source_set_time(source, usec + RECORDING_TIMER_US);
 	return sd_event_source_set_enabled(source, SD_EVENT_ON);

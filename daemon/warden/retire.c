@@ -518,7 +518,10 @@ void retire_begin(struct jail *jail, const struct ticket *ticket)
 	life_take_ticket(jail, ticket);
 	jail->narrate = true;
 	jail->why = NULL;
-	(void)recording_put_state(jail, JAIL_STATE_RETIRING, "retirement asked for",
-				  ticket->peer.uid, 0);
+	recording_settle(jail);
+	/* The retirement's own record says it too, at its end: what is lost here is a gap. */
+	if (recording_put_state(jail, JAIL_STATE_RETIRING, "retirement asked for",
+				ticket->peer.uid, 0) < 0)
+		recording_put_gap(jail, LEDGER_GAP_RECORDER_DOWN, 0, 1);
 	sequence_start(jail, retire_steps, ARRAY_SIZE(retire_steps), retire_finished);
 }

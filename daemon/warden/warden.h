@@ -254,6 +254,7 @@ int recording_put_event(struct jail *jail, const struct custody_event *event);
 void recording_put_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 lost, __u64 total);
 void recording_check_losses(struct warden *warden);	/* also called before facts are taken */
 int recording_start_timer(struct warden *warden);
+void recording_settle(struct jail *jail); /* before its state changes: what is owed, or a gap */
 int recording_runs(struct warden *warden, const struct recorder_running *running);
 
 /* ---- resolve.c: host names of egress ---- */

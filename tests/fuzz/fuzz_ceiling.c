@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: any bytes as the account of a model on disk. Input beginning with 'm' is laid over an
- * account, and its digest is put right, so that the checks behind it are reached; any other is the
- * file itself. What is accepted is that model's, and every row of it can be found and no more.
+ * Fuzz target: any bytes as the account of a model on disk. Input beginning with 'm' is laid over
+ * an account, and its digest is put right, so that the checks behind it are reached; any other is
+ * the file itself. What is accepted is that model's, and every row of it can be found and no more.
  * Trusts nothing.
  * link: daemon/warden/ceiling_file.c
  */
@@ -45,11 +45,12 @@ static void fuzz_check_accepted(const void *bytes)
 static void fuzz_overlay(const uint8_t *data, size_t size, unsigned char *bytes)
 {
 	while (size >= 3) {
-		size_t at = (data[0] | (size_t)data[1] << 8) % offsetof(struct ceiling_file, digest);
+		size_t at = data[0] | (size_t)data[1] << 8;
 		size_t n = data[2];
 
 		data += 3;
 		size -= 3;
+		at %= offsetof(struct ceiling_file, digest);
 		n = n < size ? n : size;
 		n = n < sizeof(struct ceiling_file) - at ? n : sizeof(struct ceiling_file) - at;
 		memcpy(bytes + at, data, n);

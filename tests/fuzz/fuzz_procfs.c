@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: any text as what the sweeper reads of /proc, of which names are a hostile process's
- * own: mountinfo, maps, status numbers. Nothing is found that the lines do not hold, what is found is
- * counted once for each mount, and what goes into a fact holds no control character. Input: first
- * byte chooses the file. Trusts nothing.
+ * Fuzz target: any text as what the sweeper reads of /proc, of which names are a hostile
+ * process's own: mountinfo, maps, status numbers. Nothing is found that the lines do not hold,
+ * what is found is counted once for each mount, and what goes into a fact holds no control
+ * character. Input: the first byte chooses the parser. Trusts nothing.
  * link: daemon/sweeper/procfs.c daemon/sweeper/facts_mount.c daemon/sweeper/facts_cgroup.c
  * link: daemon/sweeper/sweep.c
  */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: any bytes as what a resolver answered, and as what a broker asked for, in the code of
- * custodyd that judges both. No address comes into the policy that a name may not have, none that
- * was not recorded first, none that the plan has no name for. Input: which endpoint is asked for,
- * how many addresses, their family by turns (one byte each), then the answer. Trusts nothing.
+ * Fuzz target: any bytes as what a resolver answered, and as what a broker asked for, in the code
+ * of custodyd that judges both. No address comes into the policy that a name may not have, none
+ * that was not recorded first, none that the plan has no name for. Input: which endpoint is asked
+ * for, how many addresses, whether the recorder refuses, the families (one byte each), then the
+ * answer. Trusts nothing.
  * link: daemon/warden/resolve.c
  */
 #include <errno.h>

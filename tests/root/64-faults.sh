@@ -129,7 +129,7 @@ again() {
 
 # try ROLE KIND N OPERATION: one point.
 try() {
-	POINT="$4, $1, $2 $3" FROM= REBASE=
+	POINT="$4, $1, $2 $3" FROM="" REBASE=""
 	if [ "$4" != start ]; then
 		asked start web >"$ROOT/out" || complain "it did not start: $(cat "$ROOT/out")"
 		wait_for 5 fetch "$PORT" || complain "it does not serve"
@@ -193,11 +193,12 @@ accounted() {
 		match($0, /"jail":[0-9]+/) { id = substr($0, RSTART + 7, RLENGTH - 7) }
 		/"type":"launch"/ { launch[id] = 1 }
 		/"type":"gap"/ { gap[id] = 1 }
+		/"state":"running"/ { running[id] = 1 }
 		/"type":"(retire|verdict)"/ || /"state":"stopped"/ { end[id] = 1 }
 		END {
 			n = split(jails, ids, " ")
 			for (i = 1; i <= n; i++)
-				if (!launch[ids[i]] && !gap[ids[i]]) { print "jail " ids[i] " ran and is not on record"; bad = 1 }
+				if (!(launch[ids[i]] && running[ids[i]]) && !gap[ids[i]]) { print "jail " ids[i] " ran and is not on record"; bad = 1 }
 			for (id in launch)
 				if (!end[id] && !gap[id]) { print "the end of jail " id " is neither on record nor a gap"; bad = 1 }
 			exit bad
@@ -216,7 +217,7 @@ loop() {
 	[[ $2 != custody-recorder ]] || { daemon_stop; daemon_start && take_base || total=0; }
 	for ((i = 1; i <= (total < limit ? total : limit); i++)); do
 		n=$i
-		[ "$total" -le "$limit" ] || n=$((1 + (limit == 1 ? total / 2 : (i - 1) * (total - 1) / (limit - 1))))
+		[ "$total" -le "$limit" ] || n=$((1 + (2 * i - 1) * (total - 1) / (2 * limit)))
 		try "$2" "$3" "$n" "$1" || break
 		[ "$FIRED" = 0 ] || tried=$((tried + 1))
 	done
@@ -232,29 +233,35 @@ loop() {
 }
 
 JAILS=
+LOOPS=0
+# In an emulated machine every fourth loop, on each kernel others: what is looked for is custody's own.
+here() {
+	LOOPS=$((LOOPS + 1))
+	[ "${CUSTODY_LAB:-}" != 1 ] || [ $(((LOOPS + MINOR) % 4)) = 0 ]
+}
+MINOR=$(uname -r | cut -d. -f2)
 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
 take_base && ok "a model starts, serves, stops and retires: $BASE_RETIRED" ||
 	{ not_ok "a model starts, serves, stops and retires" "$(cat "$ROOT/out")"; finish; exit 1; }
 while read -r -u 9 operation role kinds; do
 	for kind in $kinds; do
-		loop "$operation" "$role" "${kind%=*}" "${kind##*=}"
+		! here || loop "$operation" "$role" "${kind%=*}" "${kind##*=}"
 	done
 done 9<<END
-${TABLE:-start custodyd clone=3 write=2 fsync=2 send=4 file=4 fd=4 map=5 alloc=6
-start custody-planner file=2 write=1 alloc=3 die:file=1
-start custody-jail clone=4 mount=5 write=3 file=3 alloc=3 die:mount=2 die:write=1
-start custody-broker file=3 fd=2 send=2 die:send=2
-start custody-recorder write=2 fsync=2 die:fsync=1
-start custody-front die:send=2
-serve custodyd map=2
-serve custody-recorder write=1
-restrict custodyd write=3 fsync=2 file=3 map=3 die:write=2 die:map=2
+${TABLE:-start custodyd clone=3 write=2 fsync=1 send=4 file=3 fd=3 map=3 alloc=4
+start custody-planner file=1 write=1 alloc=2 die:file=1
+start custody-jail clone=4 mount=3 write=2 file=2 alloc=2 die:mount=1
+start custody-broker file=1 fd=1 send=1 die:send=1
+start custody-recorder fsync=1 die:fsync=1
+start custody-front die:send=1
+serve custodyd map=1
+restrict custodyd write=2 fsync=1 file=2 map=2 die:write=1
 restrict custody-recorder die:write=1
-stop custodyd write=3 file=3 send=2 map=3 alloc=2
-stop custody-recorder fsync=2 die:write=1
-retire custodyd file=3 map=1 send=1 write=2
+stop custodyd write=2 file=2 send=2 map=2
+stop custody-recorder fsync=1
+retire custodyd file=2 write=1 send=1
 retire custody-recorder fsync=1
-retire custody-sweeper file=1 die:send=1}
+retire custody-sweeper die:send=1}
 END
 check "the ledger verifies after all that" ctl ledger verify
 check "a model starts as always" ctl start web

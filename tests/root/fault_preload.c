@@ -95,7 +95,8 @@ __attribute__((constructor)) static void fault_open(void)
 	fd = fault_call(SYS_openat, AT_FDCWD, (long)path, O_RDWR | O_CLOEXEC, 0, 0, 0);
 	if (fd < 0)
 		return;
-	at = fault_call(SYS_mmap, 0, sizeof(*fault_plan), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	at = fault_call(SYS_mmap, 0, sizeof(*fault_plan), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			0);
 	(void)fault_call(SYS_close, fd, 0, 0, 0, 0, 0);
 	if (at != -1)
 		fault_plan = (struct fault_plan *)at;
@@ -145,7 +146,8 @@ FAULT_EXPORT void *realloc(void *old, size_t size)
 		return (type)fault_call(number, L(a), L(b), L(c), L(d), L(e), L(f)); \
 	}
 
-FAULT_WRAP(FAULT_WRITE, ssize_t, write, (int fd, const void *p, size_t n), SYS_write, fd, p, n, 0, 0, 0)
+FAULT_WRAP(FAULT_WRITE, ssize_t, write, (int fd, const void *p, size_t n), SYS_write, fd, p, n, 0,
+	   0, 0)
 FAULT_WRAP(FAULT_WRITE, ssize_t, pwrite, (int fd, const void *p, size_t n, off_t at), SYS_pwrite64,
 	   fd, p, n, at, 0, 0)
 FAULT_WRAP(FAULT_WRITE, ssize_t, writev, (int fd, const struct iovec *v, int n), SYS_writev, fd, v,
