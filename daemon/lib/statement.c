@@ -15,7 +15,7 @@
 #include "escape.h"
 
 static const char *const statement_planes[] = { "structure", "cgroup", "lsm", "observe",
-						"guard" };
+						"guard", "limits" };
 
 /* What each way of erasing does, and what it does not. */
 static const char *const statement_erase_methods[] = {

@@ -145,6 +145,8 @@ struct plan_ceiling {
 	__u64 total;			/* bytes, at most CEILING_TOTAL_MAX */
 };
 
+#define PLAN_DISK_RATE_MIN 65536ULL	/* limit_io_*: bytes a second */
+
 #define PLAN_TOTAL_AUTO (~0ULL)		/* of the model's own total: from the weights, at launch */
 
 struct custody_plan {

@@ -217,7 +217,8 @@ enum policy_class {
 
 /* A limit of the whole jail that was run into: `object` of an event of class LIMIT. */
 enum policy_limit {
-	POLICY_LIMIT_MEMORY = 1,	/* processes killed: limits.memory, or the host had none */
+	POLICY_LIMIT_MEMORY = 1,	/* processes killed: limits.memory */
+	POLICY_LIMIT_HOST_MEMORY,	/* processes killed: the host had no memory left */
 	POLICY_LIMIT_PROCESSES,		/* forks refused: limits.processes */
 	_POLICY_LIMIT_MAX,
 };
