@@ -111,6 +111,8 @@ static void test_event_words(void **state)
 	assert_words(POLICY_CLASS_EXECMAP, 0, 5 | POLICY_EXECMAP_MEMFD, false, "r-x,memfd");
 	assert_words(POLICY_CLASS_TASK, POLICY_TASK_URING, POLICY_URING_SQPOLL, false, "sqpoll");
 	assert_words(POLICY_CLASS_TASK, POLICY_TASK_CAPABLE, 21, false, "21");
+	assert_words(POLICY_CLASS_LIMIT, POLICY_LIMIT_HOST_MEMORY, 0, true, "host-memory");
+	assert_words(POLICY_CLASS_LIMIT, _POLICY_LIMIT_MAX, 0, true, "4");
 	assert_words(POLICY_CLASS_OPEN, 3, 1, true, "");
 	assert_words(POLICY_CLASS_OPEN, 3, 1, false, "");
 }
