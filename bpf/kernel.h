@@ -112,6 +112,7 @@ struct cgroup {
 
 struct sock_common {
 	unsigned short skc_family;
+	volatile unsigned char skc_state;
 };
 
 struct sock_cgroup_data {
@@ -120,6 +121,7 @@ struct sock_cgroup_data {
 
 struct sock {
 	struct sock_common __sk_common;
+	__u16 sk_type;
 	struct sock_cgroup_data sk_cgrp_data;
 };
 

@@ -5,7 +5,9 @@
  * somebody up, and opens nothing. Anything else (a file of the host, a namespace, a mount, a ring,
  * a map, a seccomp listener) answers EACCES.
  * So does an internet socket that is not of this jail: the cgroup plane asks about addresses by
- * the cgroup that a socket was made in, so one of the host's could be connected anywhere.
+ * the cgroup that a socket was made in, so one of the host's could be connected anywhere. And a
+ * UNIX socket of the host that is not connected, or takes an address with each message: abstract
+ * names are those of the network namespace that it was made in (Landlock scopes them from 6.12).
  *
  * For SCM_RIGHTS the message itself arrives, without the descriptors that were refused and with
  * MSG_CTRUNC (scm_detach_fds()); pidfd_getfd fails with the error. The broker's listening sockets
@@ -41,14 +43,16 @@ static __always_inline bool fd_is_harmless(const struct open_file *file)
 	       word == WORD8('s', 'y', 'n', 'c', 'o', 'b', 'j', '_');
 }
 
-/* A UNIX socket carries bytes; of the others only the jail's own are under its policy. */
+/* A connected UNIX socket carries bytes; of the others only the jail's own are under its policy. */
 static __always_inline bool fd_is_own_socket(const struct subject *s, const struct file *file)
 {
 	struct sock *sk = NULL;
 	__u16 family = socket_read_family(file, &sk);
 
-	return family == AF_UNIX || ((family == AF_INET || family == AF_INET6) &&
-				     socket_is_of_jail(sk, s->jail_id));
+	if (family == AF_UNIX && socket_is_connected(sk))
+		return true;
+	return (family == AF_UNIX || family == AF_INET || family == AF_INET6) &&
+	       socket_is_of_jail(sk, s->jail_id);
 }
 
 static __always_inline bool fd_is_plumbing(const struct open_file *file)

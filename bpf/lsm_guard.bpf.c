@@ -70,6 +70,15 @@ static __always_inline __u64 guard_read_cgroup(const struct task_struct *task)
 	return task->cgroups->dfl_cgrp->kn->id;
 }
 
+/* Jails are there too when custodyd was told to leave the guard open; its door is not. */
+static __always_inline bool guard_is_closed(void)
+{
+	__u32 zero = 0;
+	const struct guard_config *config = bpf_map_lookup_elem(&guard_config, &zero);
+
+	return !config || config->executable.inode != 0;
+}
+
 /*
  * Custody's own: registered, a child of custodyd (from its birth, before anybody could register
  * it), or a process of a jail. `rights` gets what is registered.
@@ -85,7 +94,7 @@ static __always_inline bool guard_is_own(const struct task_struct *task, __u32 *
 	if (guard_read_rights(leader->real_parent) & GUARD_RIGHT_WARDEN)
 		return true;
 	cgroup = guard_read_cgroup(task);
-	return bpf_map_lookup_elem(&jails, &cgroup) != NULL;
+	return bpf_map_lookup_elem(&jails, &cgroup) != NULL && guard_is_closed();
 }
 
 /* A jail's own processes, its broker among them: what they may is for the jail's policy. */

@@ -15,6 +15,8 @@
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
+#define SOCK_DGRAM 2
+#define TCP_ESTABLISHED 1	/* include/net/tcp_states.h; UNIX sockets use it too */
 
 /* Family, and the id of the cgroup that it belongs to, of a file of sockfs. */
 static __always_inline __u16 socket_read_family(const struct file *file, struct sock **ret_sk)
@@ -35,7 +37,23 @@ static __always_inline __u16 socket_read_family(const struct file *file, struct 
 	return family;
 }
 
-/* Does an internet socket belong to this jail: to its model, or to its broker? */
+/* Is it bound to its peer for good? A datagram socket may name another with each message. */
+static __always_inline bool socket_is_connected(const struct sock *sk)
+{
+	__u8 state = 0;
+	__u16 type = SOCK_DGRAM;
+	long r = 0;
+
+	r |= bpf_core_read(&state, sizeof(state), &sk->__sk_common.skc_state);
+	r |= bpf_core_read(&type, sizeof(type), &sk->sk_type);
+	if (r) {
+		error_count(POLICY_ERROR_FILE_READ);
+		return false;
+	}
+	return state == TCP_ESTABLISHED && type != SOCK_DGRAM;
+}
+
+/* Does a socket belong to this jail: to its model, or to its broker? */
 static __always_inline bool socket_is_of_jail(const struct sock *sk, __u32 jail_id)
 {
 	struct cgroup *cgroup = NULL;

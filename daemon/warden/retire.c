@@ -20,7 +20,6 @@
 #include "sequence.h"
 #include "sockets.h"
 
-#define RETIRE_FREEZE_MS 2000
 #define RETIRE_POLL_US 50000
 #define RETIRE_SWEEP_S 120U
 #define RETIRE_SETTLE_US 2000000
@@ -114,7 +113,7 @@ static int retire_step_freeze(struct jail *jail)
 	jail->drained_ns = retire_now_ns(CLOCK_REALTIME);
 	if (jail->init == 0)
 		return 0;
-	return cgroup_freeze(jail->cgroup, true, RETIRE_FREEZE_MS);
+	return life_hold(jail, true);
 }
 
 static int retire_step_count(struct jail *jail)

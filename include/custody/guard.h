@@ -144,7 +144,7 @@ enum guard_setting {
 
 /* map `guard_config`: ARRAY of one */
 struct guard_config {
-	struct guard_key executable;	/* custodyd's; inode 0: no door */
+	struct guard_key executable;	/* custodyd's; inode 0: no door, and jails are open */
 	__u32 generation;		/* of the executable */
 	__u32 settings;			/* enum guard_setting mask */
 	__u32 warden;			/* thread group of the last custodyd */

@@ -158,6 +158,7 @@ capped slow "egress-rate = 400K/s tcp:127.0.0.1:$PORT=200K/s"
 check "rates" ctl start slow
 check "serves" wait_for 10 get small 6
 BEGIN=$(date +%s%N)
+FETCH_S=30
 check "a million bytes" get million 1000000
 MS=$((($(date +%s%N) - BEGIN) / 1000000))
 holds "the endpoint's 200K/s hold: ($MS ms)" $MS -ge $(((1000000 - 131072) * 1000 / 204800))

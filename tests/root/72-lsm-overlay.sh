@@ -107,5 +107,5 @@ is "$(lsm - open "$X/library" w)" 0 "a copy of the library is made"
 is "$(runs "$MODEL" map "$X/library" p r rx)" 0 "and is mapped as it was"
 events
 seen "class=13 object=2 verdict=1 plane=4 error=0 .*device=$(device "$X/dir") .*path=program/\$" "the inventory names the overlay's file"
-is "$(drive errors)" "0 0 0 0 0 0 0 0" "no helper failed"
+nothing_failed "no helper failed"
 plan_end

@@ -46,18 +46,18 @@ is "$(lsm "$MODEL" open /dev/null b)" 0 "and a device"
 
 id=$(stat -c %i "$MODEL")
 cgroup="$((id & 0xffffffff)) $((id >> 32))"
-jail() { wrong "jail: $1" jails "$cgroup" "$2" "7 1 2 1" EPERM lsm "$MODEL" open "$F" r; }
-jail "version 0" "7 1 2 0"
-jail "version 2" "7 1 2 2"
-jail "no role" "7 0 2 1"
-jail "a role that is none" "7 3 2 1"
-jail "a flag that is none" "7 1 66 1"
+jail() { wrong "jail: $1" jails "$cgroup" "$2" "7 1 2 1 0 0" EPERM lsm "$MODEL" open "$F" r; }
+jail "version 0" "7 1 2 0 0 0"
+jail "version 2" "7 1 2 2 0 0"
+jail "no role" "7 0 2 1 0 0"
+jail "a role that is none" "7 3 2 1 0 0"
+jail "a flag that is none" "7 1 66 1 0 0"
 is "$(probe "$MODEL" socket 2 1 0)" 0 "a socket is made"
-put jails "$cgroup" "7 1 2 9"
+put jails "$cgroup" "7 1 2 9 0 0"
 is "$(probe "$MODEL" socket 2 1 0)" EPERM "and by the cgroup plane not with version 9"
 is "$("$BUILD/root/lsm_task_probe" "$MODEL" hostname)" EPERM "nor is a capability used"
 is "$("$BUILD/root/lsm_exec_probe" "$MODEL" exec /bin/true)" EPERM "nor a program run"
-put jails "$cgroup" "7 1 2 1"
+put jails "$cgroup" "7 1 2 1 0 0"
 
 mount=$(awk -v p="$TMP/zone" '$5 == p { print $1 }' /proc/self/mountinfo)
 zone() { wrong "zone: $1" zones "7 0 $mount 0" "$2" "0 7 4 1" EACCES lsm "$MODEL" open "$F" b; }

@@ -35,5 +35,5 @@ is "$(lsm "$MODEL" open "$FILE" r)" EACCES "the model itself does not read the f
 like "$(ring)" "class=1 object=65535 verdict=2 plane=4 error=-13 .*path=custody-test.bin/" "which is written down"
 rm "$FILE"
 is "$(load "$MODEL")" ENOENT "firmware that is not there is not there"
-is "$(drive errors)" "0 0 0 0 0 0 0 0" "no helper failed"
+nothing_failed "no helper failed"
 plan_end

@@ -67,8 +67,7 @@ is "the pins' file system is not unmounted" EPERM umount "$ROOT/sys/fs/bpf"
 recorded "a map by id" '"object_name": ?"map".*"denied"'
 recorded "a program by id" '"object_name": ?"program".*"denied"'
 recorded "a link by id" '"object_name": ?"link".*"denied"'
-denied pin unlink
-denied pin rename
+denied_times 3 "a pin removed, renamed, made" "$PINS" pin
 
 # ---- processes ----
 for who in DAEMON RECORDER FRONT MODEL BROKER; do
@@ -98,6 +97,7 @@ recorded "a model's process that was moved away" "\"inode\": ?$WORKER,.*\"object
 check "stop it" ctl stop forker
 empty() { rmdir "$CGROUP-elsewhere"; }
 check "the moved process ended with its jail" wait_for 20 empty
+check "retire it" ctl retire forker
 
 # ---- files ----
 for verb in write append truncate unlink chmod xattr; do
@@ -106,6 +106,7 @@ done
 is "ledger: reading is allowed" allowed read "$FILE"
 is "ledger: nothing is made in it" EPERM create "$LEDGER/x"
 is "ledger: not renamed" EPERM rename "$LEDGER" "$ROOT/x"
+is "ledger: not in its place either" EPERM rename "$LEDGER" "$LEDGER.x"
 is "ledger: a file of it is not renamed" EPERM rename "$FILE" "$ROOT/x"
 is "ledger: no hard link" EPERM link "$FILE" "$ROOT/plain/l"
 is "ledger: not mounted over" EPERM bind "$LEDGER" "$ROOT/plain"
@@ -117,7 +118,8 @@ is "nor replaced" EPERM rename "$BIN/custody-sweeper" "$BIN/x"
 is "no process enters a jail's cgroup by clone3" EPERM enter "$JAIL/model"
 is "nor by cgroup.procs" EPERM write "$JAIL/model/cgroup.procs"
 is "a jail is not killed by its cgroup" EPERM write "$JAIL/cgroup.kill"
-denied ledger unlink
+denied_times 4 "the ledger moved; a file of it removed, made, renamed" "$LEDGER" ledger
+denied ledger rename
 denied ledger attribute
 denied ledger link
 recorded "the key" '"object_name": ?"key".*"denied"'

@@ -12,6 +12,7 @@ PORT=$(free_port)
 profile guarded "$PORT"
 W=$ROOT/model/weights.bin
 OTHER=$ROOT/other.bin
+BOUND=$ROOT/bound.bin
 fresh() { rm -rf "$W"; echo weights >"$W"; echo other >"$OTHER"; }
 
 # Was the guard active? One word for each retirement, in their order.
@@ -39,7 +40,8 @@ for way in "${ways[@]}" acl; do
 	esac
 done
 by "before: handle" allowed handle "$W" "$ROOT"
-by "before: a bind mount, opened" allowed bind-open "$W" "$OTHER"
+: >"$BOUND"
+by "before: a bind mount, opened" allowed bind-open "$W" "$BOUND"
 by "before: exchange" allowed exchange "$W" "$OTHER"
 fresh
 for verb in read write append truncate chmod xattr; do is "before: $verb" allowed "$verb" "$W"; done
@@ -54,7 +56,8 @@ check "it serves" fetch "$PORT" weights.bin
 
 for way in "${can[@]}"; do by "$way" EPERM "$way" "$W"; done
 by "handle" EPERM handle "$W" "$ROOT"
-by "a bind mount, opened" EPERM bind-open "$W" "$OTHER"
+by "a bind mount, opened" EPERM bind-open "$W" "$BOUND"
+is "and nobody takes that mount of them away" EPERM umount "$BOUND"
 by "exchange" EPERM exchange "$W" "$OTHER"
 by "exchange, the other way" EPERM exchange "$OTHER" "$W"
 for verb in write append truncate unlink chmod xattr; do is "$verb" EPERM "$verb" "$W"; done
@@ -66,7 +69,7 @@ is "their directory is not renamed" EPERM rename "$ROOT/model" "$ROOT/model2"
 is "another file may come beside them" allowed create "$ROOT/model/beside"
 is "reading is allowed by default" allowed read "$W"
 if printf '%s\n' weights | cmp -s - "$W"; then ok "they are what they were"; else not_ok "they are what they were"; fi
-for access in unlink rename link mount attribute write receive; do denied artifact $access; done
+for access in unlink rename link mount umount attribute write receive; do denied artifact $access; done
 case " ${can[*]} " in *" flags "* | *" version "*) denied artifact ioctl ;; esac
 recorded "reading" '"object_name": ?"read".*weights.bin.*"observed"'
 check "the model still serves" fetch "$PORT" weights.bin
@@ -82,6 +85,7 @@ refused "more files than can be guarded" 3 "no room to guard.*4096 files" ctl st
 check "retire" ctl retire guarded
 is "the weights are free" allowed write "$W"
 by "they may be handed on" allowed pass "$W"
+is "the bind mount goes" allowed umount "$BOUND"
 daemon_stop
 no_leaks "a clean stop leaves nothing"
 

@@ -75,10 +75,11 @@ recorded "a reader's reading" '"comm": ?"backup".*"object_name": ?"read".*"obser
 if [ -n "$NODE" ]; then
 	is "the node is for jails only" EPERM read $NODE
 	denied gpu-node open-read
-	profile gpu "$(free_port)" $'[gpu]\ndevices = nvidia:77'
+	profile gpu "$(free_port)" $'[gpu]\ndevices = nvidia:77\n[syscalls]\nset = model-server-gpu'
 	sed -i '/^listen/d' "$ROOT/etc/custody/profiles/gpu.ini"
 	refused "a jail opens it" 0 inside ctl run --profile gpu --name gpu -- /usr/bin/python3 -c \
 		"open('$NODE', 'rb', 0); print('inside')"
+	check "and is retired" ctl retire gpu
 fi
 check "retire" ctl retire guarded
 daemon_stop

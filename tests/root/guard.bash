@@ -29,3 +29,13 @@ recorded() { # recorded TEXT REGEX: an event of the guard's whose JSON line matc
 recorded_now() { ctl events --json | grep '"class": *"guard"' | grep -qE -- "$1"; }
 # denied OBJECT ACCESS: the keys stand in the order of the alphabet.
 denied() { recorded "$1 $2, denied" "\"access_name\": ?\"$2\".*\"error\": ?\"EPERM\".*\"object_name\": ?\"$1\".*\"denied\""; }
+# denied_times N TEXT DIRECTORY OBJECT: to make or take away an entry is to write to the directory,
+# which the kernel asks about first; nothing later is reached.
+denied_times() {
+	local words
+	words="\"access_name\": ?\"write\".*\"error\": ?\"EPERM\".*\"inode\": ?$(stat -c %i "$3"),.*\"object_name\": ?\"$4\".*\"denied\""
+	if wait_for 20 counted "$1" "$words"; then ok "recorded: $2, denied $1 times"; else
+		not_ok "recorded: $2, denied $1 times" "not $1 of $words in: $(ctl events --json | grep '"guard"' | tail -20)"
+	fi
+}
+counted() { [ "$(ctl events --json | grep '"class": *"guard"' | grep -cE -- "$2")" = "$1" ]; }

@@ -44,9 +44,40 @@ static int fd_make_pipe(void)
 	return pipe2(fds, O_CLOEXEC) < 0 ? -1 : fds[0];
 }
 
+static int fd_make_pair(int type)
+{
+	int fds[2];
+
+	return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0 ? -1 : fds[0];
+}
+
 static int fd_make_socket(void)
 {
+	return fd_make_pair(SOCK_STREAM);
+}
+
+static int fd_make_packet(void)
+{
+	return fd_make_pair(SOCK_SEQPACKET);
+}
+
+/* Connected, but sendto() may name another. */
+static int fd_make_datagram(void)
+{
+	return fd_make_pair(SOCK_DGRAM);
+}
+
+static int fd_make_loose(void)
+{
 	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+static int fd_make_listener(void)
+{
+	int fd = fd_make_loose();
+	const struct sockaddr any = { .sa_family = AF_UNIX }; /* an abstract name of the kernel's */
+
+	return bind(fd, &any, sizeof(any.sa_family)) < 0 || listen(fd, 1) < 0 ? -1 : fd;
 }
 
 /* Of whatever cgroup its maker is in. */
@@ -141,6 +172,8 @@ static const struct {
 	int (*make)(void);
 } fd_kinds[] = {
 	{ "pipe", fd_make_pipe },	    { "socket", fd_make_socket },
+	{ "packet", fd_make_packet },	    { "datagram", fd_make_datagram },
+	{ "loose", fd_make_loose },	    { "listener", fd_make_listener },
 	{ "tcp", fd_make_tcp },		    { "netlink", fd_make_netlink },
 	{ "eventfd", fd_make_eventfd },	    { "epoll", fd_make_epoll },
 	{ "timerfd", fd_make_timer },	    { "signalfd", fd_make_signal },

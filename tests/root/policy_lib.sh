@@ -58,6 +58,21 @@ counter() { # counter CLASS OBJECT: "allowed denied bytes emitted lost"
 	drive counters "$JAIL" | awk -v c="$1" -v o="$2" '$1 == c && $2 == o { print $3, $4, $5, $6, $7; f = 1 }
 		END { if (!f) print "0 0 0 0 0" }'
 }
+# nothing_failed TEXT [SITE REGEX]...: each count of "drive errors" is 0, but that of SITE (enum
+# policy_error_site), which is like REGEX
+nothing_failed() {
+	local text=$1 counts wanted
+	shift
+	read -ra counts <<<"$(drive errors)"
+	mapfile -t wanted < <(printf '0\n%.0s' "${counts[@]}")
+	while [ $# -gt 0 ]; do
+		wanted[$1]=$2
+		shift 2
+	done
+	[ ${#counts[@]} -ge 9 ] && [[ "${counts[*]}" =~ ^${wanted[*]}$ ]]
+	tap $? "$text" "got: ${counts[*]}
+wanted: ${wanted[*]}"
+}
 need_lsm() { # with DRIVER_PLANES=14: skips where the host lacks the plane, fails where it breaks
 	local out
 	out=$(drive open 2>&1)
