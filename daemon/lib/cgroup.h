@@ -71,7 +71,7 @@ int cgroup_set_oom_group(const char *path);
 
 /* How often limits were run into, the subtree included. 0 where there is no controller. */
 struct cgroup_hits {
-	__u64 oom;		/* memory: the cgroup's own limit, and nothing was left to reclaim */
+	__u64 oom;		/* memory: its own limit was reached with nothing to reclaim */
 	__u64 oom_kill;		/* processes killed, for that or because the host had no memory */
 	__u64 oom_group_kill;	/* cgroups killed as a whole */
 	__u64 forks;		/* forks refused */

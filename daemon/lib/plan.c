@@ -466,7 +466,8 @@ static bool plan_check_numbers(const struct custody_plan *plan, const char **ret
 	    (plan->limit_memory_high < PLAN_MEMORY_MIN || plan->limit_memory_high > PLAN_SIZE_MAX ||
 	     (plan->limit_memory != 0 && plan->limit_memory_high > plan->limit_memory)))
 		return plan_refuse(ret_why, "memory-high is out of range, or above memory");
-	if (!plan_check_disk_rate(plan->limit_io_read) || !plan_check_disk_rate(plan->limit_io_write))
+	if (!plan_check_disk_rate(plan->limit_io_read) ||
+	    !plan_check_disk_rate(plan->limit_io_write))
 		return plan_refuse(ret_why, "disk rate out of range");
 	if (plan->limit_open_files == 0 || plan->limit_open_files > PLAN_FILES_MAX)
 		return plan_refuse(ret_why, "open file limit out of range");
