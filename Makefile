@@ -165,7 +165,7 @@ $(foreach t,$(notdir $(FUZZ)),$(eval $(call FUZZ_RULE,$(t),$(call link_words,tes
 
 # ---- tests/root/*.c: helpers of the privileged tests; no sanitizers, which would make syscalls
 # of their own below a seccomp filter ----
-ROOT := $(patsubst tests/root/%.c,$(B)/root/%,$(wildcard tests/root/*.c))
+ROOT := $(patsubst tests/root/%.c,$(B)/root/%,$(filter-out %_preload.c,$(wildcard tests/root/*.c)))
 define ROOT_RULE
 $(B)/root/$(1): $(B)/obj/tests/root/$(1).o $(call link_obj,obj,$(2)) $(B)/libcustody.a
 	@mkdir -p $$(@D)
@@ -173,6 +173,13 @@ $(B)/root/$(1): $(B)/obj/tests/root/$(1).o $(call link_obj,obj,$(2)) $(B)/libcus
 	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $(call link_flag,$(2)) $$(LDLIBS)
 endef
 $(foreach t,$(notdir $(ROOT)),$(eval $(call ROOT_RULE,$(t),$(call link_words,tests/root/$(t).c))))
+
+# ---- tests/root/*_preload.c: loaded into the product by a test, to make its calls fail ----
+PRELOAD := $(patsubst tests/root/%.c,$(B)/root/%.so,$(wildcard tests/root/*_preload.c))
+$(B)/root/%_preload.so: tests/root/%_preload.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu17 -O2 -g -Wall -Wextra -Werror -fPIC -shared -o $@ $<
 
 # ---- tests/attack/*.c: the corpus of attacks, one program for each subject ----
 ATTACK := $(patsubst tests/attack/%.c,$(B)/attack/%,$(filter-out %/common.c,$(wildcard tests/attack/*.c)))
@@ -186,7 +193,7 @@ $(foreach t,$(notdir $(ATTACK)),$(eval $(call ATTACK_RULE,$(t),$(call link_words
 
 unit: $(UNIT)
 fuzz: $(FUZZ)
-root: $(ROOT) $(ATTACK)
+root: $(ROOT) $(PRELOAD) $(ATTACK)
 
 # ---- running ----
 # A recursive make, because what is missing is installed before anything can be built.

@@ -51,6 +51,7 @@ struct jail {
 	uid_t uid_broker;
 	uid_t uid_model;
 	pid_t init;		/* host pid namespace: outer */
+	pid_t holder;		/* of the user namespace of the weights' mount: init, a while */
 	pid_t model;		/* jail's pid namespace: init */
 	bool notify;		/* bind(), and connect() if the plan says so, go to the broker */
 	struct jail_filter allow;
@@ -59,6 +60,7 @@ struct jail {
 	struct jail_mount mounts[CUSTODY_ZONES_MAX];
 	struct jail_built built;	/* filled by init, completed by outer */
 	int landlock_abi;
+	__u32 structure;	/* enum evidence_structure mask: what has been read back */
 	bool refused;
 };
 
@@ -88,6 +90,8 @@ int namespace_report_built(struct jail *jail);
 
 /* init */
 int namespace_forget_outer(struct jail *jail);
+int weights_start_holder(struct jail *jail);
+int weights_end_holder(struct jail *jail);
 int root_mount_tmpfs(struct jail *jail);
 int root_make_etc(struct jail *jail);
 int device_make_tree(struct jail *jail);
@@ -102,6 +106,7 @@ int procfs_empty_core(struct jail *jail);
 int procfs_offer_to_oom(struct jail *jail);
 int namespace_enter_user(struct jail *jail);
 int namespace_give_up_root(struct jail *jail);
+int structure_leave_keyring(struct jail *jail);
 int init_start_model(struct jail *jail);
 int init_forget_all(struct jail *jail);
 int init_confine(struct jail *jail);
@@ -124,6 +129,21 @@ int model_execute(struct jail *jail);
  */
 int root_add_mount(struct jail *jail, int mount_fd, const char *target, __u32 label, __u32 rights,
 		   __u64 attributes, const char *origin);
+
+/*
+ * Makes the detached mount of a weights zone, whose files belong to whomever, readable by the
+ * model: mapped, or found to be readable as it is. Refuses, with the file that is not.
+ */
+int weights_open_to_model(struct jail *jail, int mount_fd, const char *source, const char *origin);
+
+/*
+ * The self-check's part in structure.c: begin, one call for each line of mountinfo (mount
+ * built.zones[zone]; options of the mount; type and options of its file system), then the rest.
+ */
+void structure_begin_mounts(struct jail *jail);
+void structure_note_mount(struct jail *jail, __u32 zone, const char *target, const char *options,
+			  const char *type, const char *super);
+int structure_check(struct jail *jail);
 
 /* MOUNT_ATTR_* of a zone with these rights: nothing that the rights do not need. */
 __u64 root_attributes(__u32 label, __u32 rights);

@@ -37,11 +37,13 @@ static const struct jail_step jail_outer_rest[] = {
 
 static const struct jail_step jail_init[] = {
 	{ namespace_forget_outer, "drop the host's /proc", "first: it is a way out" },
+	{ weights_start_holder, "hold a user namespace", "the kernel makes none over the next" },
 	{ root_mount_tmpfs, "mount the root", "everything else is mounted into it" },
 	{ root_make_etc, "make /etc", "before the zones, so that a zone below /etc wins" },
 	{ device_make_tree, "make /dev", "before the zones: one may be /dev/shm" },
 	{ procfs_make_tree, "make /proc", "in the pid namespace; keeps /proc/sys for a while" },
 	{ root_mount_zones, "mount the zones", "in the plan's order, which is by depth" },
+	{ weights_end_holder, "end its holder", "it has a way to the host's root" },
 	{ root_make_links, "make /bin and its like", "after the zones: only where /usr is one" },
 	{ procfs_forbid_memfd_exec, "forbid executable memfds", "needs real root" },
 	{ procfs_limit_shm, "limit shared memory", "needs real root, in the new ipc namespace" },
@@ -51,6 +53,7 @@ static const struct jail_step jail_init[] = {
 	{ limits_raise, "set limits", "raising needs real root" },
 	{ namespace_enter_user, "enter the user namespace", "after the last use of real root" },
 	{ namespace_give_up_root, "give up root", "before the first process that is the model's" },
+	{ structure_leave_keyring, "own keyring", "as the model's uid, which is to own it" },
 	{ init_start_model, "start the model's process", "inherits all of the above" },
 };
 

@@ -110,6 +110,17 @@ int mount_restrict(int fd, __u64 attributes)
 	return 0;
 }
 
+int mount_map_ids(int fd, int user_namespace)
+{
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (__u64)user_namespace,
+	};
+
+	if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return -errno;
+	return 0;
+}
+
 int mount_attach(int fd, int target_fd)
 {
 	if (move_mount(fd, "", target_fd, "",

@@ -34,6 +34,12 @@ int mount_clone_path(int fd, int *ret_fd);
 /* Sets MOUNT_ATTR_* flags; never clears one, so that what the host forbids stays forbidden. */
 int mount_restrict(int fd, __u64 attributes);
 
+/*
+ * Shows the owners of files as the user namespace maps them. Only before the mount is attached.
+ * -EINVAL: not with this file system; -EPERM: the host's own mount is mapped already.
+ */
+int mount_map_ids(int fd, int user_namespace);
+
 /* Attaches a detached mount on the directory or file behind target_fd. */
 int mount_attach(int fd, int target_fd);
 

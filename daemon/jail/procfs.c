@@ -44,7 +44,7 @@ static const struct {
 	{ "/proc/acpi", PROCFS_EMPTY_DIRECTORY },
 	{ "/proc/asound", PROCFS_EMPTY_DIRECTORY },
 	{ "/proc/scsi", PROCFS_EMPTY_DIRECTORY },
-	/* Facts of the host that no server needs: its boot secrets, disks, locks, keystrokes. */
+	/* Facts of the host that no server needs: boot secrets, disks, swap, locks, keystrokes. */
 	{ "/proc/bootconfig", PROCFS_EMPTY_FILE },
 	{ "/proc/cmdline", PROCFS_EMPTY_FILE },
 	{ "/proc/diskstats", PROCFS_EMPTY_FILE },
@@ -56,7 +56,10 @@ static const struct {
 	{ "/proc/kcore", PROCFS_EMPTY_FILE },
 	{ "/proc/keys", PROCFS_EMPTY_FILE },
 	{ "/proc/kmsg", PROCFS_EMPTY_FILE },
+	{ "/proc/latency_stats", PROCFS_EMPTY_FILE },
 	{ "/proc/modules", PROCFS_EMPTY_FILE },
+	{ "/proc/sched_debug", PROCFS_EMPTY_FILE },
+	{ "/proc/swaps", PROCFS_EMPTY_FILE },
 	{ "/proc/sysrq-trigger", PROCFS_EMPTY_FILE },
 	{ "/proc/timer_list", PROCFS_EMPTY_FILE },
 };

@@ -327,6 +327,13 @@ static int root_mount_bind(struct jail *jail, const struct plan_zone *zone)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r,
 				   "%s: cannot clone the mount of %s: %s", origin, source,
 				   strerror(-r));
+	if (zone->label == CUSTODY_LABEL_WEIGHTS) {
+		r = weights_open_to_model(jail, clone, source, origin);
+		if (r < 0) {
+			(void)close(clone);
+			return r;
+		}
+	}
 	return root_add_mount(jail, clone, target, zone->label, zone->rights,
 			      root_attributes(zone->label, zone->rights), origin);
 }

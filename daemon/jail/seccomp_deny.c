@@ -5,6 +5,7 @@
  * log. Linked into custody-jail. Removing a row loosens nothing: seccomp_set.c must still allow.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 
@@ -89,6 +91,14 @@ const struct seccomp_rule seccomp_deny_rules[] = {
 		  SECCOMP_BITS(3, MAP_ANONYMOUS, MAP_ANONYMOUS)),
 	DENY_WHEN(SECCOMP_NO_JIT, "mprotect", EPERM, SECCOMP_BITS(2, PROT_EXEC, PROT_EXEC)),
 	DENY_WHEN(SECCOMP_NO_JIT, "pkey_mprotect", EPERM, SECCOMP_BITS(2, PROT_EXEC, PROT_EXEC)),
+	/*
+	 * RLIMIT_CORE is 1, at which a core pattern with a pipe is not run; at 0 it would be.
+	 * A lease on weights, which the model owns by its mount, would keep the host waiting.
+	 */
+	DENY("setrlimit", EPERM, SECCOMP_INT(0, RLIMIT_CORE)),
+	{ .syscall = "prlimit64", .action = SCMP_ACT_ERRNO(EPERM), .n_args = 2,
+	  .args = { SECCOMP_INT(1, RLIMIT_CORE), { .arg = 2, .op = SCMP_CMP_NE, .datum_a = 0 } } },
+	DENY("fcntl", EACCES, SECCOMP_INT(1, F_SETLEASE)),
 	DENY("shmat", EPERM, SECCOMP_BITS(2, SHM_EXEC, SHM_EXEC)),
 	{ .syscall = "memfd_create", .action = SCMP_ACT_ERRNO(EPERM), .when = SECCOMP_NO_MEMFD },
 

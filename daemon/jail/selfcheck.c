@@ -105,12 +105,33 @@ static bool selfcheck_flags_hold(const char *options, __u64 attributes)
 	return true;
 }
 
+/* The tail of a line of mountinfo: "... - TYPE SOURCE OPTIONS". */
+static bool selfcheck_split_tail(char *line, char *field[3])
+{
+	char *tail = strstr(line, " - ");
+	char *save = NULL;
+
+	if (!tail)
+		return false;
+	*tail = '\0';
+	for (int i = 0; i < 3; i++) {
+		field[i] = strtok_r(i == 0 ? tail + 3 : NULL, " \n", &save);
+		if (!field[i])
+			return false;
+	}
+	return true;
+}
+
 /* "ID PARENT MAJOR:MINOR ROOT TARGET OPTIONS ...": is it one of ours, as it was made? */
 static int selfcheck_mount_line(struct jail *jail, char *line)
 {
 	char *save = NULL;
 	char *field[6];
+	char *tail[3];
 
+	if (!selfcheck_split_tail(line, tail))
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -EPROTO,
+				   "self-check: a line of mountinfo is not one");
 	for (int i = 0; i < 6; i++) {
 		field[i] = strtok_r(i == 0 ? line : NULL, " ", &save);
 		if (!field[i])
@@ -120,6 +141,7 @@ static int selfcheck_mount_line(struct jail *jail, char *line)
 	for (__u32 i = 0; i < jail->built.n_zones; i++) {
 		if (jail->built.zones[i].mount_id != strtoull(field[0], NULL, 10))
 			continue;
+		structure_note_mount(jail, i, field[4], field[5], tail[0], tail[2]);
 		if (selfcheck_flags_hold(field[5], jail->mounts[i].attributes))
 			return 0;
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -EPERM,
@@ -139,6 +161,7 @@ static int selfcheck_mounts(struct jail *jail, struct jail_ready *ready)
 	if (!file)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -errno,
 				   "self-check: cannot read mountinfo: %m");
+	structure_begin_mounts(jail);
 	while (getline(&line, &size, file) > 0) {
 		int r = selfcheck_mount_line(jail, line);
 
@@ -189,7 +212,10 @@ int selfcheck_report(struct jail *jail)
 		r = selfcheck_mounts(jail, &ready);
 	if (r == 0)
 		r = selfcheck_fds(jail, &ready);
+	if (r == 0)
+		r = structure_check(jail);
 	if (r < 0)
 		return r;
+	ready.structure = jail->structure;
 	return MESSAGE_SEND(jail->channel, ROLE_JAIL, JAIL_READY, jail->build.head.id, &ready);
 }

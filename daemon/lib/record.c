@@ -182,6 +182,7 @@ static bool record_check_launch(const struct ledger_launch *launch)
 	return launch->jail_id != 0 &&
 	       (launch->planes_required & ~(__u32)CUSTODY_PLANES_ALL) == 0 &&
 	       (launch->planes_active & ~(__u32)CUSTODY_PLANES_ALL) == 0 &&
+	       (launch->structure & ~(__u32)STRUCTURE_ALL) == 0 &&
 	       record_check_name(launch->name, sizeof(launch->name)) &&
 	       record_check_name(launch->profile, sizeof(launch->profile));
 }

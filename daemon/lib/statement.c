@@ -17,6 +17,12 @@
 static const char *const statement_planes[] = { "structure", "cgroup", "lsm", "observe",
 						"guard", "limits" };
 
+static const char *const statement_structure[] = {
+#define STATEMENT_STRUCTURE(name, json, what) json,
+	EVIDENCE_STRUCTURE(STATEMENT_STRUCTURE)
+#undef STATEMENT_STRUCTURE
+};
+
 /* What each way of erasing does, and what it does not. */
 static const char *const statement_erase_methods[] = {
 	[EVIDENCE_ERASE_NOTHING] = "nothing",
@@ -73,19 +79,44 @@ static json_t *statement_time(__u64 time_ns)
 	return time_ns == 0 ? json_null() : json_string(retirement_print_time(time_ns, text));
 }
 
-static json_t *statement_plane_names(__u32 mask)
+/* The names of the bits that are set, in their order. */
+static json_t *statement_names(__u32 mask, const char *const *names, size_t n)
 {
 	json_t *array = json_array();
 
-	for (size_t i = 0; array && i < sizeof(statement_planes) / sizeof(statement_planes[0]);
-	     i++) {
-		if ((mask & (1U << i)) &&
-		    json_array_append_new(array, json_string(statement_planes[i])) < 0) {
+	for (size_t i = 0; array && i < n; i++) {
+		if ((mask & (1U << i)) && json_array_append_new(array, json_string(names[i])) < 0) {
 			json_decref(array);
 			return NULL;
 		}
 	}
 	return array;
+}
+
+static json_t *statement_plane_names(__u32 mask)
+{
+	return statement_names(mask, statement_planes,
+			       sizeof(statement_planes) / sizeof(statement_planes[0]));
+}
+
+/* What the jail was as the kernel showed it before the launch, and the ids that only it had. */
+static json_t *statement_structure_object(const struct ledger_launch *launch)
+{
+	const __u32 held = launch->structure;
+
+	return json_pack("{s:o, s:o, s:I}", "held",
+			 statement_names(held, statement_structure, _STRUCTURE_BIT_MAX), "missing",
+			 statement_names(~held, statement_structure, _STRUCTURE_BIT_MAX),
+			 "landlockAbi", (json_int_t)launch->landlock_abi);
+}
+
+static json_t *statement_uids(const struct ledger_launch *launch)
+{
+	const json_int_t first = (json_int_t)CUSTODY_UID_JAIL_BASE +
+				 (json_int_t)launch->slot * CUSTODY_UID_JAIL_BLOCK;
+
+	return json_pack("{s:I, s:I}", "first", first, "count",
+			 (json_int_t)CUSTODY_UID_JAIL_BLOCK);
 }
 
 static json_t *statement_planes_object(const struct retirement *r)
@@ -169,7 +200,7 @@ static json_t *statement_predicate(const struct retirement *r, const char *origi
 	retirement_judge(r, &result);
 	return json_pack(
 		"{s:s, s:s, s:o, s:I, s:{s:I, s:I}, s:o, s:o, s:o, s:{s:I, s:I}, s:{s:I, s:I},"
-		" s:{s:s, s:s}, s:o, s:s, s:o}",
+		" s:{s:s, s:s}, s:o, s:s, s:o, s:o, s:o}",
 		"model", r->retire.name, "profile", r->retire.profile, "profileDigest",
 		statement_digest(r->retire.profile_digest), "jail", (json_int_t)r->jail_id,
 		"requesters", "launch", (json_int_t)r->launch.requester_uid, "retire",
@@ -179,7 +210,9 @@ static json_t *statement_predicate(const struct retirement *r, const char *origi
 		(json_int_t)r->events, "denied", (json_int_t)r->denied, "erase", "method",
 		statement_erase_methods[r->retire.erase], "claim",
 		statement_erase_claims[r->retire.erase], "ledger", statement_ledger(r, origin),
-		"verdict", verdict_name(result.verdict), "reasons", statement_reasons(&result));
+		"verdict", verdict_name(result.verdict), "reasons", statement_reasons(&result),
+		"uids", statement_uids(&r->launch), "structure",
+		statement_structure_object(&r->launch));
 }
 
 int retirement_print(const struct retirement *r, const char *origin, char **ret, size_t *ret_n)

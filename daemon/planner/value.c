@@ -312,7 +312,8 @@ int value_parse_egress(const char *text, struct value_endpoint *ret)
 	if (scheme == 5)
 		return value_parse_endpoint(text, ret);
 	/* An IPv4 address in IPv6 clothing: without the clothes. */
-	if (scheme == 4 && strncasecmp(text + scheme, mapped, sizeof(mapped) - 1) == 0 &&
+	if (scheme == 4 && text[3] == ':' &&
+	    strncasecmp(text + scheme, mapped, sizeof(mapped) - 1) == 0 &&
 	    strchr(text + scheme, '.') && strlen(text) < sizeof(plain)) {
 		const char *address = text + scheme + sizeof(mapped) - 1;
 		size_t n = strcspn(address, "]");

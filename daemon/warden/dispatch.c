@@ -16,6 +16,21 @@
 #include "warden.h"
 
 /* A role in trouble: the reason goes to whoever waits for it. */
+/* Builders say what they could not do; whoever asked for a model gets a sentence. */
+static const char *dispatch_begin_text(enum custody_role role)
+{
+	if (role == ROLE_JAIL)
+		return "The jail was not built: ";
+	return role == ROLE_BROKER ? "The endpoints were not opened: " : "";
+}
+
+static const char *dispatch_end_text(const char *text)
+{
+	size_t n = strlen(text);
+
+	return n > 0 && strchr(".:\n", text[n - 1]) ? "" : ".";
+}
+
 static int dispatch_refused(struct role *role, const struct refused *refused)
 {
 	struct jail *jail = role->jail;
@@ -35,7 +50,8 @@ static int dispatch_refused(struct role *role, const struct refused *refused)
 		return 0;
 	(void)sequence_explain(jail, refused->exit <= CUSTODY_EXIT_INTERNAL ? refused->exit
 								     : CUSTODY_EXIT_INTERNAL,
-			       -EPERM, "%s", refused->text);
+			       -EPERM, "%s%s%s", dispatch_begin_text(role->role), refused->text,
+			       dispatch_end_text(refused->text));
 	if (role->role == ROLE_SWEEPER)
 		retire_sweeper_failed(jail, refused->text);
 	else

@@ -264,6 +264,11 @@ static void launch_take_built(struct jail *jail, const struct jail_built *built)
 /* What the kernel told the jail about itself must be exactly what a jail is. */
 static const char *launch_judge_ready(const struct jail *jail, const struct jail_ready *ready)
 {
+	static const char *const names[] = {
+#define LAUNCH_NAME(name, json, what) "it lacks " json,
+		EVIDENCE_STRUCTURE(LAUNCH_NAME)
+#undef LAUNCH_NAME
+	};
 	__u32 uid = CUSTODY_UID_JAIL_BASE + jail->slot * CUSTODY_UID_JAIL_BLOCK +
 		    CUSTODY_UID_MODEL_OFF;
 
@@ -276,6 +281,10 @@ static const char *launch_judge_ready(const struct jail *jail, const struct jail
 		return "a capability set is not empty";
 	if (ready->uid != uid || ready->gid != uid)
 		return "it runs as another uid or gid than its own";
+	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
+		if (STRUCTURE_ALWAYS & ~ready->structure & (1U << i))
+			return names[i];
+	}
 	return NULL;
 }
 
@@ -286,6 +295,8 @@ static void launch_take_ready(struct jail *jail, const struct jail_ready *ready)
 	if (!sequence_waits_in(jail, launch_step_ready))
 		return;
 	jail->builder.permit = MSG_BIT(MSG_REFUSED);
+	jail->structure = ready->structure & STRUCTURE_ALL;
+	jail->landlock_abi = ready->landlock_abi;
 	if (wrong) {
 		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EPERM,
 				       "The jail is not what was asked for (%s); the model was not "

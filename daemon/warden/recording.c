@@ -191,6 +191,8 @@ int recording_put_launch(struct jail *jail, __u64 id)
 	memcpy(launch->ns_inode, jail->ns_inode, sizeof(launch->ns_inode));
 	launch->pid = (__u32)jail->init;
 	launch->requester_uid = jail->ticket.peer.uid;
+	launch->structure = jail->structure;
+	launch->landlock_abi = jail->landlock_abi;
 	return recording_send(jail->warden, MSG_RECORD_LAUNCH, id, &record, sizeof(record), true);
 }
 

@@ -20,6 +20,7 @@
 
 #define RESOLVE_PAUSE_US 200000ULL
 #define RESOLVE_TIMEOUT_US 15000000ULL
+#define RESOLVE_ERRNO_MAX 4095	/* MAX_ERRNO: no error of the kernel's is greater */
 
 static __u64 resolve_read_clock(clockid_t clock)
 {
@@ -100,8 +101,11 @@ static void resolve_finish(struct jail *jail)
 
 void resolve_failed(struct jail *jail, int error)
 {
-	struct broker_resolved message = { .error = error < 0 ? error : -EHOSTUNREACH };
+	struct broker_resolved message = { .error = error };
 
+	/* May be the resolver's own number. */
+	if (error >= 0 || error < -RESOLVE_ERRNO_MAX)
+		message.error = -EHOSTUNREACH;
 	if (!jail || !jail->plan || !(jail->resolve_wanted & (1U << jail->resolve_now)))
 		return;
 	log_warning("%s: %s is not resolved: %s.", jail->name,

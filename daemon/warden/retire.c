@@ -22,7 +22,9 @@
 
 #define RETIRE_POLL_US 50000
 #define RETIRE_SWEEP_S 120U
+#define RETIRE_FREEZE_MS 2000
 #define RETIRE_SETTLE_US 2000000
+#define RETIRE_ERASE_US 2000000
 
 /* Facts that the sweeper gathers, once in each phase. */
 static const enum evidence_fact_id retire_swept[] = {
@@ -110,10 +112,17 @@ static int retire_step_drain(struct jail *jail)
 
 static int retire_step_freeze(struct jail *jail)
 {
+	int r;
+
 	jail->drained_ns = retire_now_ns(CLOCK_REALTIME);
 	if (jail->init == 0)
 		return 0;
-	return life_hold(jail, true);
+	r = life_freeze_cgroups(jail, true, RETIRE_FREEZE_MS);
+	if (r != -ETIMEDOUT)
+		return r;
+	/* A model that can make itself wait in the kernel has no say in whether it is retired. */
+	log_warning("%s does not freeze: its processes are killed right away.", jail->name);
+	return life_kill(jail);
 }
 
 static int retire_step_count(struct jail *jail)
@@ -282,13 +291,42 @@ static int retire_step_look(struct jail *jail)
 	return retire_start_sweep(jail);
 }
 
-static int retire_step_erase(struct jail *jail)
+/* True when there is nothing more to be done: all is erased, or has been tried long enough. */
+static bool retire_is_erased(struct jail *jail)
 {
 	int r = life_release(jail);
 
-	if (r < 0)
-		log_error("Erasing what %s left: %s. The facts will show it.", jail->name,
-			  strerror(-r));
+	if (r == 0)
+		return true;
+	if (retire_now_ns(CLOCK_MONOTONIC) / 1000 < jail->wait_until)
+		return false;
+	log_error("Erasing what %s left: %s. The facts will show it.", jail->name, strerror(-r));
+	return true;
+}
+
+static int retire_on_erase_tick(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct jail *jail = data;
+
+	(void)source;
+	(void)usec;
+	if (!retire_is_erased(jail) && retire_arm_tick(jail, retire_on_erase_tick) >= 0)
+		return 0;
+	jail->tick = sd_event_source_disable_unref(jail->tick);
+	sequence_continue(jail);
+	return 0;
+}
+
+/* Tried again for a while: nobody looks after what is left once the jail is forgotten. */
+static int retire_step_erase(struct jail *jail)
+{
+	jail->wait_until = retire_now_ns(CLOCK_MONOTONIC) / 1000 + RETIRE_ERASE_US;
+	if (retire_is_erased(jail))
+		return 0;
+	if (retire_arm_tick(jail, retire_on_erase_tick) >= 0)
+		return -EINPROGRESS;
+	jail->wait_until = 0;
+	(void)retire_is_erased(jail);
 	return 0;
 }
 
@@ -298,9 +336,18 @@ static int retire_step_look_again(struct jail *jail)
 	return retire_start_sweep(jail);
 }
 
+static int retire_explain_facts(struct jail *jail, int error)
+{
+	return sequence_explain(
+		jail, CUSTODY_EXIT_INTERNAL, error,
+		"The facts of %s's retirement could not be recorded (%s); no evidence was made.",
+		jail->name, strerror(-error));
+}
+
 void retire_message(struct jail *jail, const union message_buffer *buf)
 {
 	const struct sweep_fact *swept = (const struct sweep_fact *)buf;
+	int r;
 
 	if (!sequence_waits_in(jail, retire_step_look) &&
 	    !sequence_waits_in(jail, retire_step_look_again))
@@ -310,8 +357,11 @@ void retire_message(struct jail *jail, const union message_buffer *buf)
 		    (jail->facts_seen & (1U << swept->fact.fact)))
 			return;
 		jail->facts_seen |= 1U << swept->fact.fact;
-		if (recording_put_fact(jail, &swept->fact) < 0)
+		r = recording_put_fact(jail, &swept->fact);
+		if (r < 0) {
+			(void)retire_explain_facts(jail, r);
 			sequence_fail(jail);
+		}
 		return;
 	}
 	retire_sweeper_failed(jail, "The sweeper did not report on this.");
@@ -320,16 +370,21 @@ void retire_message(struct jail *jail, const union message_buffer *buf)
 /* Also the normal end: then every fact has been seen and nothing is added. */
 void retire_sweeper_failed(struct jail *jail, const char *why)
 {
+	int r;
+
 	if (!sequence_waits_in(jail, retire_step_look) &&
 	    !sequence_waits_in(jail, retire_step_look_again))
 		return;
 	spawn_kill(&jail->sweeper);
 	jail->tick = sd_event_source_disable_unref(jail->tick);
 	jail->fail_text[0] = '\0';
-	if (retire_add_unseen(jail, why) < 0)
-		sequence_fail(jail);
-	else
+	r = retire_add_unseen(jail, why);
+	if (r == 0) {
 		sequence_continue(jail);
+		return;
+	}
+	(void)retire_explain_facts(jail, r);
+	sequence_fail(jail);
 }
 
 /* ---- custodyd's own facts, and the verdict ---- */
@@ -362,13 +417,7 @@ static int retire_step_judge(struct jail *jail)
 
 	if (r == 0)
 		r = recording_put_retire(jail);
-	if (r < 0)
-		return sequence_explain(
-			jail, CUSTODY_EXIT_INTERNAL, r,
-			"The facts of %s's retirement could not be recorded (%s); no "
-			"evidence was made.",
-			jail->name, strerror(-r));
-	return -EINPROGRESS;
+	return r < 0 ? retire_explain_facts(jail, r) : -EINPROGRESS;
 }
 
 void retire_recorder_gone(struct jail *jail)

@@ -91,6 +91,8 @@ struct jail {
 	__u64 started_ns;		/* CLOCK_REALTIME */
 	__u64 drained_ns;
 	int wait_status;		/* of the model; LEDGER_STATUS_UNKNOWN when not seen */
+	__u32 structure;	/* of the self-check, for the launch record; 0 after adoption */
+	__u32 landlock_abi;
 	__u32 n_zones;
 	struct jail_zone zones[CUSTODY_ZONES_MAX];
 
@@ -284,11 +286,8 @@ int state_read_start(pid_t pid, __u64 *ret);	/* clock ticks since boot */
 void life_take_ticket(struct jail *jail, const struct ticket *ticket);
 void life_stop(struct jail *jail, const struct ticket *ticket);
 int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid);
-/*
- * Freezes or thaws the processes, and nothing else; waits. The model's stop first: a call of theirs
- * that the broker is deciding cannot be frozen, and a frozen broker decides none. 0 or -errno.
- */
-int life_hold(const struct jail *jail, bool freeze);
+/* Freezes or thaws the processes, and nothing else; waits. 0 or -errno. */
+int life_freeze_cgroups(const struct jail *jail, bool freeze, int timeout_ms);
 void life_ended(struct jail *jail);		/* its init is gone */
 void life_broker_gone(struct jail *jail);
 void life_end_model(struct jail *jail, const char *why); /* the model; then it ends as always */

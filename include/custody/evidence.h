@@ -18,6 +18,42 @@
 #define LEDGER_MAGIC	0x524c4443U	/* "CDLR" */
 #define LEDGER_VERSION	1
 
+/*
+ * Properties of a jail's structure, as its self-check read them back from the kernel before the
+ * launch. Those without a condition are in every jail, or it is not launched; the others are in the
+ * jails of kernels and file systems that have them, and the record says which have not.
+ * S(NAME, "json-name", what holds)
+ */
+#define EVIDENCE_STRUCTURE(S)                                                                      \
+	S(NOSUID, "no-setuid", "every mount is nosuid, besides no_new_privs")                      \
+	S(PROC, "proc-hidden", "/proc shows the jail's own processes only")                        \
+	S(NESTING, "no-user-namespaces", "none can be made below the jail's own")                  \
+	S(KEYRING, "own-keyring", "a session keyring of its own, which is empty")                  \
+	S(IPC, "own-ipc", "System V objects: none at the start, memory limited")                   \
+	S(SIZED, "sized-memory", "every tmpfs that can be written has a size")                     \
+	S(CORE, "no-core-dump", "RLIMIT_CORE 1, and a coredump_filter that takes nothing")         \
+	S(DUMPABLE, "not-dumpable", "until the model's own program is executed")                   \
+	S(MEMFD, "memfd-noexec", "vm.memfd_noexec of its pid namespace (Linux 6.3)")               \
+	S(SCOPES, "landlock-scopes", "abstract UNIX sockets and signals end here (Linux 6.12)")    \
+	S(NOSWAP, "noswap", "every tmpfs that can be written stays in memory (Linux 6.4)")         \
+	S(IDMAP, "weights-idmapped", "the model owns what the owner of the weights owns")
+
+enum evidence_structure_bit {
+#define EVIDENCE_STRUCTURE_BIT(name, json, what) STRUCTURE_BIT_##name,
+	EVIDENCE_STRUCTURE(EVIDENCE_STRUCTURE_BIT)
+#undef EVIDENCE_STRUCTURE_BIT
+	_STRUCTURE_BIT_MAX,
+};
+
+enum evidence_structure {
+#define EVIDENCE_STRUCTURE_ENUM(name, json, what) STRUCTURE_##name = 1U << STRUCTURE_BIT_##name,
+	EVIDENCE_STRUCTURE(EVIDENCE_STRUCTURE_ENUM)
+#undef EVIDENCE_STRUCTURE_ENUM
+	/* What every jail has. */
+	STRUCTURE_ALWAYS = STRUCTURE_MEMFD - 1,
+	STRUCTURE_ALL = (1U << _STRUCTURE_BIT_MAX) - 1,
+};
+
 enum ledger_type {
 	LEDGER_OPENED = 1,	/* struct ledger_opened: the recorder started */
 	LEDGER_EVENT,		/* struct custody_event */
@@ -62,6 +98,8 @@ struct ledger_launch {
 	__u64 ns_inode[8];
 	__u32 pid;
 	__u32 requester_uid;
+	__u32 structure;	/* enum evidence_structure mask: read back by the self-check */
+	__u32 landlock_abi;	/* 0 = kernel has none */
 };
 
 /* A change in a jail's life: enum jail_state, and why. */
@@ -190,7 +228,7 @@ struct ledger_verdict {
 
 _Static_assert(sizeof(struct ledger_record) == 64, "ledger_record");
 _Static_assert(sizeof(struct ledger_opened) == 88, "ledger_opened");
-_Static_assert(sizeof(struct ledger_launch) == 296, "ledger_launch");
+_Static_assert(sizeof(struct ledger_launch) == 304, "ledger_launch");
 _Static_assert(sizeof(struct ledger_state) == 80, "ledger_state");
 _Static_assert(sizeof(struct ledger_gap) == 32, "ledger_gap");
 _Static_assert(sizeof(struct ledger_counter) == 48, "ledger_counter");

@@ -367,7 +367,7 @@ struct jail_ready {
 	__u32 n_mounts;
 	__u32 n_fds;		/* open fds: 0, 1, 2, the channel and the self-check's own */
 	__u32 landlock_abi;	/* 0 = kernel has none */
-	__u32 pad;
+	__u32 structure;	/* enum evidence_structure mask */
 };
 
 struct jail_go {

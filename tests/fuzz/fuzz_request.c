@@ -21,9 +21,14 @@ static void fuzz_terminate(union message_buffer *buf)
 {
 	struct request_start *start = (struct request_start *)buf;
 	struct request_name *named = (struct request_name *)buf;
+	struct request_restrict *restricted = (struct request_restrict *)buf;
 
 	if (buf->head.type == MSG_REQUEST_NAME) {
 		named->name[sizeof(named->name) - 1] = '\0';
+		return;
+	}
+	if (buf->head.type == MSG_REQUEST_RESTRICT) {
+		restricted->name[sizeof(restricted->name) - 1] = '\0';
 		return;
 	}
 	/* start is the beginning of run */

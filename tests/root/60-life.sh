@@ -50,6 +50,33 @@ chmod -R a+rX "$ROOT/bundle" "$ROOT/key.pub"
 cp "$BIN/custody-verify" "$ROOT/"
 check "an unprivileged user verifies it" setpriv --reuid=65534 --regid=65534 --clear-groups \
 	"$ROOT/custody-verify" "$ROOT/bundle" --key "$ROOT/key.pub"
+ctl events web --json >"$ROOT/events.json"
+check "launch records and the statement name the same uids, of each launch others, and the structure" \
+	/usr/bin/python3 - "$ROOT/bundle" "$ROOT/events.json" <<'PY'
+import base64, glob, json, sys
+statements = []
+for path in glob.glob(sys.argv[1] + "/*"):
+    try:
+        statements.append(json.loads(base64.b64decode(json.load(open(path))["payload"])))
+    except (ValueError, KeyError, TypeError):
+        pass
+(statement,) = statements
+said = statement["predicate"]
+text = open(sys.argv[2]).read()
+try:
+    events = json.loads(text)
+    events = events if isinstance(events, list) else events["events"]
+except ValueError:
+    events = [json.loads(line) for line in text.splitlines()]
+launches = [e for e in events if "uid_first" in json.dumps(e)]
+flat = [dict(e, **next((v for v in e.values() if isinstance(v, dict) and "uid_first" in v), {})) for e in launches]
+last = [e for e in flat if e.get("jail", e.get("jail_id")) == said["jail"]][-1]
+assert said["uids"] == {"first": last["uid_first"], "count": 65536}, (said["uids"], last)
+held = sorted(k for k, v in last["structure"].items() if v)
+assert held == sorted(said["structure"]["held"]), (held, said["structure"])
+assert "own-keyring" in held and "no-core-dump" in held, held
+assert said["structure"]["landlockAbi"] == last["landlock_abi"], last
+PY
 check "the ledger verifies" ctl ledger verify
 daemon_stop
 no_leaks "nothing is left: no cgroup, process, state, pin or mount"

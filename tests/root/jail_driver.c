@@ -333,15 +333,36 @@ static void driver_print_built(const struct jail_built *built)
 			      built->zones[i].rights, built->zones[i].target);
 }
 
+static const char *driver_print_structure(__u32 structure, char text[512])
+{
+	static const char *const names[] = {
+#define DRIVER_NAME(name, json, what) json,
+		EVIDENCE_STRUCTURE(DRIVER_NAME)
+#undef DRIVER_NAME
+	};
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (structure & (1U << i))
+			n += (size_t)snprintf(text + n, 512 - n, "%s%s", n ? "," : "", names[i]);
+	}
+	return text;
+}
+
 static void driver_print_ready(const struct jail_ready *ready)
 {
+	char text[512];
+
 	(void)fprintf(
 	    stderr,
-	    "ready nnp=%u seccomp=%u caps=%llu uid=%u gid=%u mounts=%u fds=%u landlock=%u\n",
+	    "ready nnp=%u seccomp=%u caps=%llu uid=%u gid=%u mounts=%u fds=%u landlock=%u "
+	    "structure=%s\n",
 	    ready->no_new_privs, ready->seccomp,
 	    (unsigned long long)(ready->cap_permitted | ready->cap_effective |
 				 ready->cap_inheritable | ready->cap_bounding | ready->cap_ambient),
-	    ready->uid, ready->gid, ready->n_mounts, ready->n_fds, ready->landlock_abi);
+	    ready->uid, ready->gid, ready->n_mounts, ready->n_fds, ready->landlock_abi,
+	    driver_print_structure(ready->structure, text));
 }
 
 /* Waits until every process of the jail is gone; the init's status. */

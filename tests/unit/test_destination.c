@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -108,13 +109,17 @@ static void test_words(void **state)
 		{ "name:10.0.0.5:80", -EINVAL, 0, 0 }, { "name::80", -EINVAL, 0, 0 },
 		{ "name:[::1]:80", -EINVAL, 0, 0 }, { "tcp:a.b:80", -EINVAL, 0, 0 },
 		{ "sctp:10.0.0.5:80", -EINVAL, 0, 0 }, { "", -EINVAL, 0, 0 },
+		{ "tcp", -EINVAL, 0, 0 }, { "udp:", -EINVAL, 0, 0 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct value_endpoint endpoint = { .family = 77 };
-		int r = value_parse_egress(cases[i].word, &endpoint);
+		/* A copy of its own length: the sanitizer sees a byte read past its end. */
+		char *word = strdup(cases[i].word);
+		int r = word ? value_parse_egress(word, &endpoint) : -ENOMEM;
 
+		free(word);
 		if (r != cases[i].want || endpoint.family != (r < 0 ? 77 : cases[i].family) ||
 		    endpoint.port != cases[i].port)
 			fail_msg("%s: %d, family %u", cases[i].word, r, endpoint.family);

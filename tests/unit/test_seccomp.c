@@ -8,6 +8,7 @@
  * link: daemon/jail/seccomp_filter.c
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -23,6 +24,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -265,6 +267,14 @@ static void test_arguments(void **state)
 		{ SYS_pkey_mprotect, { 0, 4096, PROT_READ, 0 }, "allowed" },
 		{ SYS_pkey_mprotect, { 0, 4096, PROT_EXEC, 0 }, "EPERM" },
 		{ SYS_memfd_create, { 0 }, "EPERM" },
+		{ SYS_setrlimit, { RLIMIT_NOFILE, 4096 }, "allowed" },
+		{ SYS_setrlimit, { RLIMIT_CORE | HIGH, 4096 }, "EPERM" },
+		{ SYS_prlimit64, { 0, RLIMIT_CORE, 0, 4096 }, "allowed" },
+		{ SYS_prlimit64, { 0, RLIMIT_CORE, 4096, 0 }, "EPERM" },
+		{ SYS_prlimit64, { 0, RLIMIT_CORE | HIGH, HIGH, 0 }, "EPERM" },
+		{ SYS_prlimit64, { 0, RLIMIT_NOFILE, 4096, 0 }, "allowed" },
+		{ SYS_fcntl, { 3, F_GETFL }, "allowed" },
+		{ SYS_fcntl, { 3, F_SETLEASE | HIGH, F_RDLCK }, "EACCES" },
 		{ SYS_personality, { 0xffffffff }, "allowed" },
 		{ SYS_personality, { 0x0400000 }, "EPERM" },
 		{ SYS_personality, { 0x0040000 | HIGH }, "EPERM" },

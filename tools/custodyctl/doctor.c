@@ -106,6 +106,12 @@ static void doctor_check_landlock(struct doctor_row *row)
 			   "ABI %d: no rules for TCP (ABI 4), device ioctls (5) or signals (6)",
 			   abi);
 		doctor_advise(row, "boot Linux 6.12 or later for all of them");
+	} else if (abi < 6) {
+		doctor_set(row, DOCTOR_PARTLY,
+			   "ABI %d: no scopes (ABI 6): a UNIX socket that a client hands over "
+			   "reaches the host's abstract names, and a model can signal its jail's "
+			   "init", abi);
+		doctor_advise(row, "boot Linux 6.12 or later");
 	} else {
 		doctor_set(row, DOCTOR_PRESENT, "ABI %d", abi);
 	}

@@ -213,7 +213,39 @@ static void record_render_event(const struct custody_event *event, char *ret, si
 }
 
 #define RENDER_UID_NOBODY 0xffffffffU	/* custodyd did it by itself */
+#define RENDER_STRUCTURE 256	/* every name of a property, and commas */
 #define RENDER_UID_FIRST(slot) (CUSTODY_UID_JAIL_BASE + (slot) * CUSTODY_UID_JAIL_BLOCK)
+
+static const char *const record_render_structure[] = {
+#define RENDER_STRUCTURE_NAME(name, json, what) json,
+	EVIDENCE_STRUCTURE(RENDER_STRUCTURE_NAME)
+#undef RENDER_STRUCTURE_NAME
+};
+
+/* ", without A, B", or nothing. */
+static void record_render_missing(const struct ledger_launch *launch, char *ret, size_t size)
+{
+	size_t n = 0;
+
+	ret[0] = '\0';
+	for (size_t i = 0; i < _STRUCTURE_BIT_MAX && n < size; i++) {
+		if (launch->structure & (1U << i))
+			continue;
+		n += (size_t)snprintf(ret + n, size - n, "%s%s", n == 0 ? ", without " : ", ",
+				      record_render_structure[i]);
+	}
+}
+
+/* Every property with whether it was read back. */
+static json_t *record_render_structure_json(__u32 structure)
+{
+	json_t *json = json_object();
+
+	for (size_t i = 0; json && i < _STRUCTURE_BIT_MAX; i++)
+		(void)json_object_set_new(json, record_render_structure[i],
+					  json_boolean(structure & (1U << i)));
+	return json;
+}
 
 static void record_render_body(const struct record_entry *entry, char *ret, size_t size)
 {
@@ -221,6 +253,7 @@ static void record_render_body(const struct record_entry *entry, char *ret, size
 	char text[ESCAPE_SIZE(sizeof(p->state.why))];
 	char by[32] = "";
 	char planes[RENDER_PLANES];
+	char missing[RENDER_STRUCTURE];
 	char state[RENDER_WORD];
 
 	switch (entry->head.type) {
@@ -229,12 +262,14 @@ static void record_render_body(const struct record_entry *entry, char *ret, size
 		return;
 	case LEDGER_LAUNCH:
 		render_planes(p->launch.planes_required, p->launch.planes_active, planes);
+		record_render_missing(&p->launch, missing, sizeof(missing));
 		(void)snprintf(ret, size,
-			       "launch    jail %u, profile %s, planes %s, uids %u-%u, by uid %u",
+			       "launch    jail %u, profile %s, planes %s, uids %u-%u, by uid %u, "
+			       "Landlock %u%s",
 			       p->launch.jail_id, p->launch.profile, planes,
 			       RENDER_UID_FIRST(p->launch.slot),
 			       RENDER_UID_FIRST(p->launch.slot) + CUSTODY_UID_JAIL_BLOCK - 1,
-			       p->launch.requester_uid);
+			       p->launch.requester_uid, p->launch.landlock_abi, missing);
 		return;
 	case LEDGER_STATE:
 		render_state(p->state.state, state);
@@ -365,7 +400,10 @@ static json_t *record_render_body_json(const struct record_entry *entry)
 	case LEDGER_EVENT:
 		return record_render_event_json(&p->event);
 	case LEDGER_LAUNCH:
-		return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "profile", p->launch.profile,
+		return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "profile",
+				 p->launch.profile, "structure",
+				 record_render_structure_json(p->launch.structure), "landlock_abi",
+				 (json_int_t)p->launch.landlock_abi,
 				 "uid_first", (json_int_t)RENDER_UID_FIRST(p->launch.slot),
 				 "uid_count", (json_int_t)CUSTODY_UID_JAIL_BLOCK,
 				 "planes_required", (json_int_t)p->launch.planes_required,

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The model of tests/root/64-faults.sh: a server that starts at once. Binds 127.0.0.1:PORT and
+ * answers whoever connects with what /proc says about its confinement, so that the test sees what
+ * the process itself is under, not what was asked for.
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void server_answer(int to)
+{
+	char text[4096];
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text));
+
+	(void)!write(to, "HTTP/1.0 200 OK\r\n\r\n", 19);
+	if (n > 0)
+		(void)!write(to, text, (size_t)n);
+	if (fd >= 0)
+		(void)close(fd);
+	(void)shutdown(to, SHUT_WR);
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (argc != 2 || listener < 0)
+		return 2;
+	in.sin_port = htons((unsigned short)atoi(argv[1]));
+	if (bind(listener, (struct sockaddr *)&in, sizeof(in)) < 0 || listen(listener, 16) < 0)
+		return 3;
+	for (;;) {
+		const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd < 0)
+			continue;
+		server_answer(fd);
+		(void)close(fd);
+	}
+}
