@@ -4,6 +4,7 @@
  * and doctor. Trusts the kernel's cgroupfs. See Documentation/admin-guide/cgroup-v2.rst.
  */
 #include "cgroup.h"
+#include "cgroup_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -24,8 +25,6 @@
 #include "cleanup.h"
 
 #define CGROUP_DEPTH_MAX 32	/* of a subtree that is walked */
-#define CGROUP_FILE_SIZE 4096	/* of the small files that are read whole */
-#define CGROUP_CPU_PERIOD_US 100000ULL
 
 static const struct {
 	enum cgroup_controller bit;
@@ -39,15 +38,14 @@ static const struct {
 
 /* ---- one file of a cgroup directory ---- */
 
-static int cgroup_open_directory(const char *path)
+int cgroup_open_directory(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
 }
 
-/* Reads a small file into text, NUL-terminated. */
-static int cgroup_read_file(int dir, const char *name, char *text, size_t size)
+int cgroup_read_file(int dir, const char *name, char *text, size_t size)
 {
 	cleanup_fd int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
@@ -63,7 +61,7 @@ static int cgroup_read_file(int dir, const char *name, char *text, size_t size)
 	return 0;
 }
 
-static int cgroup_write_file(int dir, const char *name, const char *text)
+int cgroup_write_file(int dir, const char *name, const char *text)
 {
 	cleanup_fd int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
 	size_t len = strlen(text);
@@ -236,6 +234,27 @@ int cgroup_read_controllers(const char *path, __u32 *ret)
 	return cgroup_read_mask(fd, "cgroup.controllers", ret);
 }
 
+int cgroup_read_enabled(const char *path, __u32 *ret)
+{
+	cleanup_fd int fd = cgroup_open_directory(path);
+
+	if (fd < 0)
+		return fd;
+	return cgroup_read_mask(fd, "cgroup.subtree_control", ret);
+}
+
+void cgroup_list_controllers(__u32 mask, char *ret, size_t size)
+{
+	size_t used = 0;
+
+	ret[0] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(cgroup_controllers) && used < size; i++) {
+		if (cgroup_controllers[i].bit & mask)
+			used += (size_t)snprintf(ret + used, size - used, "%s%s", used ? " " : "",
+						 cgroup_controllers[i].name);
+	}
+}
+
 int cgroup_enable_controllers(const char *path, __u32 want, __u32 *ret)
 {
 	cleanup_fd int fd = cgroup_open_directory(path);
@@ -246,11 +265,12 @@ int cgroup_enable_controllers(const char *path, __u32 want, __u32 *ret)
 	if (fd < 0)
 		return fd;
 	r = cgroup_read_mask(fd, "cgroup.controllers", &offered);
+	/* One that cannot be enabled keeps none of the others from it: what is read back counts. */
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(cgroup_controllers); i++) {
 		if (!(cgroup_controllers[i].bit & want & offered))
 			continue;
 		(void)snprintf(word, sizeof(word), "+%s", cgroup_controllers[i].name);
-		r = cgroup_write_file(fd, "cgroup.subtree_control", word);
+		(void)cgroup_write_file(fd, "cgroup.subtree_control", word);
 	}
 	if (r >= 0)
 		r = cgroup_read_mask(fd, "cgroup.subtree_control", &enabled);
@@ -313,76 +333,6 @@ int cgroup_read_level(const char *path, __u32 *ret)
 	}
 	*ret = level;
 	return 0;
-}
-
-/* ---- limits ---- */
-
-/* Writes and reads back: cgroupfs rounds some values, so the caller names what it must read. */
-static int cgroup_write_limit(int dir, const char *name, const char *text, const char *expect)
-{
-	char now[CGROUP_FILE_SIZE];
-	int r = cgroup_write_file(dir, name, text);
-
-	if (r >= 0)
-		r = cgroup_read_file(dir, name, now, sizeof(now));
-	if (r < 0)
-		return r;
-	now[strcspn(now, "\n")] = '\0';
-	return strcmp(now, expect) == 0 ? 0 : -EIO;
-}
-
-/* True when /proc/swaps has a line below its head: or when that cannot be told. */
-static bool cgroup_has_swap(void)
-{
-	cleanup_file FILE *file = fopen("/proc/swaps", "re");
-	char line[512];
-	int n = 0;
-
-	if (!file)
-		return errno != ENOENT;
-	while (fgets(line, sizeof(line), file))
-		n++;
-	return n > 1;
-}
-
-static int cgroup_limit_memory(int dir, __u64 bytes)
-{
-	__u64 page = (__u64)sysconf(_SC_PAGESIZE);
-	char text[32];
-	int r;
-
-	(void)snprintf(text, sizeof(text), "%" PRIu64, (uint64_t)(bytes / page * page));
-	r = cgroup_write_limit(dir, "memory.max", text, text);
-	if (r < 0)
-		return r;
-	r = cgroup_write_limit(dir, "memory.swap.max", "0", "0");
-	/* The file is missing where the kernel does not account swap: right only without swap. */
-	if (r == -ENOENT)
-		return cgroup_has_swap() ? -EOPNOTSUPP : 0;
-	return r;
-}
-
-int cgroup_set_limits(const char *path, __u32 enabled, const struct cgroup_limits *limits)
-{
-	cleanup_fd int dir = cgroup_open_directory(path);
-	char text[64];
-	int r = 0;
-
-	if (dir < 0)
-		return dir;
-	if ((enabled & CGROUP_MEMORY) && limits->memory != 0)
-		r = cgroup_limit_memory(dir, limits->memory);
-	if (r == 0 && (enabled & CGROUP_PIDS) && limits->processes != 0) {
-		(void)snprintf(text, sizeof(text), "%" PRIu64, (uint64_t)limits->processes);
-		r = cgroup_write_limit(dir, "pids.max", text, text);
-	}
-	if (r == 0 && (enabled & CGROUP_CPU) && limits->cpu_percent != 0) {
-		(void)snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu64,
-			       (uint64_t)(limits->cpu_percent * CGROUP_CPU_PERIOD_US / 100),
-			       (uint64_t)CGROUP_CPU_PERIOD_US);
-		r = cgroup_write_limit(dir, "cpu.max", text, text);
-	}
-	return r;
 }
 
 /* ---- state ---- */

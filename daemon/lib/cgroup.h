@@ -16,10 +16,17 @@ int cgroup_find_mount(char *ret, size_t size);
 
 enum cgroup_controller {
 	CGROUP_MEMORY = 1U << 0, CGROUP_PIDS = 1U << 1, CGROUP_CPU = 1U << 2, CGROUP_IO = 1U << 3,
+	CGROUP_CONTROLLERS_ALL = 0xf,
 };
 
 /* Controllers that cgroup.controllers of this directory offers. */
 int cgroup_read_controllers(const char *path, __u32 *ret);
+
+/* Those that are enabled for its children: cgroup.subtree_control. */
+int cgroup_read_enabled(const char *path, __u32 *ret);
+
+/* "memory io" */
+void cgroup_list_controllers(__u32 mask, char *ret, size_t size);
 
 /* Enables those of `want` that are offered for the children of path; *ret = what is enabled. */
 int cgroup_enable_controllers(const char *path, __u32 want, __u32 *ret);
@@ -37,13 +44,39 @@ int cgroup_read_id(const char *path, __u64 *ret);
  */
 int cgroup_read_level(const char *path, __u32 *ret);
 
+#define CGROUP_DISKS_MAX 16
+
+struct cgroup_disk {
+	__u32 major;
+	__u32 minor;
+};
+
 /* Limits by the controllers in `enabled`; 0 = no limit. Swap is set to 0 with memory. */
 struct cgroup_limits {
 	__u64 memory;		/* bytes */
+	__u64 memory_high;
 	__u64 processes;
 	__u64 cpu_percent;	/* 100 = one core */
+	__u64 io_read;		/* bytes a second, of each of the disks */
+	__u64 io_write;
+	__u32 n_disks;
+	struct cgroup_disk disks[CGROUP_DISKS_MAX];
 };
+
+/* Writes them and reads each back: -EIO when the kernel says anything else than was written. */
 int cgroup_set_limits(const char *path, __u32 enabled, const struct cgroup_limits *limits);
+
+/* Whoever of this cgroup is killed for want of memory takes all of it along: memory.oom.group. */
+int cgroup_set_oom_group(const char *path);
+
+/* How often limits were run into, the subtree included. 0 where there is no controller. */
+struct cgroup_hits {
+	__u64 oom;		/* memory: its own limit was reached with nothing to reclaim */
+	__u64 oom_kill;		/* processes killed, for that or because the host had no memory */
+	__u64 oom_group_kill;	/* cgroups killed as a whole */
+	__u64 forks;		/* forks refused */
+};
+int cgroup_read_hits(const char *path, struct cgroup_hits *ret);
 
 /* cgroup.events "populated" of the subtree. */
 int cgroup_read_populated(const char *path, bool *ret);

@@ -427,6 +427,11 @@ static bool plan_check_env(const struct custody_plan *plan, __u32 index, const c
 	return true;
 }
 
+static bool plan_check_disk_rate(__u64 rate)
+{
+	return rate == 0 || (rate >= PLAN_DISK_RATE_MIN && rate <= PLAN_SIZE_MAX);
+}
+
 static bool plan_check_numbers(const struct custody_plan *plan, const char **ret_why)
 {
 	const __u32 flags = PLAN_FLAG_JIT | PLAN_FLAG_LOOPBACK | PLAN_FLAG_MEMFD |
@@ -457,6 +462,13 @@ static bool plan_check_numbers(const struct custody_plan *plan, const char **ret
 		return plan_refuse(ret_why, "process limit out of range");
 	if (plan->limit_cpu_percent > PLAN_CPU_MAX)
 		return plan_refuse(ret_why, "CPU limit out of range");
+	if (plan->limit_memory_high != 0 &&
+	    (plan->limit_memory_high < PLAN_MEMORY_MIN || plan->limit_memory_high > PLAN_SIZE_MAX ||
+	     (plan->limit_memory != 0 && plan->limit_memory_high > plan->limit_memory)))
+		return plan_refuse(ret_why, "memory-high is out of range, or above memory");
+	if (!plan_check_disk_rate(plan->limit_io_read) ||
+	    !plan_check_disk_rate(plan->limit_io_write))
+		return plan_refuse(ret_why, "disk rate out of range");
 	if (plan->limit_open_files == 0 || plan->limit_open_files > PLAN_FILES_MAX)
 		return plan_refuse(ret_why, "open file limit out of range");
 	return true;

@@ -294,6 +294,56 @@ static bool planes_probe_guard(struct plane_state *ret)
 	return true;
 }
 
+/* ---- limits ---- */
+
+/*
+ * A cgroup with processes of its own enables no controller for its children, except the root of
+ * the hierarchy, which alone has no cgroup.type.
+ */
+static bool planes_can_enable(const char *mount, __u32 want)
+{
+	char path[CUSTODY_PATH_SIZE + 32], line[32];
+	cleanup_file FILE *file = NULL;
+	__u32 enabled = 0;
+
+	if (cgroup_read_enabled(mount, &enabled) == 0 && (enabled & want) == want)
+		return true;
+	(void)snprintf(path, sizeof(path), "%s/cgroup.type", mount);
+	if (access(path, F_OK) < 0)
+		return errno == ENOENT;
+	(void)snprintf(path, sizeof(path), "%s/cgroup.procs", mount);
+	file = fopen(path, "re");
+	return file && !fgets(line, sizeof(line), file);
+}
+
+static bool planes_probe_limits(struct plane_state *ret)
+{
+	char mount[CUSTODY_PATH_SIZE], missing[PLANES_TEXT_SIZE / 2] = "";
+	__u32 offered = 0;
+	int r = cgroup_find_mount(mount, sizeof(mount));
+
+	if (r == 0)
+		r = cgroup_read_controllers(mount, &offered);
+	if (r < 0) {
+		planes_advise(ret, "mount -t cgroup2 none /sys/fs/cgroup/unified");
+		return planes_miss(ret, "cgroup2: %s", strerror(-r));
+	}
+	if ((offered & CGROUP_CONTROLLERS_ALL) != CGROUP_CONTROLLERS_ALL) {
+		cgroup_list_controllers(CGROUP_CONTROLLERS_ALL & ~offered, missing,
+					sizeof(missing));
+		planes_advise(ret, "free the controllers from cgroup v1: boot with "
+				   "systemd.unified_cgroup_hierarchy=1 or cgroup_no_v1=all");
+		return planes_miss(ret, "%s lacks the controllers: %s", mount, missing);
+	}
+	if (!planes_can_enable(mount, CGROUP_CONTROLLERS_ALL)) {
+		planes_advise(ret, "move the processes of %s into a cgroup below it", mount);
+		return planes_miss(ret, "%s is not the root and has processes of its own: nothing "
+				   "can be enabled below it", mount);
+	}
+	(void)snprintf(ret->why, sizeof(ret->why), "controllers memory, pids, cpu and io");
+	return true;
+}
+
 /* ---- all ---- */
 
 static const struct {
@@ -305,10 +355,11 @@ static const struct {
 	{ "lsm", planes_probe_lsm },
 	{ "observe", planes_probe_observe },
 	{ "guard", planes_probe_guard },
+	{ "limits", planes_probe_limits },
 };
 _Static_assert(CUSTODY_PLANE_STRUCTURE == 1 && CUSTODY_PLANE_CGROUP == 2 &&
 		       CUSTODY_PLANE_LSM == 4 && CUSTODY_PLANE_OBSERVE == 8 &&
-		       CUSTODY_PLANE_GUARD == 16 &&
+		       CUSTODY_PLANE_GUARD == 16 && CUSTODY_PLANE_LIMITS == 32 &&
 		       CUSTODY_PLANES_ALL == (1 << PLANES_COUNT) - 1,
 	       "planes_table is in the order of the bits");
 

@@ -11,7 +11,7 @@
 
 #include "custody/plan.h"
 
-#define PLANES_COUNT 5		/* bits of enum custody_plane */
+#define PLANES_COUNT 6		/* bits of enum custody_plane */
 #define PLANES_TEXT_SIZE 256
 
 struct plane_state {
@@ -20,7 +20,7 @@ struct plane_state {
 	char remedy[PLANES_TEXT_SIZE];	/* what to do; empty when present */
 };
 
-/* "structure", "cgroup", "lsm", "observe", "guard"; NULL for anything but one such bit. */
+/* "structure", "cgroup", "lsm", "observe", "guard", "limits"; NULL for all but one such bit. */
 const char *planes_name(__u32 plane);
 
 /* Tries one plane. Always fills *ret. Returns ret->present. */

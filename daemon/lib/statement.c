@@ -15,7 +15,7 @@
 #include "escape.h"
 
 static const char *const statement_planes[] = { "structure", "cgroup", "lsm", "observe",
-						"guard" };
+						"guard", "limits" };
 
 static const char *const statement_structure[] = {
 #define STATEMENT_STRUCTURE(name, json, what) json,

@@ -516,6 +516,9 @@ static void build_set_numbers(struct build *b)
 	plan->limit_processes = s->processes.number;
 	plan->limit_cpu_percent = s->cpu.number;
 	plan->limit_open_files = s->open_files.number;
+	plan->limit_memory_high = s->memory_high.number;
+	plan->limit_io_read = s->io_read.number;
+	plan->limit_io_write = s->io_write.number;
 	plan->retain_days = s->retain.number / 86400;
 }
 

@@ -47,8 +47,11 @@
 	SETTING("gpu", "devices", DEVICES, devices, "none", "GPU nodes") \
 	SETTING("gpu", "ioctls", IOCTLS, ioctls, "all", "ioctl commands on them") \
 	SETTING("limits", "memory", MEMORY, memory, "none", "bytes of the whole jail") \
+	SETTING("limits", "memory-high", MEMORY, memory_high, "none", "slowed down from here") \
 	SETTING("limits", "processes", COUNT, processes, "256", "tasks, threads included") \
 	SETTING("limits", "cpu", PERCENT, cpu, "none", "100% is one core") \
+	SETTING("limits", "io-read", DISK_RATE, io_read, "none", "bytes a second, each disk") \
+	SETTING("limits", "io-write", DISK_RATE, io_write, "none", "bytes a second, each disk") \
 	SETTING("limits", "open-files", COUNT, open_files, "1024", "descriptors of a process") \
 	SETTING("syscalls", "set", SYSCALLS, syscalls, "model-server", "allow-list") \
 	SETTING("require", "planes", PLANES, planes, "structure cgroup", "planes needed") \
@@ -66,7 +69,7 @@
 			TYPE(RATE) TYPE(TOTAL) TYPE(ON_CEILING) TYPE(DEVICES) TYPE(IOCTLS)         \
 				TYPE(COUNT) TYPE(PERCENT) TYPE(SYSCALLS) TYPE(PLANES)              \
 					TYPE(ON_LOSS) TYPE(DAYS) TYPE(TIMEOUT) TYPE(SCAN)          \
-						TYPE(ERASE) TYPE(REFUSE)
+						TYPE(ERASE) TYPE(REFUSE) TYPE(DISK_RATE)
 
 enum setting_type_id {
 #define SETTING_TYPE_ENUM(type) SETTING_TYPE_##type,

@@ -63,6 +63,15 @@ static void support_check_egress(const struct settings *settings, struct problem
 		     egress ? "egress" : "refuse", egress ? ", or set egress = none" : "");
 }
 
+/* Above the limit it would never be reached: not what whoever wrote it has in mind. */
+static void support_check_memory(const struct settings *settings, struct problems *problems)
+{
+	if (settings->memory.number == 0 || settings->memory_high.number <= settings->memory.number)
+		return;
+	problems_error(problems, settings->memory_high.place,
+		       "[limits] memory-high is more than [limits] memory; make it less, or none");
+}
+
 void profile_check_support(const struct settings *settings, struct problems *problems)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(support_rules); i++) {
@@ -82,4 +91,5 @@ void profile_check_support(const struct settings *settings, struct problems *pro
 	}
 	support_check_devices(settings, problems);
 	support_check_egress(settings, problems);
+	support_check_memory(settings, problems);
 }

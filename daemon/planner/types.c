@@ -119,6 +119,20 @@ static int types_check_memory(const struct setting_type *type, const char *word,
 	return r;
 }
 
+static int types_check_disk_rate(const struct setting_type *type, const char *word,
+				 struct setting_value *value)
+{
+	__u64 rate = 0;
+	int r = value_parse_rate(word, &rate);
+
+	(void)type;
+	if (r == 0 && rate < PLAN_DISK_RATE_MIN)
+		r = -ERANGE;
+	if (r == 0)
+		value->number = rate;
+	return r;
+}
+
 static int types_check_rate(const struct setting_type *type, const char *word,
 			    struct setting_value *value)
 {
@@ -244,6 +258,12 @@ static void types_print_size(FILE *out, __u64 number)
 	value_print_size(out, number);
 }
 
+static void types_print_rate(FILE *out, __u64 number)
+{
+	value_print_size(out, number);
+	(void)fputs("/s", out);
+}
+
 static void types_print_yes(FILE *out, __u64 number)
 {
 	(void)fputs(number ? "yes" : "no", out);
@@ -309,6 +329,10 @@ const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 					"tcp:10.0.0.5:443=1M/s for one endpoint",
 				.check = types_check_rate,
 				TYPE_LIST },
+	[SETTING_TYPE_DISK_RATE] = { .form = "a rate such as 50M/s, from 64K/s to 1024T/s, or none",
+				     .check = types_check_disk_rate,
+				     .print = types_print_rate,
+				     .none = true },
 	[SETTING_TYPE_TOTAL] = { .form = "a size such as 10G, or auto, and such as "
 					 "tcp:10.0.0.5:443=1G for one endpoint",
 				 .check = types_check_total,
@@ -328,7 +352,7 @@ const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 				   .print = types_print_percent,
 				   .none = true },
 	[SETTING_TYPE_SYSCALLS] = { TYPE_CHOICE("model-server model-server-gpu training") },
-	[SETTING_TYPE_PLANES] = { TYPE_MASK("structure cgroup lsm observe guard"),
+	[SETTING_TYPE_PLANES] = { TYPE_MASK("structure cgroup lsm observe guard limits"),
 				.list = true },
 	[SETTING_TYPE_ON_LOSS] = { TYPE_CHOICE("record freeze kill") },
 	[SETTING_TYPE_DAYS] = { .form = "whole days such as 180d, from 1d to 36500d",
@@ -345,7 +369,7 @@ const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 
 _Static_assert(CUSTODY_PLANE_STRUCTURE == 1U << 0 && CUSTODY_PLANE_CGROUP == 1U << 1 &&
 		       CUSTODY_PLANE_LSM == 1U << 2 && CUSTODY_PLANE_OBSERVE == 1U << 3 &&
-		       CUSTODY_PLANE_GUARD == 1U << 4,
+		       CUSTODY_PLANE_GUARD == 1U << 4 && CUSTODY_PLANE_LIMITS == 1U << 5,
 	       "the words of require.planes are in the order of the bits");
 _Static_assert(PLAN_IOCTLS_ALL == 1 && PLAN_IOCTLS_COMPUTE == 2 && _PLAN_IOCTLS_MAX == 3,
 	       "the words of gpu.ioctls are in the order of the enum");

@@ -73,6 +73,8 @@ bool event_decode_ring(const void *data, size_t n, struct custody_event *ret,
 bool event_decode_broker(const struct custody_event *event, struct custody_event *ret,
 			 const char **ret_why)
 {
+	bool limit = event->class == POLICY_CLASS_LIMIT && event->plane == EVENT_PLANE_CGROUP;
+
 	*ret_why = "event of a kernel plane from the broker";
-	return event->plane == EVENT_PLANE_BROKER && event_clean(event, ret, ret_why);
+	return (event->plane == EVENT_PLANE_BROKER || limit) && event_clean(event, ret, ret_why);
 }

@@ -18,7 +18,10 @@
 bool event_decode_ring(const void *data, size_t n, struct custody_event *ret,
 		       const char **ret_why);
 
-/* The same for an event that the broker reported, whose path is the right way round already. */
+/*
+ * The same for an event that custodyd sends, whose path is the right way round already: what the
+ * broker reported, or a limit of the cgroup plane that custodyd saw to be run into.
+ */
 bool event_decode_broker(const struct custody_event *event, struct custody_event *ret,
 			 const char **ret_why);
 

@@ -18,6 +18,7 @@
 #include "cgroup.h"
 #include "cleanup.h"
 #include "ioctl_set.h"
+#include "limits.h"
 #include "plan.h"
 #include "warden.h"
 
@@ -93,6 +94,7 @@ void jails_forget(struct jail *jail)
 	jail->timeout = sd_event_source_disable_unref(jail->timeout);
 	jail->tick = sd_event_source_disable_unref(jail->tick);
 	jail->init_event = sd_event_source_disable_unref(jail->init_event);
+	jail->memory_event = sd_event_source_disable_unref(jail->memory_event);
 	jail->broker_event = sd_event_source_disable_unref(jail->broker_event);
 	jail->broker_grace = sd_event_source_disable_unref(jail->broker_grace);
 	cleanup_close_fd(&jail->broker_fd);
@@ -191,6 +193,7 @@ int jails_send_row(struct jail *jail, __u64 id)
 		(void)cgroup_count_processes(jail->cgroup, &row.processes);
 	}
 	ceiling_fill_row(jail, &row);
+	limits_fill_row(jail, &row.limits);
 	return MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_ROW, id, &row);
 }
 

@@ -17,6 +17,7 @@
 #include "cgroup.h"
 #include "cleanup.h"
 #include "guard.h"
+#include "limits.h"
 #include "majors.h"
 #include "paths.h"
 #include "plan.h"
@@ -146,7 +147,7 @@ int launch_step_check(struct jail *jail)
 	__u32 missing = jail->plan->planes_required & ~jail->warden->planes;
 	int r;
 
-	for (__u32 plane = 1; plane <= CUSTODY_PLANE_GUARD; plane <<= 1) {
+	for (__u32 plane = 1; plane & CUSTODY_PLANES_ALL; plane <<= 1) {
 		if (!(missing & plane))
 			continue;
 		return sequence_explain(
@@ -160,7 +161,9 @@ int launch_step_check(struct jail *jail)
 	}
 	jail->planes_active = jail->warden->planes;
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", jail->plan->profile);
-	r = launch_check_devices(jail);
+	r = limits_check(jail);
+	if (r == 0)
+		r = launch_check_devices(jail);
 	return r < 0 ? r : launch_check_model(jail);
 }
 
@@ -177,11 +180,6 @@ static int launch_make_child(struct jail *jail, const char *name, __u64 *ret_id)
 int launch_step_cgroup(struct jail *jail)
 {
 	struct warden *warden = jail->warden;
-	struct cgroup_limits limits = {
-		.memory = jail->plan->limit_memory,
-		.processes = jail->plan->limit_processes,
-		.cpu_percent = jail->plan->limit_cpu_percent,
-	};
 	int n, r;
 
 	r = state_next_id(warden, &jail->id);
@@ -204,12 +202,12 @@ int launch_step_cgroup(struct jail *jail)
 	r = slots_note(jail);
 	if (r < 0)
 		return r;
-	r = cgroup_set_limits(jail->cgroup, warden->controllers, &limits);
+	r = limits_install(jail);
 	if (r == 0)
 		r = launch_make_child(jail, "model", &jail->cgroup_model);
 	if (r == 0)
 		r = launch_make_child(jail, "broker", &jail->cgroup_broker);
-	return r;
+	return r < 0 ? r : limits_group_model(jail);
 }
 
 void launch_undo_cgroup(struct jail *jail)

@@ -18,6 +18,7 @@
 #include "cgroup.h"
 #include "cleanup.h"
 #include "launch.h"
+#include "limits.h"
 #include "plan.h"
 #include "retire.h"
 #include "sequence.h"
@@ -92,6 +93,7 @@ int life_release(struct jail *jail)
 	resolve_stop(jail);
 	rejoin_remove(jail);
 	jail->log_event = sd_event_source_disable_unref(jail->log_event);
+	jail->memory_event = sd_event_source_disable_unref(jail->memory_event);
 	cleanup_close_fd(&jail->log_read);
 	ceiling_settle(jail);
 	r = life_remove_sockets(jail);
@@ -209,6 +211,7 @@ static int life_step_term(struct jail *jail)
 static int life_step_count(struct jail *jail)
 {
 	recording_check_losses(jail->warden);
+	limits_look(jail);
 	return recording_put_counters(jail);
 }
 
@@ -322,8 +325,10 @@ void life_ended(struct jail *jail)
 	}
 	if (!jails_is_alive(jail))
 		return;
+	limits_look(jail);
 	if (jail->state == JAIL_STATE_RUNNING && !jail->why)
-		jail->why = "ended by itself";
+		jail->why = limits_killed_model(jail) ? "killed: its memory ran out"
+						      : "ended by itself";
 	log_info("%s: %s.", jail->name, jail->why ? jail->why : "ended");
 	/* Its last counters belong in the ledger: without a recorder, life_resume() goes on. */
 	if (jail->warden->recorder_running)

@@ -23,6 +23,7 @@
 #include "cleanup.h"
 #include "guard.h"
 #include "launch.h"
+#include "limits.h"
 #include "paths.h"
 #include "plan.h"
 #include "retire.h"
@@ -351,7 +352,8 @@ int recording_put_event(struct jail *jail, const struct custody_event *event)
 	record.event.size = sizeof(record.event);
 	record.event.version = EVENT_VERSION;
 	record.event.jail_id = jail->id;
-	record.event.cgroup_id = jail->cgroup_broker;
+	if (record.event.cgroup_id == 0)
+		record.event.cgroup_id = jail->cgroup_broker;
 	return recording_send(jail->warden, MSG_RECORD_EVENT, 0, &record, sizeof(record), true);
 }
 
@@ -468,6 +470,7 @@ static int recording_on_timer(sd_event_source *source, uint64_t usec, void *data
 			life_note_scratch(j);
 		if (warden->recorder_running && !j->sequence && recording_owes(j))
 			recording_pay(j);
+		limits_watch(j);
 	}
 	(void)sd_event_source_set_time(source, usec + RECORDING_TIMER_US);
 	return sd_event_source_set_enabled(source, SD_EVENT_ON);

@@ -147,9 +147,12 @@ static int setup_name_cgroup(struct warden *warden)
 		log_error("The cgroup %s cannot be made: %s.", warden->cgroup, strerror(-r));
 		return r;
 	}
-	(void)cgroup_enable_controllers(mount, CGROUP_MEMORY | CGROUP_PIDS | CGROUP_CPU,
-					&warden->controllers);
-	r = cgroup_enable_controllers(warden->cgroup, CGROUP_MEMORY | CGROUP_PIDS | CGROUP_CPU,
+	/*
+	 * A cgroup at the top, of no unit of systemd's: a reload changes nothing in it. What is
+	 * enabled for its children no one, systemd neither, can take from its parent meanwhile.
+	 */
+	(void)cgroup_enable_controllers(mount, CGROUP_CONTROLLERS_ALL, &warden->controllers);
+	r = cgroup_enable_controllers(warden->cgroup, CGROUP_CONTROLLERS_ALL,
 				      &warden->controllers);
 	if (r < 0) {
 		log_error("The controllers of %s cannot be read: %s.", warden->cgroup,
@@ -289,6 +292,8 @@ int setup_open_policy(struct warden *warden)
 		return r;
 	}
 	warden->planes = CUSTODY_PLANE_STRUCTURE | policy_read_planes(warden->policy);
+	if (warden->controllers == CGROUP_CONTROLLERS_ALL)
+		warden->planes |= CUSTODY_PLANE_LIMITS;
 	if (!adopted && setup_any_alive(warden)) {
 		log_error(
 			"Jails are alive, but their policy is no longer pinned in %s. They ran "

@@ -132,6 +132,12 @@ struct jail {
 	struct ceiling *ceiling;
 	bool ceiling_settled;		/* its account is closed: nothing can be sent any more */
 
+	/* limits it ran into (limits.c), as far as the ledger has been told */
+	__u64 oom_told;
+	__u64 killed_told;
+	__u64 forks_told;
+	sd_event_source *memory_event;
+
 	/* losses that the ledger has been told about, and retirement's own facts */
 	__u64 lost_told;
 	__u32 gaps;

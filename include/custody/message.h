@@ -226,6 +226,18 @@ struct reply_ceiling {
 	__u64 dropped;		/* packets */
 };
 
+/* What the jail may use of the host, 0: no limit; and how often it ran into that. */
+struct reply_limits {
+	__u64 memory;		/* bytes */
+	__u64 memory_high;
+	__u64 processes;
+	__u64 cpu_percent;
+	__u64 io_read;		/* bytes a second, each disk */
+	__u64 io_write;
+	__u64 memory_killed;	/* processes, for want of memory */
+	__u64 forks_refused;
+};
+
 struct reply_row {
 	struct message_head head;
 	char name[CUSTODY_NAME_SIZE];
@@ -255,6 +267,7 @@ struct reply_row {
 	__u32 on_total;
 	__u32 pad;
 	struct reply_ceiling ceilings[CEILING_SLOTS];
+	struct reply_limits limits;
 };
 
 struct reply_counter {

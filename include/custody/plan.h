@@ -31,7 +31,8 @@ enum custody_plane {
 	CUSTODY_PLANE_LSM = 1U << 2,
 	CUSTODY_PLANE_OBSERVE = 1U << 3,
 	CUSTODY_PLANE_GUARD = 1U << 4,	/* of the lsm plane: closed around all of the host */
-	CUSTODY_PLANES_ALL = 0x1f,
+	CUSTODY_PLANE_LIMITS = 1U << 5,	/* [limits] by cgroup controllers: of the whole jail */
+	CUSTODY_PLANES_ALL = 0x3f,
 };
 
 /* A NUL-terminated string in the pool; off 0 is always the empty string. */
@@ -144,6 +145,8 @@ struct plan_ceiling {
 	__u64 total;			/* bytes, at most CEILING_TOTAL_MAX */
 };
 
+#define PLAN_DISK_RATE_MIN 65536ULL	/* limit_io_*: bytes a second */
+
 #define PLAN_TOTAL_AUTO (~0ULL)		/* of the model's own total: from the weights, at launch */
 
 struct custody_plan {
@@ -184,6 +187,9 @@ struct custody_plan {
 	struct plan_ceiling ceilings[CEILING_SLOTS];	/* by endpoint, then the model's own */
 	__u32 on_rate;			/* enum ceiling_action; 0 when there is no such ceiling */
 	__u32 on_ceiling;		/* likewise, for totals */
+	__u64 limit_memory_high;	/* bytes from which it is slowed down; 0 = none */
+	__u64 limit_io_read;		/* bytes a second from each disk; 0 = no limit */
+	__u64 limit_io_write;		/* likewise, to it */
 	char pool[PLAN_POOL_SIZE];
 };
 

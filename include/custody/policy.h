@@ -208,10 +208,20 @@ enum policy_class {
 	POLICY_CLASS_GUARD,	/* object: enum guard_object (custody/guard.h) */
 	POLICY_CLASS_CEILING,	/* object: endpoint, NONE the model's own; access: ceiling_cause */
 	POLICY_CLASS_RESOLVE,	/* object: endpoint; a host name was resolved (events only) */
+	POLICY_CLASS_LIMIT,	/* object: enum policy_limit (events only); access: how often since
+				   the last event, inode: in all */
 	_POLICY_CLASS_MAX,
 };
 
 #define POLICY_OBJECT_NONE 0xffff
+
+/* A limit of the whole jail that was run into: `object` of an event of class LIMIT. */
+enum policy_limit {
+	POLICY_LIMIT_MEMORY = 1,	/* processes killed: limits.memory */
+	POLICY_LIMIT_HOST_MEMORY,	/* processes killed: the host had no memory left */
+	POLICY_LIMIT_PROCESSES,		/* forks refused: limits.processes */
+	_POLICY_LIMIT_MAX,
+};
 
 /* What was done to a file or directory entry: `access` of an event of class CHANGE. */
 enum policy_change {

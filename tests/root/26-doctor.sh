@@ -26,7 +26,7 @@ is "$(ask "$TMP/json" 'all(r["why"] for r in d["checks"])')" True "every row has
 is "$(ask "$TMP/json" 'all(bool(r["remedy"]) == (r["state"] != "present") for r in d["checks"])')" True \
 	"what is not present has a remedy, and nothing else has"
 is "$(ask "$TMP/json" 'sorted(r["name"] for r in d["checks"] if r["kind"] == "plane")')" \
-	"['cgroup', 'lsm', 'observe', 'structure']" "all four planes are there"
+	"['cgroup', 'guard', 'limits', 'lsm', 'observe', 'structure']" "all six planes are there"
 
 cp "$CTL" "$TMP/custodyctl" && chmod 755 "$TMP" "$TMP/custodyctl"
 setpriv --reuid 65534 --regid 65534 --clear-groups "$TMP/custodyctl" doctor --json >"$TMP/nobody" 2>/dev/null

@@ -116,6 +116,8 @@ static inline void plan_fixture_make(struct custody_plan *plan)
 	plan->limit_processes = 64;
 	plan->limit_cpu_percent = 200;
 	plan->limit_open_files = 1024;
+	plan->limit_memory_high = 1ULL << 29;
+	plan->limit_io_read = plan->limit_io_write = PLAN_DISK_RATE_MIN;
 	plan->retain_days = 180;
 	plan->pool_used = 1;
 	plan->workdir = plan_fixture_add(plan, "/");

@@ -49,7 +49,7 @@ struct mutation {
 	M(name_tail, "name", plan.name[63] = 'x')                                                \
 	M(profile_dash, "name", plan.profile[0] = '-')                                           \
 	M(profile_tail, "name", plan.profile[40] = 'x')                                          \
-	M(planes_unknown, "planes", plan.planes_required |= 32)                                  \
+	M(planes_unknown, "planes", plan.planes_required |= 64)                                  \
 	M(planes_structure, "planes", plan.planes_required &= ~1U)                               \
 	M(syscalls_zero, "syscall set", plan.syscall_set = 0)                                    \
 	M(syscalls_big, "syscall set", plan.syscall_set = 4)                                     \
@@ -62,6 +62,10 @@ struct mutation {
 	M(processes_zero, "process limit", plan.limit_processes = 0)                             \
 	M(processes_big, "process limit", plan.limit_processes = (1ULL << 22) + 1)               \
 	M(cpu, "CPU", plan.limit_cpu_percent = 819201)                                           \
+	M(high_small, "memory-high", plan.limit_memory_high = 1)                                 \
+	M(high_above, "memory-high", plan.limit_memory_high = plan.limit_memory + 1)             \
+	M(io_read_small, "disk rate", plan.limit_io_read = 65535)                                \
+	M(io_write_big, "disk rate", plan.limit_io_write = (1ULL << 50) + 1)                     \
 	M(files_zero, "open file", plan.limit_open_files = 0)                                    \
 	M(files_big, "open file", plan.limit_open_files = (1ULL << 20) + 1)                      \
 	M(pool_zero, "pool", plan.pool_used = 0)                                                 \

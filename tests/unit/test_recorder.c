@@ -377,6 +377,13 @@ static void test_refusals(void **state)
 	assert_int_equal(tell(house, MSG_RECORD_EVENT, 5, &event, sizeof(event)), MSG_REFUSED);
 	event.event.plane = EVENT_PLANE_BROKER;
 	assert_int_equal(tell(house, MSG_RECORD_EVENT, 5, &event, sizeof(event)), MSG_RECORDED);
+	/* but custodyd sees that a limit was run into */
+	event.event.plane = EVENT_PLANE_CGROUP;
+	assert_int_equal(tell(house, MSG_RECORD_EVENT, 5, &event, sizeof(event)), MSG_REFUSED);
+	event.event.class = POLICY_CLASS_LIMIT;
+	assert_int_equal(tell(house, MSG_RECORD_EVENT, 5, &event, sizeof(event)), MSG_RECORDED);
+	event.event.plane = EVENT_PLANE_LSM;
+	assert_int_equal(tell(house, MSG_RECORD_EVENT, 5, &event, sizeof(event)), MSG_REFUSED);
 }
 
 static void test_restart(void **state)

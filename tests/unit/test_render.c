@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Numbers, states, planes and endpoints in words; columns of tables.
- * link: tools/custodyctl/render_ceiling.c
+ * link: tools/custodyctl/render_ceiling.c tools/custodyctl/render_limits.c
  * link: tools/custodyctl/render.c tools/custodyctl/table.c
  * link: tools/custodyctl/event_words.c
  */
@@ -111,6 +111,8 @@ static void test_event_words(void **state)
 	assert_words(POLICY_CLASS_EXECMAP, 0, 5 | POLICY_EXECMAP_MEMFD, false, "r-x,memfd");
 	assert_words(POLICY_CLASS_TASK, POLICY_TASK_URING, POLICY_URING_SQPOLL, false, "sqpoll");
 	assert_words(POLICY_CLASS_TASK, POLICY_TASK_CAPABLE, 21, false, "21");
+	assert_words(POLICY_CLASS_LIMIT, POLICY_LIMIT_HOST_MEMORY, 0, true, "host-memory");
+	assert_words(POLICY_CLASS_LIMIT, _POLICY_LIMIT_MAX, 0, true, "4");
 	assert_words(POLICY_CLASS_OPEN, 3, 1, true, "");
 	assert_words(POLICY_CLASS_OPEN, 3, 1, false, "");
 }
@@ -123,10 +125,10 @@ static void test_planes(void **state)
 	render_planes(0, 0, text);
 	assert_string_equal(text, "-");
 	render_planes(CUSTODY_PLANES_ALL, 0, text);
-	assert_string_equal(text, "!structure,!cgroup,!lsm,!observe,!guard");
+	assert_string_equal(text, "!structure,!cgroup,!lsm,!observe,!guard,!limits");
 	render_planes(CUSTODY_PLANE_LSM, CUSTODY_PLANE_CGROUP, text);
 	assert_string_equal(text, "cgroup,!lsm");
-	render_planes(0xffffffe0, 0xffffffe0, text);
+	render_planes(0xffffffc0, 0xffffffc0, text);
 	assert_string_equal(text, "-");
 }
 

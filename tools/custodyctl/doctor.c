@@ -133,7 +133,7 @@ static void doctor_check_bpffs(struct doctor_row *row)
 static void doctor_check_controllers(struct doctor_row *row)
 {
 	char mount[CUSTODY_PATH_SIZE];
-	__u32 offered = 0, want = CGROUP_MEMORY | CGROUP_PIDS | CGROUP_CPU;
+	__u32 offered = 0, want = CGROUP_CONTROLLERS_ALL;
 	int r = cgroup_find_mount(mount, sizeof(mount));
 
 	if (r == 0)
@@ -144,13 +144,16 @@ static void doctor_check_controllers(struct doctor_row *row)
 		return;
 	}
 	if ((offered & want) == want) {
-		doctor_set(row, DOCTOR_PRESENT, "memory, pids and cpu");
+		doctor_set(row, DOCTOR_PRESENT, "memory, pids, cpu and io");
 		return;
 	}
-	doctor_set(row, DOCTOR_PARTLY, "memory: %s; processes: %s; cpu: %s",
+	doctor_set(row, DOCTOR_PARTLY,
+		   "memory: %s; processes: %s; cpu: %s; io: %s (refused: a profile with such a "
+		   "limit does not start)",
 		   offered & CGROUP_MEMORY ? "by cgroup" : "by rlimit",
 		   offered & CGROUP_PIDS ? "by cgroup" : "by rlimit",
-		   offered & CGROUP_CPU ? "by cgroup" : "no limit");
+		   offered & CGROUP_CPU ? "by cgroup" : "refused",
+		   offered & CGROUP_IO ? "by cgroup" : "refused");
 	doctor_advise(row, "free the controllers from cgroup v1: boot with "
 			   "systemd.unified_cgroup_hierarchy=1 or cgroup_no_v1=all");
 }

@@ -55,6 +55,12 @@ static const char *const event_words_task[_POLICY_TASK_MAX] = {
 	[POLICY_TASK_URING] = "io_uring",    [POLICY_TASK_USERFAULT] = "userfaultfd",
 };
 
+static const char *const event_words_limit[_POLICY_LIMIT_MAX] = {
+	[POLICY_LIMIT_MEMORY] = "memory",
+	[POLICY_LIMIT_HOST_MEMORY] = "host-memory",
+	[POLICY_LIMIT_PROCESSES] = "processes",
+};
+
 static const char *const event_words_uring[] = {
 	[POLICY_URING_MAKE] = "make", [POLICY_URING_CREDS] = "creds",
 	[POLICY_URING_SQPOLL] = "sqpoll", [POLICY_URING_CMD] = "cmd",
@@ -140,6 +146,8 @@ void event_words_object(const struct custody_event *event, char ret[EVENT_WORDS_
 		EVENT_WORDS_PICK(event_words_guard, event->object, ret);
 	else if (event->class == POLICY_CLASS_TASK)
 		EVENT_WORDS_PICK(event_words_task, event->object, ret);
+	else if (event->class == POLICY_CLASS_LIMIT)
+		EVENT_WORDS_PICK(event_words_limit, event->object, ret);
 }
 
 void event_words_access(const struct custody_event *event, char ret[EVENT_WORDS_SIZE])

@@ -12,7 +12,7 @@
 
 #define EVENT_WORDS_SIZE 96
 
-/* "artifact", "signal", "ptrace", ...: class GUARD and TASK. */
+/* "artifact", "signal", "ptrace", ...: class GUARD, TASK and LIMIT. */
 void event_words_object(const struct custody_event *event, char ret[EVENT_WORDS_SIZE]);
 
 /* "rename", "r-x,memfd", "SIGKILL", "receive", ...: class CHANGE, EXECMAP, TASK and GUARD. */

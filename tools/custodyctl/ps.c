@@ -47,7 +47,7 @@ static int ps_add_row(struct ps *ps, const struct reply_row *row)
 {
 	char name[ESCAPE_SIZE(CUSTODY_NAME_SIZE)], profile[ESCAPE_SIZE(CUSTODY_NAME_SIZE)];
 	char endpoints[CUSTODY_ENDPOINTS_MAX * RENDER_ENDPOINT];
-	char word[RENDER_WORD], state[RENDER_WORD + sizeof(", restricted")];
+	char word[RENDER_WORD], state[RENDER_WORD + sizeof(", restricted, out of memory")];
 	char allowed[RENDER_WORD], denied[RENDER_WORD], out[RENDER_WORD];
 	char in[RENDER_WORD], lost[RENDER_WORD], age[RENDER_WORD];
 	char planes[RENDER_PLANES], ceiling[RENDER_CEILING];
@@ -58,8 +58,9 @@ static int ps_add_row(struct ps *ps, const struct reply_row *row)
 	(void)escape_text(row->name, sizeof(row->name), false, name, sizeof(name));
 	(void)escape_text(row->profile, sizeof(row->profile), false, profile, sizeof(profile));
 	render_state(row->state, word);
-	(void)snprintf(state, sizeof(state), "%s%s", word,
-		       row->restricted || row->cut ? ", restricted" : "");
+	(void)snprintf(state, sizeof(state), "%s%s%s", word,
+		       row->restricted || row->cut ? ", restricted" : "",
+		       row->limits.memory_killed ? ", out of memory" : "");
 	render_planes(row->planes_required, row->planes_active, planes);
 	ps_join_endpoints(row, endpoints, sizeof(endpoints));
 	(void)snprintf(allowed, sizeof(allowed), "%llu", row->allowed);

@@ -140,6 +140,17 @@ static void record_render_deed(const struct custody_event *event, char *ret, siz
 	(void)snprintf(ret, size, "%s:%s%s%s", object, access, *access ? ":" : "", number);
 }
 
+/* "memory: 3 killed, 5 in all" */
+static void record_render_limit(const struct custody_event *event, char *ret, size_t size)
+{
+	char object[EVENT_WORDS_SIZE];
+
+	event_words_object(event, object);
+	(void)snprintf(ret, size, "%s: %u %s, %llu in all", object, event->access,
+		       event->object == POLICY_LIMIT_PROCESSES ? "forks refused" : "killed",
+		       event->inode);
+}
+
 /* What it was about: zone and path, address, or the number of a device, process, ... */
 static void record_render_object(const struct custody_event *event, char *ret, size_t size)
 {
@@ -172,6 +183,8 @@ static void record_render_object(const struct custody_event *event, char *ret, s
 	if (event->class == POLICY_CLASS_CEILING)
 		(void)snprintf(zone, sizeof(zone), "egress-%s",
 			       event->access & CEILING_BY_TOTAL ? "total" : "rate");
+	if (event->class == POLICY_CLASS_LIMIT)
+		record_render_limit(event, zone, sizeof(zone));
 	(void)snprintf(ret, size, "%s%s%s%s%s%s", deed ? "" : access,
 		       *access && !deed ? ":" : "", zone, path, *path && *address ? " " : "",
 		       address);
@@ -366,7 +379,9 @@ static json_t *record_render_event_json(const struct custody_event *event)
 	}
 	if (event->path_len > 0)
 		(void)json_object_set_new(json, "path", json_string(path));
-	if (event->inode != 0 || event->device != 0) {
+	if (event->class == POLICY_CLASS_LIMIT) {
+		(void)json_object_set_new(json, "total", render_count_json(event->inode));
+	} else if (event->inode != 0 || event->device != 0) {
 		(void)json_object_set_new(json, "device", render_count_json(event->device));
 		(void)json_object_set_new(json, "inode", render_count_json(event->inode));
 		(void)json_object_set_new(json, "mount", render_count_json(event->mount_id));

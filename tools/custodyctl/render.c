@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "escape.h"
 #include "render_ceiling.h"
+#include "render_limits.h"
 
 static const char *const render_states[_JAIL_STATE_MAX] = {
 	[JAIL_STATE_STARTING] = "starting", [JAIL_STATE_RUNNING] = "running",
@@ -32,9 +33,9 @@ static const char *const render_classes[_POLICY_CLASS_MAX] = {
 	[POLICY_CLASS_IOCTL] = "ioctl",	    [POLICY_CLASS_RECEIVE] = "receive",
 	[POLICY_CLASS_MMAP] = "mmap",
 	[POLICY_CLASS_GUARD] = "guard",	    [POLICY_CLASS_CEILING] = "ceiling",
-	[POLICY_CLASS_RESOLVE] = "resolve",
+	[POLICY_CLASS_RESOLVE] = "resolve", [POLICY_CLASS_LIMIT] = "limit",
 };
-_Static_assert(_POLICY_CLASS_MAX == 21, "every class has a word");
+_Static_assert(_POLICY_CLASS_MAX == 22, "every class has a word");
 
 struct render_plane {
 	__u32 bit;
@@ -47,8 +48,9 @@ static const struct render_plane render_plane_names[] = {
 	{ CUSTODY_PLANE_LSM, "lsm" },
 	{ CUSTODY_PLANE_OBSERVE, "observe" },
 	{ CUSTODY_PLANE_GUARD, "guard" },
+	{ CUSTODY_PLANE_LIMITS, "limits" },
 };
-_Static_assert(CUSTODY_PLANES_ALL == 0x1f, "every plane has a name");
+_Static_assert(CUSTODY_PLANES_ALL == 0x3f, "every plane has a name");
 
 static void render_word(const char *const *words, size_t n, __u32 value, const char *noun,
 			char *ret)
@@ -266,7 +268,7 @@ json_t *render_row_json(const struct reply_row *row)
 
 	render_state(row->state, state);
 	return json_pack("{s:o, s:o, s:s, s:I, s:I, s:I, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o,"
-			 " s:o, s:o, s:o, s:b, s:o, s:I, s:I, s:o}",
+			 " s:o, s:o, s:o, s:b, s:o, s:I, s:I, s:o, s:o}",
 			 "name", render_text_json(row->name),
 			 "profile", render_text_json(row->profile),
 			 "state", state,
@@ -288,7 +290,8 @@ json_t *render_row_json(const struct reply_row *row)
 			 "restrictions", render_restrictions_json(row),
 			 "uid_first", (json_int_t)row->uid_first,
 			 "uid_count", (json_int_t)row->uid_count,
-			 "ceilings", render_ceilings_json(row));
+			 "ceilings", render_ceilings_json(row),
+			 "limits", render_limits_json(row));
 }
 
 json_t *render_counter_json(const struct reply_counter *counter)

@@ -11,6 +11,7 @@
 #include "escape.h"
 #include "render.h"
 #include "render_ceiling.h"
+#include "render_limits.h"
 #include "table.h"
 
 static const char *const status_headings[] = {
@@ -101,6 +102,17 @@ static void status_print_ceilings(const struct reply_row *row)
 	}
 }
 
+static void status_print_limits(const struct reply_row *row)
+{
+	char text[RENDER_LIMITS];
+
+	render_limits_line(row, text);
+	(void)printf("  %-10s %s\n", "limits", text);
+	render_limits_hits(row, text);
+	if (text[0])
+		(void)printf("  %-10s %s\n", "RAN INTO", text);
+}
+
 static void status_print_times(const struct reply_row *row)
 {
 	time_t started = (time_t)row->started_s;
@@ -149,6 +161,7 @@ static void status_print_row(const struct reply_row *row, bool colour)
 	status_print_endpoints(row);
 	status_print_restrictions(row);
 	status_print_ceilings(row);
+	status_print_limits(row);
 	(void)printf("  %-10s %llu allowed, %llu denied, %s out, %s in, %llu events lost\n\n",
 		     "so far", row->allowed, row->denied, out, in, row->events_lost);
 }
