@@ -258,7 +258,6 @@ serve custodyd map=1
 restrict custodyd write=2 fsync=1 file=2 map=2 die:write=1
 restrict custody-recorder die:write=1
 stop custodyd write=2 file=2 send=2 map=2
-stop custody-recorder fsync=1
 retire custodyd file=2 write=1 send=1
 retire custody-recorder fsync=1
 retire custody-sweeper die:send=1}
