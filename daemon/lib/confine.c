@@ -437,9 +437,9 @@ int confine_prove(int fd, uid_t uid, gid_t gid, __u64 keep)
 }
 
 /*
- * A namespace that was just made has not even loopback up. Loopback, because a host may have a route
- * to nowhere else; 192.0.2.1, which is nobody's (RFC 5737), because it may have that one only. To
- * connect a datagram socket sends nothing.
+ * A namespace that was just made has not even loopback up. Loopback, because a host may have a
+ * route to nowhere else; 192.0.2.1, which is nobody's (RFC 5737), because it may have that one
+ * only. To connect a datagram socket sends nothing.
  */
 static int confine_prove_no_network(void)
 {
