@@ -84,7 +84,7 @@ has "$(cat "$OWN/flood")" '^files 1[0-9][0-9] EMFILE$' "open files end at limits
 has "$(cat "$OWN/flood")" '^bytes 67108864 ENOSPC$' "scratch ends at its size"
 has "$(cat "$OWN/flood")" '^bytes 16777216 ENOSPC$' "/dev/shm ends at its size"
 # Without a memory controller malloc() is refused; with one the jail may be ended instead.
-has "$(cat "$OWN/flood")" '^megabytes [12][0-9][0-9]$|137|SIGKILL' "memory ends at limits.memory"
+has "$(cat "$OWN/flood")" '^megabytes [12][0-9][0-9]$|137|signal 9|SIGKILL' "memory ends at limits.memory"
 
 sed "s|^command = .*|command = $PROG/flood log 200000000|" "$ROOT/etc/custody/profiles/atk.ini" >"$ROOT/etc/custody/profiles/log.ini"
 check "a model that writes 200 MB of log starts" ctl start log
