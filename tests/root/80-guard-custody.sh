@@ -126,7 +126,7 @@ recorded "the key" '"object_name": ?"key".*"denied"'
 recorded "the cgroup" '"object_name": ?"cgroup".*"denied"'
 refused "a second custodyd is told" 3 "Another custodyd" "$BIN/custodyd" --root "$ROOT"
 says "ps: the guard is closed" yes sh -c "'$BIN/custodyctl' --root '$ROOT' ps --json | grep -q '\"guard\"' && echo yes"
-recorded_launch() { ctl events --json | grep '"type": *"launch"' | grep -qE '"planes_active": *31,'; }
+recorded_launch() { ctl events --json | grep '"type": *"launch"' | grep -qE '"planes_active": *(31|63),'; }
 check "so says the launch record" recorded_launch
 
 W=$ROOT/model/weights.bin

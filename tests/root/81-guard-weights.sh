@@ -94,7 +94,7 @@ daemon_start --no-guard || { not_ok "custodyd --no-guard says ready"; finish; ex
 check "the log says so" grep -q -- "--no-guard" "$ROOT/custodyd.log"
 check "start a model" ctl start guarded
 says "ps lacks the guard" no sh -c "'$BIN/custodyctl' --root '$ROOT' ps --json | grep -q '\"guard\"' || echo no"
-launch_without() { ctl events --json | grep '"type": *"launch"' | tail -1 | grep -qE '"planes_active": *15,'; }
+launch_without() { ctl events --json | grep '"type": *"launch"' | tail -1 | grep -qE '"planes_active": *(15|47),'; }
 check "so does the launch record" launch_without
 is "the weights may be changed" allowed append "$W"
 profile required "$(free_port)" $'[require]\nplanes = structure cgroup lsm observe guard'
