@@ -163,7 +163,7 @@ static __u32 table_measure_outside(const struct bpf_insn *insns, __u32 n, __s32 
 	return table_measure_calling(insns, n);
 }
 
-static int table_print_loaded(const struct bpf_program *program, const char *log)
+static int table_print_loaded(const struct bpf_program *program, const char *log, __s32 helper)
 {
 	struct bpf_prog_info info = { 0 };
 	__u32 size = sizeof(info);
@@ -191,7 +191,7 @@ static int table_print_loaded(const struct bpf_program *program, const char *log
 		return -errno;
 	printf("%s %s %u %u %u %u %u %u\n", bpf_program__name(program),
 	       bpf_program__section_name(program), n,
-	       table_measure_outside(insns, n, table_find_helper()), info.jited_prog_len, processed,
+	       table_measure_outside(insns, n, helper), info.jited_prog_len, processed,
 	       states, peak);
 	return 0;
 }
@@ -234,7 +234,7 @@ static void table_print_log_end(const char *log)
 }
 
 /* Returns 1 where the answer is a fault of the program, not a trait of the kernel. */
-static int table_show(const struct bpf_program *wanted, char *log)
+static int table_show(const struct bpf_program *wanted, char *log, __s32 helper)
 {
 	const char *name = bpf_program__name(wanted);
 	const char *section = bpf_program__section_name(wanted);
@@ -243,7 +243,7 @@ static int table_show(const struct bpf_program *wanted, char *log)
 
 	if (r == 0) {
 		r = table_print_loaded(
-			bpf_object__find_program_by_name(object->obj, name), log);
+			bpf_object__find_program_by_name(object->obj, name), log, helper);
 		custody_bpf__destroy(object);
 		if (r < 0)
 			(void)fprintf(stderr, "%s: %s\n", name, strerror(-r));
@@ -269,6 +269,7 @@ int main(void)
 {
 	struct custody_bpf *object = NULL;
 	cleanup_ptr char *log = malloc(TABLE_LOG_SIZE);
+	const __s32 helper = table_find_helper();
 	const struct bpf_program *program;
 	int failures = 0;
 
@@ -278,7 +279,7 @@ int main(void)
 		return 2;
 	for (program = bpf_object__next_program(object->obj, NULL); program;
 	     program = bpf_object__next_program(object->obj, (struct bpf_program *)program))
-		failures += table_show(program, log);
+		failures += table_show(program, log, helper);
 	custody_bpf__destroy(object);
 	return failures ? 1 : 0;
 }
