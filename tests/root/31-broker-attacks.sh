@@ -85,7 +85,12 @@ not a socket: ENOTSOCK
 good: bound 127.0.0.1:$p" "wrong lengths, pointers, families and descriptors answer as bind(2) does"
 
 run -e "tcp:127.0.0.1:$p" -- rewrite "$p" "$q"
-same "both=1 wrong=0 sum=2000" "an address rewritten during the check never binds another port"
+# On one processor the rewriting seldom falls into the check: then it was not tried.
+if [ "$(nproc)" = 1 ] && [ "$(cat "$out/stdout")" = "both=0 wrong=0 sum=2000" ]; then
+	ok 0 "an address rewritten during the check # SKIP one processor: the two never met"
+else
+	same "both=1 wrong=0 sum=2000" "an address rewritten during the check never binds another port"
+fi
 run -e "tcp:127.0.0.1:$p" -- killed "$p"
 same "bind: bound 127.0.0.1:$p" "200 processes killed inside bind(): the broker goes on"
 run -e "tcp:127.0.0.1:$p" -- threads "$p"
