@@ -160,16 +160,16 @@ int life_kill(struct jail *jail)
  * The model first, and then the broker: a call that the broker has taken waits for the answer in a
  * sleep that only SIGKILL ends, and is not frozen before it has it.
  */
-int life_freeze_cgroups(const struct jail *jail, bool freeze, int timeout_ms)
+int life_freeze_cgroups(const struct jail *jail, bool freeze)
 {
 	char model[CUSTODY_PATH_SIZE + 8];
 	int r = 0;
 
 	(void)snprintf(model, sizeof(model), "%s/model", jail->cgroup);
 	if (freeze)
-		r = cgroup_freeze(model, true, timeout_ms);
+		r = cgroup_freeze(model, true, LIFE_FREEZE_MS);
 	if (r == 0)
-		r = cgroup_freeze(jail->cgroup, freeze, timeout_ms);
+		r = cgroup_freeze(jail->cgroup, freeze, LIFE_FREEZE_MS);
 	/* Its parent holds it from here on, or nothing does: no use in waiting. */
 	(void)cgroup_freeze(model, false, 0);
 	return r;
@@ -178,7 +178,7 @@ int life_freeze_cgroups(const struct jail *jail, bool freeze, int timeout_ms)
 int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid)
 {
 	enum jail_state state = freeze ? JAIL_STATE_FROZEN : JAIL_STATE_RUNNING;
-	int r = life_freeze_cgroups(jail, freeze, LIFE_FREEZE_MS);
+	int r = life_freeze_cgroups(jail, freeze);
 
 	if (r < 0) {
 		(void)cgroup_freeze(jail->cgroup, !freeze, 0);
@@ -201,7 +201,7 @@ static int life_step_term(struct jail *jail)
 	if (jail->init == 0)
 		return 0;
 	/* A frozen process takes no signal, and SIGTERM is the model's chance to drain. */
-	if (life_freeze_cgroups(jail, false, LIFE_FREEZE_MS) < 0)
+	if (life_freeze_cgroups(jail, false) < 0)
 		return 0;
 	if (syscall(SYS_pidfd_send_signal, jail->init_fd, SIGTERM, NULL, 0) < 0)
 		return 0;

@@ -22,7 +22,6 @@
 
 #define RETIRE_POLL_US 50000
 #define RETIRE_SWEEP_S 120U
-#define RETIRE_FREEZE_MS 2000
 #define RETIRE_SETTLE_US 2000000
 #define RETIRE_ERASE_US 2000000
 
@@ -117,7 +116,7 @@ static int retire_step_freeze(struct jail *jail)
 	jail->drained_ns = retire_now_ns(CLOCK_REALTIME);
 	if (jail->init == 0)
 		return 0;
-	r = life_freeze_cgroups(jail, true, RETIRE_FREEZE_MS);
+	r = life_freeze_cgroups(jail, true);
 	if (r != -ETIMEDOUT)
 		return r;
 	/* A model that can make itself wait in the kernel has no say in whether it is retired. */
@@ -229,6 +228,15 @@ static void retire_undo_sweep(struct jail *jail)
 	spawn_kill(&jail->sweeper);
 }
 
+static bool retire_has_namespace(const struct jail *jail, __u64 number)
+{
+	for (unsigned int i = 0; number != 0 && i < _JAIL_NS_MAX; i++) {
+		if (jail->ns_inode[i] == number)
+			return true;
+	}
+	return false;
+}
+
 /*
  * A namespace's number is the number of no other that lives, of whatever kind (proc_alloc_inum()).
  * Where the kernel has no handles for them: one that a later jail was given is free again.
@@ -236,11 +244,9 @@ static void retire_undo_sweep(struct jail *jail)
 static void retire_note_reused(const struct jail *jail, __u32 *gone)
 {
 	for (const struct jail *j = jail->warden->jails; j; j = j->next) {
-		for (unsigned int i = 0; j->id > jail->id && i < _JAIL_NS_MAX * _JAIL_NS_MAX; i++) {
-			__u64 number = jail->ns_inode[i / _JAIL_NS_MAX];
-
-			if (number != 0 && number == j->ns_inode[i % _JAIL_NS_MAX])
-				*gone |= 1U << (i / _JAIL_NS_MAX);
+		for (unsigned int i = 0; j->id > jail->id && i < _JAIL_NS_MAX; i++) {
+			if (retire_has_namespace(j, jail->ns_inode[i]))
+				*gone |= 1U << i;
 		}
 	}
 }

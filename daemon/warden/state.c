@@ -25,7 +25,6 @@
 
 #define STATE_MAGIC	0x54534a43U	/* "CJST" */
 #define STATE_VERSION	5
-#define STATE_FREEZE_MS	2000
 
 enum state_flag {
 	STATE_FOREGROUND = 1U << 0,	/* of a `run`, whose client ends with custodyd */
@@ -382,8 +381,7 @@ static int state_reconcile(struct jail *jail, const struct state_file *file)
 		return r < 0 ? r : 0;
 	/* A freeze that was cut off before it was recorded has not happened. */
 	if (jail->state == JAIL_STATE_RUNNING || jail->state == JAIL_STATE_FROZEN)
-		return life_freeze_cgroups(jail, jail->state == JAIL_STATE_FROZEN,
-					   STATE_FREEZE_MS);
+		return life_freeze_cgroups(jail, jail->state == JAIL_STATE_FROZEN);
 	return 0;
 }
 

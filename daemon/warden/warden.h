@@ -288,7 +288,7 @@ void life_take_ticket(struct jail *jail, const struct ticket *ticket);
 void life_stop(struct jail *jail, const struct ticket *ticket);
 int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid);
 /* Freezes or thaws the processes, and nothing else; waits. 0 or -errno. */
-int life_freeze_cgroups(const struct jail *jail, bool freeze, int timeout_ms);
+int life_freeze_cgroups(const struct jail *jail, bool freeze);
 void life_ended(struct jail *jail);		/* its init is gone */
 void life_broker_gone(struct jail *jail);
 void life_end_model(struct jail *jail, const char *why); /* the model; then it ends as always */
