@@ -27,6 +27,7 @@
 #include <time.h>
 
 #define OMS_DIGEST_SIZE 32
+#define OMS_HEX_SIZE (2 * OMS_DIGEST_SIZE + 1) /* a digest in lower hex, and NUL */
 #define OMS_WHY_SIZE 512
 /* Bytes of a bundle; with OMS_VALUES_MAX about half a million files. */
 #define OMS_BUNDLE_MAX (64U << 20)
@@ -248,5 +249,8 @@ struct oms_report {
 /* 0, or -ESTALE with the differences. Unlisted items of `found` are none with ignore_unlisted. */
 int oms_compare(const struct oms_manifest *signed_, const struct oms_manifest *found,
 		bool ignore_unlisted, struct oms_report *ret);
+
+/* A digest in lower hex, with its NUL. */
+void oms_print_hex(const __u8 digest[OMS_DIGEST_SIZE], char ret[OMS_HEX_SIZE]);
 
 #endif

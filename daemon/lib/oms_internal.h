@@ -17,7 +17,6 @@
 #define OMS_PREDICATE "https://model_signing/signature/v1.0"
 #define OMS_PREDICATE_OLD "https://model_signing/Digests/v0.1"
 #define OMS_MEDIA_TYPE "application/vnd.dev.sigstore.bundle.v0.3+json"
-#define OMS_HEX_SIZE (2 * OMS_DIGEST_SIZE + 1)
 
 /* Writes the sentence (why may be NULL) and returns r. */
 int oms_explain(struct oms_why *why, int r, const char *format, ...)
@@ -34,8 +33,6 @@ struct oms_quoted oms_quote(const char *text, size_t n);
  * has them for damage, NFS for what is gone) become -EIO.
  */
 int oms_explain_io(struct oms_why *why, const char *path, int r);
-
-void oms_print_hex(const __u8 digest[OMS_DIGEST_SIZE], char ret[OMS_HEX_SIZE]);
 
 static inline void oms_decref(json_t **json)
 {

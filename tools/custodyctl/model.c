@@ -108,12 +108,11 @@ static int model_measure(struct model_run *run, const struct oms_manifest *how,
 static int model_report_signed(const struct model_run *run, const struct oms_manifest *manifest,
 			       const struct oms_key *key, const char *out)
 {
-	char hex[2 * OMS_DIGEST_SIZE + 1];
+	char hex[OMS_HEX_SIZE];
 	json_t *json;
 	int r;
 
-	for (size_t i = 0; i < OMS_DIGEST_SIZE; i++)
-		(void)snprintf(hex + 2 * i, 3, "%02x", manifest->root[i]);
+	oms_print_hex(manifest->root, hex);
 	if (!run->options->json) {
 		if (!run->options->quiet)
 			(void)printf("Signed: %zu %s of %s, sha256:%s\nSignature: %s\n",
@@ -222,12 +221,11 @@ static json_t *model_ignored_json(const struct oms_manifest *manifest)
 static json_t *model_manifest_json(const struct oms_manifest *manifest,
 				   const struct oms_signer *signer)
 {
-	char hex[2 * OMS_DIGEST_SIZE + 1];
+	char hex[OMS_HEX_SIZE];
 
 	if (!manifest)
 		return json_null();
-	for (size_t i = 0; i < OMS_DIGEST_SIZE; i++)
-		(void)snprintf(hex + 2 * i, 3, "%02x", manifest->root[i]);
+	oms_print_hex(manifest->root, hex);
 	return json_pack("{s:o, s:s, s:s, s:I, s:b, s:s, s:o}", "model",
 			 render_text_json(manifest->model), "digest", hex, "method",
 			 manifest->method == OMS_SHARDS ? "shards" : "files", "items",
@@ -260,15 +258,15 @@ static int model_print_text(const struct model_run *run, const struct model_resu
 {
 	const struct oms_report *report = &result->report;
 	size_t all = report->n[OMS_CHANGED] + report->n[OMS_MISSING] + report->n[OMS_UNLISTED];
+	char hex[OMS_HEX_SIZE];
 
 	if (result->r == 0) {
 		if (run->options->quiet)
 			return CUSTODY_EXIT_DONE;
-		(void)printf("Verified: %zu %s of %s, sha256:", result->manifest->n_items,
+		oms_print_hex(result->manifest->root, hex);
+		(void)printf("Verified: %zu %s of %s, sha256:%s", result->manifest->n_items,
 			     result->manifest->method == OMS_SHARDS ? "shards" : "files",
-			     client_quote(result->manifest->model).text);
-		for (size_t i = 0; i < OMS_DIGEST_SIZE; i++)
-			(void)printf("%02x", result->manifest->root[i]);
+			     client_quote(result->manifest->model).text, hex);
 		(void)printf("\nSigned by %s%s\n", result->signer.text,
 			     result->manifest->deprecated ? ", in a form that is deprecated" : "");
 		return CUSTODY_EXIT_DONE;
