@@ -65,6 +65,8 @@ static int types_check_text(const struct setting_type *type, const char *word,
 {
 	(void)type;
 	(void)value;
+	if (word[0] == ';') /* after "= " it is a comment, so it could not be printed */
+		return -EINVAL;
 	for (const unsigned char *c = (const unsigned char *)word; *c; c++) {
 		if (*c < 0x20 || *c == 0x7f)
 			return -EINVAL;
@@ -286,7 +288,8 @@ static void types_print_percent(FILE *out, __u64 number)
 const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 	[SETTING_TYPE_NAME] = { .form = "a profile name: a-z 0-9 . _ -, not beginning with . _ -",
 				.check = types_check_name },
-	[SETTING_TYPE_TEXT] = { .form = "text of at most 160 characters",
+	[SETTING_TYPE_TEXT] = { .form = "text of at most 160 characters that does not begin with "
+					"';'",
 				.check = types_check_text },
 	[SETTING_TYPE_PATH] = { .form = "an absolute path without //, . or .. and without / at its "
 					"end",
@@ -353,7 +356,7 @@ const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 				   .none = true },
 	[SETTING_TYPE_SYSCALLS] = { TYPE_CHOICE("model-server model-server-gpu training") },
 	[SETTING_TYPE_PLANES] = { TYPE_MASK("structure cgroup lsm observe guard limits"),
-				.list = true },
+				  .list = true },
 	[SETTING_TYPE_ON_LOSS] = { TYPE_CHOICE("record freeze kill") },
 	[SETTING_TYPE_DAYS] = { .form = "whole days such as 180d, from 1d to 36500d",
 				.check = types_check_days,
