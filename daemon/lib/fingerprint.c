@@ -229,6 +229,16 @@ __u64 fingerprint_value(const __u8 *window)
 	return fingerprint_fold(x ^ 0x8ebc6af09c88c6e3ULL, y ^ 0x589965cc75374cc3ULL);
 }
 
+static bool fingerprint_is_periodic(const __u8 *window)
+{
+	for (unsigned int p = 1; p <= FINGERPRINT_PERIOD_MAX; p++) {
+		if (fingerprint_load(window) == fingerprint_load(window + p) &&
+		    memcmp(window, window + p, FINGERPRINT_WINDOW - p) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool fingerprint_is_telling(const __u8 *window)
 {
 	__u64 words[FINGERPRINT_WINDOW / 8];
@@ -243,7 +253,7 @@ bool fingerprint_is_telling(const __u8 *window)
 			same |= words[j] == words[i];
 		repeated += same;
 	}
-	if (repeated > FINGERPRINT_REPEATED_MAX)
+	if (repeated > FINGERPRINT_REPEATED_MAX || fingerprint_is_periodic(window))
 		return false;
 	for (unsigned int i = 0; i < FINGERPRINT_WINDOW; i++) {
 		if (++counts[window[i]] > FINGERPRINT_SAME_MAX)

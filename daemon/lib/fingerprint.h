@@ -20,9 +20,10 @@
  * than FINGERPRINT_VALUES_MAX, as far as it has them. That bounds the index (0.05 % of a model,
  * about one window for 16 KiB; 4 MiB at most) and also what an ill-meaning model can make of it.
  *
- * Windows that say little are dropped before that: when more than FINGERPRINT_REPEATED_MAX of the
- * 16 aligned 8-byte words repeat an earlier one (runs, short periods), or one byte value fills more
- * than FINGERPRINT_SAME_MAX of the 128 bytes (sparse data, counters).
+ * Windows that say little are dropped before that: what repeats itself after FINGERPRINT_PERIOD_MAX
+ * bytes or fewer, what has more than FINGERPRINT_REPEATED_MAX of its 16 aligned 8-byte words more
+ * than once, and what consists of one byte value by more than FINGERPRINT_SAME_MAX of its bytes
+ * (sparse data, counters).
  *
  * What a hit means: these 128 bytes are there. Whoever wants to hide a copy changes or encrypts
  * it; whoever wants to lay a false trace copies a window. A text that many models carry (a licence)
@@ -36,6 +37,7 @@
 #include <stddef.h>
 
 #define FINGERPRINT_WINDOW 128
+#define FINGERPRINT_PERIOD_MAX 64
 #define FINGERPRINT_REPEATED_MAX 4
 #define FINGERPRINT_SAME_MAX 80
 #define FINGERPRINT_SPACING 16384
