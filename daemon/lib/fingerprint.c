@@ -19,7 +19,7 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are loaded as th
 #define FACTOR_C 0xc2b3
 #define FACTOR_D 0x192b
 static_assert(((FACTOR_A + FACTOR_B + FACTOR_C + FACTOR_D) & 0xffff) == 0, "repeated words give 0");
-#define TRIGGER 0x7fbf
+#define TRIGGER 0x7fdf
 
 typedef __u16 fingerprint_words __attribute__((vector_size(16)));
 typedef __s16 fingerprint_signed __attribute__((vector_size(16)));
@@ -101,24 +101,23 @@ struct fingerprint_span {
 	void *data;
 };
 
-/* Bit i: a candidate begins at p + i. Of the even offsets of p only. */
+/*
+ * Bit i: a candidate begins at p + i. Of the even offsets of p only. Four vectors are laid into one
+ * of four bits a lane, and its halves side by side, so that nothing is asked for what is not there.
+ */
 static __u64 fingerprint_list_even(const __u8 *p)
 {
+	fingerprint_signed lanes =
+		(fingerprint_test_words(p) & 1) | (fingerprint_test_words(p + 16) & 2) |
+		(fingerprint_test_words(p + 32) & 4) | (fingerprint_test_words(p + 48) & 8);
 	__u64 bits = 0;
+	__u64 halves[2];
 
-	for (unsigned int first = 0; first < BLOCK; first += 16) {
-		fingerprint_signed tests = fingerprint_test_words(p + first);
-		__u64 halves[2];
+	memcpy(halves, &lanes, sizeof(halves));
+	for (__u64 set = halves[0] | halves[1] << 4; set; set &= set - 1) {
+		unsigned int at = (unsigned int)__builtin_ctzll(set);
 
-		memcpy(halves, &tests, sizeof(halves));
-		for (unsigned int h = 0; h < 2; h++) {
-			/* one bit of each lane: at 0, 16, 32 and 48, for offsets 0, 2, 4 and 6 */
-			__u64 lanes = halves[h] & 0x0001000100010001ULL;
-
-			for (; lanes; lanes &= lanes - 1)
-				bits |= 1ULL << (first + 8 * h +
-						 (unsigned int)__builtin_ctzll(lanes) / 8);
-		}
+		bits |= 1ULL << (at % 4 * 16 + at / 4 % 4 * 8 + at / 16 * 2);
 	}
 	return bits;
 }
@@ -239,21 +238,22 @@ static bool fingerprint_is_periodic(const __u8 *window)
 	return false;
 }
 
+/* Words hashed to 64 cells: how many are filled. Sixteen that differ fill fourteen, as a rule. */
+static int fingerprint_count_cells(const __u8 *window)
+{
+	__u64 cells = 0;
+
+	for (unsigned int i = 0; i < FINGERPRINT_WINDOW; i += 8)
+		cells |= 1ULL << (fingerprint_load(window + i) * 0x9e3779b97f4a7c15ULL >> 58);
+	return __builtin_popcountll(cells);
+}
+
 bool fingerprint_is_telling(const __u8 *window)
 {
-	__u64 words[FINGERPRINT_WINDOW / 8];
 	__u8 counts[256] = { 0 };
-	unsigned int repeated = 0;
 
-	memcpy(words, window, sizeof(words));
-	for (unsigned int i = 1; i < FINGERPRINT_WINDOW / 8; i++) {
-		unsigned int same = 0;
-
-		for (unsigned int j = 0; j < i; j++)
-			same |= words[j] == words[i];
-		repeated += same;
-	}
-	if (repeated > FINGERPRINT_REPEATED_MAX || fingerprint_is_periodic(window))
+	if (fingerprint_count_cells(window) < FINGERPRINT_CELLS_MIN ||
+	    fingerprint_is_periodic(window))
 		return false;
 	for (unsigned int i = 0; i < FINGERPRINT_WINDOW; i++) {
 		if (++counts[window[i]] > FINGERPRINT_SAME_MAX)

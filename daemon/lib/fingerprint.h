@@ -7,9 +7,9 @@
  * Windows. A window is FINGERPRINT_WINDOW bytes. It is a candidate when its first eight bytes say
  * so: with 16-bit little-endian words a, b, c, d there,
  *
- *     (int16_t)(a * 0x9e37 + b * 0x85eb + c * 0xc2b3 + d * 0x192b) > 0x7fbf
+ *     (int16_t)(a * 0x9e37 + b * 0x85eb + c * 0xc2b3 + d * 0x192b) > 0x7fdf
  *
- * which one offset in 1024 fulfils. The factors are odd and add up to 0 modulo 65536: bytes that
+ * which one offset in 2048 fulfils. The factors are odd and add up to 0 modulo 65536: bytes that
  * repeat one 16-bit word (zeros, padding) never do. Nothing else decides, so that a window is found
  * in whatever stands around it. The index is made of candidates at even offsets of the model, the
  * search looks at every offset.
@@ -21,9 +21,9 @@
  * about one window for 16 KiB; 4 MiB at most) and also what an ill-meaning model can make of it.
  *
  * Windows that say little are dropped before that: what repeats itself after FINGERPRINT_PERIOD_MAX
- * bytes or fewer, what has more than FINGERPRINT_REPEATED_MAX of its 16 aligned 8-byte words more
- * than once, and what consists of one byte value by more than FINGERPRINT_SAME_MAX of its bytes
- * (sparse data, counters).
+ * bytes or fewer; what consists of few different words (its 16 aligned 8-byte words, each hashed to
+ * one of 64 cells, fill fewer than FINGERPRINT_CELLS_MIN); and what consists of one byte value by
+ * more than FINGERPRINT_SAME_MAX of its bytes (sparse data, counters).
  *
  * What a hit means: these 128 bytes are there. Whoever wants to hide a copy changes or encrypts
  * it; whoever wants to lay a false trace copies a window. A text that many models carry (a licence)
@@ -38,7 +38,7 @@
 
 #define FINGERPRINT_WINDOW 128
 #define FINGERPRINT_PERIOD_MAX 64
-#define FINGERPRINT_REPEATED_MAX 4
+#define FINGERPRINT_CELLS_MIN 8
 #define FINGERPRINT_SAME_MAX 80
 #define FINGERPRINT_SPACING 16384
 #define FINGERPRINT_VALUES_MIN 64
@@ -93,7 +93,7 @@ size_t fingerprint_limit(__u64 bytes);
  *    0   8  "custody" and 'F'
  *    8   4  version, 1
  *   12   4  FINGERPRINT_WINDOW
- *   16   4  candidates: one offset in so many, 1024
+ *   16   4  candidates: one offset in so many, 2048
  *   20   4  FINGERPRINT_SPACING
  *   24   8  bytes of the model
  *   32   8  ceiling

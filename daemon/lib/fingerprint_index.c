@@ -15,7 +15,7 @@
 #include "cleanup.h"
 
 #define FINGERPRINT_VERSION 1
-#define FINGERPRINT_ONE_IN 1024
+#define FINGERPRINT_ONE_IN 2048
 
 struct fingerprint_head {
 	char magic[8];
@@ -80,14 +80,14 @@ bool fingerprint_index_find(const struct fingerprint_index *index, __u64 value, 
 /* ---- making ---- */
 
 /*
- * Of random content the even offsets give a candidate for every 2 KiB, of which an eighth is kept.
- * The ceiling begins where half as many again are expected, so that sorting once is enough; content
+ * Of random content the even offsets give a candidate for every 4 KiB, of which a quarter is kept.
+ * The ceiling begins where a quarter more are expected, so that sorting once is enough; content
  * with more candidates lowers it.
  */
 int fingerprint_builder_make(__u64 bytes, struct fingerprint_builder **ret)
 {
 	size_t keep = fingerprint_limit(bytes);
-	__u64 sampled = (__u64)keep * (2ULL * FINGERPRINT_ONE_IN * 3 / 2);
+	__u64 sampled = (__u64)keep * (2ULL * FINGERPRINT_ONE_IN * 5 / 4);
 	struct fingerprint_builder *builder = malloc(sizeof(*builder));
 	__u64 *values = calloc(2 * keep + FINGERPRINT_BATCH, sizeof(*values));
 
