@@ -7,12 +7,13 @@
  * Windows. A window is FINGERPRINT_WINDOW bytes. It is a candidate when its first eight bytes say
  * so: with 16-bit little-endian words a, b, c, d there,
  *
- *     (int16_t)(a * 0x9e37 + b * 0x85eb + c * 0xc2b3 + d * 0x192b) > 0x7fdf
+ *     (int16_t)(a * 0x9e37 + b * 0x85eb + c * 0xc2b3 + d * 0x192b) > 0x7fbf
  *
- * which one offset in 2048 fulfils. The factors are odd and add up to 0 modulo 65536: bytes that
+ * which one offset in 1024 fulfils. The factors are odd and add up to 0 modulo 65536: bytes that
  * repeat one 16-bit word (zeros, padding) never do. Nothing else decides, so that a window is found
- * in whatever stands around it. The index is made of candidates at even offsets of the model, the
- * search looks at every offset.
+ * in whatever stands around it. The index is made of candidates at a quarter of a
+ * file's or shard's offsets (those without a bit of FINGERPRINT_INDEX_MASK), the search looks at
+ * every offset.
  *
  * Values. The value of a window is 64 bits by multiplication and folding (fingerprint_value()): it
  * tells windows apart by chance, not by force. Of a model of n bytes the index keeps the smallest
@@ -37,6 +38,7 @@
 #include <stddef.h>
 
 #define FINGERPRINT_WINDOW 128
+#define FINGERPRINT_INDEX_MASK 0x41
 #define FINGERPRINT_PERIOD_MAX 64
 #define FINGERPRINT_CELLS_MIN 8
 #define FINGERPRINT_SAME_MAX 80
@@ -53,7 +55,7 @@ bool fingerprint_is_telling(const __u8 *window);
 /* ---- candidates in bytes that come in pieces ---- */
 
 struct fingerprint_stream {
-	unsigned int step; /* 1: every offset is looked at; 2: every second */
+	bool of_index; /* only the offsets that an index is made of; else every one */
 	__u64 at; /* offset of tail[0] */
 	size_t n; /* of tail */
 	__u8 tail[FINGERPRINT_WINDOW - 1];
@@ -93,7 +95,7 @@ size_t fingerprint_limit(__u64 bytes);
  *    0   8  "custody" and 'F'
  *    8   4  version, 1
  *   12   4  FINGERPRINT_WINDOW
- *   16   4  candidates: one offset in so many, 2048
+ *   16   4  candidates: one offset in so many, 1024
  *   20   4  FINGERPRINT_SPACING
  *   24   8  bytes of the model
  *   32   8  ceiling

@@ -15,7 +15,7 @@
 #include "cleanup.h"
 
 #define FINGERPRINT_VERSION 1
-#define FINGERPRINT_ONE_IN 2048
+#define FINGERPRINT_ONE_IN 1024
 
 struct fingerprint_head {
 	char magic[8];
@@ -80,14 +80,14 @@ bool fingerprint_index_find(const struct fingerprint_index *index, __u64 value, 
 /* ---- making ---- */
 
 /*
- * Of random content the even offsets give a candidate for every 4 KiB, of which a quarter is kept.
+ * Of random content a quarter of the offsets gives a candidate for every 4 KiB, of which a quarter is kept.
  * The ceiling begins where a quarter more are expected, so that sorting once is enough; content
  * with more candidates lowers it.
  */
 int fingerprint_builder_make(__u64 bytes, struct fingerprint_builder **ret)
 {
 	size_t keep = fingerprint_limit(bytes);
-	__u64 sampled = (__u64)keep * (2ULL * FINGERPRINT_ONE_IN * 5 / 4);
+	__u64 sampled = (__u64)keep * (4ULL * FINGERPRINT_ONE_IN * 5 / 4);
 	struct fingerprint_builder *builder = malloc(sizeof(*builder));
 	__u64 *values = calloc(2 * keep + FINGERPRINT_BATCH, sizeof(*values));
 
@@ -175,7 +175,7 @@ static void fingerprint_feed_flush(struct fingerprint_feed *feed)
 
 void fingerprint_feed_begin(struct fingerprint_feed *feed, struct fingerprint_builder *builder)
 {
-	*feed = (struct fingerprint_feed){ .stream.step = 2, .builder = builder };
+	*feed = (struct fingerprint_feed){ .stream.of_index = true, .builder = builder };
 	fingerprint_feed_flush(feed);
 }
 
@@ -314,7 +314,7 @@ int fingerprint_decode(const void *bytes, size_t n, struct fingerprint_index *re
 
 void fingerprint_scan_begin(struct fingerprint_scan *scan, const struct fingerprint_index *index)
 {
-	*scan = (struct fingerprint_scan){ .index = index, .stream.step = 1 };
+	*scan = (struct fingerprint_scan){ .index = index };
 }
 
 static void fingerprint_scan_take(void *data, const __u8 *window, __u64 at)

@@ -47,9 +47,9 @@ static void add_up(void *data, const __u8 *window, __u64 at)
 
 static void check_content(const uint8_t *bytes, size_t n)
 {
-	for (unsigned int step = 1; step <= 2; step++) {
-		struct fingerprint_stream whole = { .step = step };
-		struct fingerprint_stream pieces = { .step = step };
+	for (unsigned int of_index = 0; of_index < 2; of_index++) {
+		struct fingerprint_stream whole = { .of_index = of_index };
+		struct fingerprint_stream pieces = { .of_index = of_index };
 		__u64 a = 0;
 		__u64 b = 0;
 
