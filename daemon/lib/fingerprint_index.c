@@ -80,7 +80,8 @@ bool fingerprint_index_find(const struct fingerprint_index *index, __u64 value, 
 /* ---- making ---- */
 
 /*
- * Of random content a quarter of the offsets gives a candidate for every 4 KiB, of which a quarter is kept.
+ * Of random content a quarter of the offsets gives a candidate for every 4 KiB, of which a
+ * quarter is kept.
  * The ceiling begins where a quarter more are expected, so that sorting once is enough; content
  * with more candidates lowers it.
  */

@@ -193,7 +193,7 @@ struct oms_model {
 	void *data;
 	/* Threads that read, the caller's among them. 0: one for each core; 1: none is made. */
 	unsigned int threads;
-	/* What the content is known by later, made of the same bytes in the same pass. NULL: none. */
+	/* What the content is known by later, made in the same pass. NULL: none. */
 	struct fingerprint_index *ret_fingerprints;
 };
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Files and shards hashed on all cores. Run by custodyctl and whatever measures models. The only
- * threads of custody: SHA-256 of a model takes as long as it does because it is computed, not
- * because it is read. Two threads on two cores took 0.52 of the time of one. They share nothing
- * that is written but what the lock below names, live no longer than the call, and take no signal.
+ * threads of custody: measuring a model is bound by the core that computes SHA-256. Two threads
+ * spend no more processor time than one (both 0.90 of what openssl speed does with as much, see
+ * tests/bench), so that cores which are free divide the time. They share nothing that is written
+ * but what the lock below names, live no longer than the call, and take no signal.
  *
  * A file in `files` mode is one stream and cannot be split: the largest is begun first, so that
  * none is left alone at the end if it can be helped.

@@ -277,7 +277,7 @@ static void test_no_copy(void **state)
 	assert_int_equal(count_hits(&index, random, 8 * MIB), 0);
 	assert_int_equal(count_hits(&index, zeros, 4 * MIB), 0);
 	assert_int_equal(count_hits(&index, text, 4 * MIB), 0);
-	/* text is content too: known again itself, and other text by the same words is none of it */
+	/* text is content too: it is known again, and other text of the same words is not */
 	assert_true(texts.n > 100);
 	assert_in_range(count_hits(&texts, text, 4 * MIB), texts.n, 4 * texts.n);
 	assert_int_equal(count_hits(&texts, other, 4 * MIB), 0);

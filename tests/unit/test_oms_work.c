@@ -25,7 +25,7 @@
 
 #define MIB (1UL << 20)
 
-/* Larger than a block and than what a thread is made for; not multiples of anything; one is empty. */
+/* Larger than a block and than what a thread is made for; multiples of nothing; one is empty. */
 static const struct {
 	const char *name;
 	size_t n;
@@ -289,7 +289,7 @@ static void test_changes(void **state)
 	}
 }
 
-/* A shard for each byte would be more than a signature may name: refused before anything is read. */
+/* A shard for each byte would be more than a signature may name: refused before it is read. */
 static void test_too_many(void **state)
 {
 	struct world *w = *state;
