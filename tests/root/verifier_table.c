@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loads every BPF program of the skeleton, together where the kernel takes them all, else each alone,
- * and prints what the kernel says of it:
+ * Loads every BPF program of the skeleton, together where the kernel takes them all, else each
+ * alone, and prints what the kernel says of it:
  *
  *   NAME SECTION INSNS OUTSIDE JITED PROCESSED STATES PEAK
  *   NAME SECTION absent           this kernel has no such hook
@@ -285,7 +285,7 @@ static bool table_is_absent(const struct btf *kernel, const struct bpf_program *
 	return false;
 }
 
-/* All programs in one object: what is not in the kernel stays out. Nothing is printed on failure. */
+/* All in one object: what is not in the kernel stays out. Nothing is printed on failure. */
 static int table_show_together(char *logs, __s32 helper)
 {
 	struct custody_bpf *object = custody_bpf__open();
