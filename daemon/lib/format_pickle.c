@@ -210,7 +210,13 @@ static int pickle_step(struct pickle_walk *walk)
 	opcode = &pickle_opcodes[code];
 	if (!opcode->known)
 		return PICKLE_NO;
-	r = pickle_skip_argument(&walk->cursor, opcode->argument);
+	if (code == PICKLE_PROTO) {
+		r = format_take_u8(&walk->cursor, &code);
+		if (r == 0 && code > PICKLE_PROTO_MAX)
+			return PICKLE_NO;
+	} else {
+		r = pickle_skip_argument(&walk->cursor, opcode->argument);
+	}
 	return r < 0 ? r : (int)pickle_judge(walk, opcode);
 }
 

@@ -70,7 +70,7 @@ int format_is_zip(const struct format_source *source, const struct format_head *
 	__u64 magic = head->n >= 4 ? format_number(head->bytes, 4) : 0;
 
 	(void)source;
-	return magic == ZIP_LOCAL || magic == ZIP_END;
+	return magic == ZIP_LOCAL || magic == ZIP_END || magic == ZIP_END64;
 }
 
 /* An end record whose directory is where it must be, or that a 64-bit locator stands before. */
