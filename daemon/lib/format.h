@@ -15,7 +15,8 @@
  * What custody cannot look into is a pickle to it, because loaders unpack it and take what they
  * find: tar; bzip2, xz, LZMA, LZ4, Zstandard and joblib's old Z-files; zip entries that are
  * encrypted, compressed by something else than deflate, or archives themselves. Of gzip and zlib
- * streams, and of zip entries, the first 64 KiB are unpacked and judged.
+ * streams, and of zip entries, the first 64 KiB are unpacked and judged; where they do not decide
+ * it, it is a pickle.
  *
  * CUSTODY_FORMAT_PICKLE without protocol 2's first byte: the opcodes are walked as the unpickler
  * does, and it is one when a name is imported and then called or built, when it ends where the file

@@ -42,11 +42,12 @@ struct safetensors {
 	__u64 data; /* bytes behind the header */
 };
 
-/* A length of less than 4 GiB, and an object. */
+/* A length of less than 4 GiB, and an object of JSON. */
 int format_is_safetensors(const struct format_source *source, const struct format_head *head)
 {
 	(void)source;
-	return head->n > 9 && format_number(head->bytes + 4, 4) == 0 && head->bytes[8] == '{';
+	return head->n > 9 && format_number(head->bytes + 4, 4) == 0 && head->bytes[8] == '{' &&
+	       head->bytes[9] && strchr("\"} \t\r\n", head->bytes[9]);
 }
 
 static int safetensors_refuse(struct safetensors *all, const char *name, const char *what)

@@ -65,6 +65,8 @@ static void test_safetensors(void **state)
 		else
 			is(&b, CUSTODY_FORMAT_SAFETENSORS, false);
 	}
+	make_safetensors(&b, "{\x01\x02 is no JSON", 16);
+	is(&b, 0, false);
 	make_safetensors(&b, "{" SAFETENSORS_A "}", 16);
 	set_number(&b, 0, 1000, 8);
 	is_refused(&b, "past the end");
