@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * format_inspect() of each file named on standard input, one a line: prints its name, the answer (0
- * or errno's number), the format, whether it carries pickles, and why. For tests/root/85-formats.sh.
+ * format_inspect() of each file named on standard input, one a line: prints its name, the answer
+ * (0 or errno's number), the format, whether it carries pickles, and why. For
+ * tests/root/85-formats.sh.
  */
 #include <errno.h>
 #include <fcntl.h>

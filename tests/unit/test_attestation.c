@@ -58,22 +58,25 @@ static void test_round(void **state)
 		make_item(&item);
 		assert_int_equal(n, strlen(text));
 		assert_int_equal(text[n - 1], '\n');
-		assert_int_equal(attestation_check(text, n, key, TYPE, item.digest, &attestation,
-						   NULL), 0);
+		assert_int_equal(
+			attestation_check(text, n, key, TYPE, item.digest, &attestation, NULL), 0);
 		assert_int_equal(attestation->n_subjects, 2);
 		assert_string_equal(attestation->type, TYPE);
 		assert_string_equal(attestation->subjects[1].name, "m");
-		assert_string_equal(json_string_value(json_object_get(attestation->predicate,
-								      "result")), "PASSED");
+		assert_string_equal(
+			json_string_value(json_object_get(attestation->predicate, "result")),
+			"PASSED");
 		assert_true(attestation_is_about(attestation, item.digest));
 		item.digest[31] ^= 1;
 		assert_false(attestation_is_about(attestation, item.digest));
 		attestation_free(&attestation);
-		assert_int_equal(attestation_check(text, n, key, TYPE, item.digest, &attestation,
-						   NULL), -ESTALE);
+		assert_int_equal(
+			attestation_check(text, n, key, TYPE, item.digest, &attestation, NULL),
+			-ESTALE);
 		item.digest[31] ^= 1;
-		assert_int_equal(attestation_check(text, n, key, "urn:x", item.digest,
-						   &attestation, NULL), -EKEYREJECTED);
+		assert_int_equal(
+			attestation_check(text, n, key, "urn:x", item.digest, &attestation, NULL),
+			-EKEYREJECTED);
 		assert_int_equal(attestation_verify(text, n, other, &attestation, NULL),
 				 -EKEYREJECTED);
 		assert_int_equal(attestation_verify(text, n, wrong, &attestation, NULL),
@@ -132,9 +135,9 @@ static int verify_payload(const char *payload, struct attestation **ret, struct 
 
 static void test_statements(void **state)
 {
-	static const char good[] = "{\"_type\":\"" OMS_STATEMENT "\",\"predicateType\":\"" TYPE
-				   "\",\"subject\":[{\"digest\":{\"sha256\":\"" D1
-				   "\"}}],\"predicate\":{}}";
+	static const char good[] =
+		"{\"_type\":\"" OMS_STATEMENT "\",\"predicateType\":\"" TYPE
+		"\",\"subject\":[{\"digest\":{\"sha256\":\"" D1 "\"}}],\"predicate\":{}}";
 	static const struct {
 		const char *from, *to;
 	} edits[] = {

@@ -5,63 +5,68 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+static const struct {
+	const char *header;
+	size_t data;
+	const char *why; /* NULL: it is one */
+} safetensors_cases[] = {
+	{ "{" SAFETENSORS_A "}", 16, NULL },
+	{ "{\"__metadata__\":{\"format\":\"pt\"}," SAFETENSORS_A "}   ", 16, NULL },
+	{ "{}          ", 0, NULL },
+	{ "{\"s\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[0,8]}}", 8, NULL },
+	{ "{\"z\":{\"dtype\":\"F64\",\"shape\":[0,7],\"data_offsets\":[0,0]}}", 0, NULL },
+	{ "{\"f\":{\"dtype\":\"F4\",\"shape\":[6],\"data_offsets\":[0,3]}}", 3, NULL },
+	{ "{\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[16,17]}," SAFETENSORS_A "}", 17,
+	  NULL },
+	{ "{" SAFETENSORS_A "}", 15, "past the end" },
+	{ "{" SAFETENSORS_A "}", 17, "belong to none" },
+	{ "{" SAFETENSORS_A "," SAFETENSORS_A "}", 16, "duplicate" },
+	{ "{" SAFETENSORS_A ",\"\\u0061\":{}}", 16, "duplicate" },
+	{ "{" SAFETENSORS_A ",\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[15,16]}}", 16,
+	  "overlaps" },
+	{ "{" SAFETENSORS_A ",\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[18,19]}}", 19,
+	  "hole" },
+	{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,16]}}", 16, "other bytes" },
+	{ "{\"a\":{\"dtype\":\"F33\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16, "dtype" },
+	{ "{\"a\":{\"dtype\":4,\"shape\":[4],\"data_offsets\":[0,16]}}", 16, "dtype" },
+	{ "{\"a\":{\"dtype\":\"F4\",\"shape\":[5],\"data_offsets\":[0,3]}}", 3, "within a byte" },
+	{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[-4],\"data_offsets\":[0,16]}}", 16, "no size" },
+	{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4.0],\"data_offsets\":[0,16]}}", 16, "no size" },
+	{ "{\"a\":{\"dtype\":\"F32\",\"shape\":4,\"data_offsets\":[0,16]}}", 16, "shape" },
+	{ "{\"a\":{\"dtype\":\"U8\",\"shape\":[4294967296,4294967296],"
+	  "\"data_offsets\":[0,0]}}",
+	  0, "overflows" },
+	{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[16,0]}}", 16, "no range" },
+	{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[-16,0]}}", 16, "no range" },
+	{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16,16]}}", 16, "no range" },
+	{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,"
+	  "18446744073709551616]}}",
+	  16, "not JSON" },
+	{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16],\"x\":1}}", 16,
+	  "no object of" },
+	{ "{\"a\":7}", 0, "no object of" },
+	{ "{\"__metadata__\":{\"a\":1}}", 0, "no string" },
+	{ "{\"__metadata__\":[]}", 0, "no object" },
+	{ "{\"a\":{\"dtype\":\"F32\"", 0, "not JSON" },
+	{ "{" SAFETENSORS_A "}x", 16, "not JSON" },
+	{ "{\"\xff\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16, "decode" },
+	{ "{\"a\\u0000\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16,
+	  "not JSON" },
+	{ "{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
+	  "]]]]"
+	  "]]]}",
+	  0, "nests deeper" },
+};
+
 static void test_safetensors(void **state)
 {
-	static const struct {
-		const char *header;
-		size_t data;
-		const char *why; /* NULL: it is one */
-	} cases[] = {
-		{ "{" SAFETENSORS_A "}", 16, NULL },
-		{ "{\"__metadata__\":{\"format\":\"pt\"}," SAFETENSORS_A "}   ", 16, NULL },
-		{ "{}          ", 0, NULL },
-		{ "{\"s\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[0,8]}}", 8, NULL },
-		{ "{\"z\":{\"dtype\":\"F64\",\"shape\":[0,7],\"data_offsets\":[0,0]}}", 0, NULL },
-		{ "{\"f\":{\"dtype\":\"F4\",\"shape\":[6],\"data_offsets\":[0,3]}}", 3, NULL },
-		{ "{\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[16,17]}," SAFETENSORS_A "}",
-		  17, NULL },
-		{ "{" SAFETENSORS_A "}", 15, "past the end" },
-		{ "{" SAFETENSORS_A "}", 17, "belong to none" },
-		{ "{" SAFETENSORS_A "," SAFETENSORS_A "}", 16, "duplicate" },
-		{ "{" SAFETENSORS_A ",\"\\u0061\":{}}", 16, "duplicate" },
-		{ "{" SAFETENSORS_A ",\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[15,16]}}",
-		  16, "overlaps" },
-		{ "{" SAFETENSORS_A ",\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[18,19]}}",
-		  19, "hole" },
-		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,16]}}", 16, "other bytes" },
-		{ "{\"a\":{\"dtype\":\"F33\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16, "dtype" },
-		{ "{\"a\":{\"dtype\":4,\"shape\":[4],\"data_offsets\":[0,16]}}", 16, "dtype" },
-		{ "{\"a\":{\"dtype\":\"F4\",\"shape\":[5],\"data_offsets\":[0,3]}}", 3, "within a byte" },
-		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[-4],\"data_offsets\":[0,16]}}", 16, "no size" },
-		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4.0],\"data_offsets\":[0,16]}}", 16, "no size" },
-		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":4,\"data_offsets\":[0,16]}}", 16, "shape" },
-		{ "{\"a\":{\"dtype\":\"U8\",\"shape\":[4294967296,4294967296],"
-		  "\"data_offsets\":[0,0]}}", 0, "overflows" },
-		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[16,0]}}", 16, "no range" },
-		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[-16,0]}}", 16, "no range" },
-		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16,16]}}", 16, "no range" },
-		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,18446744073709551616]}}",
-		  16, "not JSON" },
-		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16],\"x\":1}}", 16,
-		  "no object of" },
-		{ "{\"a\":7}", 0, "no object of" },
-		{ "{\"__metadata__\":{\"a\":1}}", 0, "no string" },
-		{ "{\"__metadata__\":[]}", 0, "no object" },
-		{ "{\"a\":{\"dtype\":\"F32\"", 0, "not JSON" },
-		{ "{" SAFETENSORS_A "}x", 16, "not JSON" },
-		{ "{\"\xff\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16, "decode" },
-		{ "{\"a\\u0000\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16,
-		  "not JSON" },
-		{ "{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
-		  "]]]}", 0, "nests deeper" },
-	};
 	static struct bytes b;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		make_safetensors(&b, cases[i].header, cases[i].data);
-		if (cases[i].why)
-			is_refused(&b, cases[i].why);
+	for (size_t i = 0; i < sizeof(safetensors_cases) / sizeof(safetensors_cases[0]); i++) {
+		make_safetensors(&b, safetensors_cases[i].header, safetensors_cases[i].data);
+		if (safetensors_cases[i].why)
+			is_refused(&b, safetensors_cases[i].why);
 		else
 			is(&b, CUSTODY_FORMAT_SAFETENSORS, false);
 	}
@@ -247,8 +252,8 @@ static void test_gguf_tensors(void **state)
 		{ "t", "u", 1ULL << 40, 1ULL << 40, 32, 0, 64, "overflow" },
 		{ "t", "u", 1ULL << 30, 1ULL << 31, 32, 0, 64, "truncated" },
 		{ "t", "u\n", 8, 1, 32, 0, 64, "UTF-8" },
-		{ "t", "0123456789012345678901234567890123456789012345678901234567890123456789", 8, 1,
-		  32, 0, 64, "name of 70 bytes" },
+		{ "t", "0123456789012345678901234567890123456789012345678901234567890123456789", 8,
+		  1, 32, 0, 64, "name of 70 bytes" },
 	};
 	static struct bytes b;
 
@@ -348,7 +353,10 @@ static void test_onnx(void **state)
 	add_field(&b, 8, "\x10\x0d", 2);
 	is(&b, CUSTODY_FORMAT_ONNX, false);
 	for (size_t i = 0; i < 3; i++) /* fields and groups that nobody knows hide nothing */
-		add(&b, "\xda\x3e\x01x" "\xdb\x3e\x08\x01\xdc\x3e", 10);
+		add(&b,
+		    "\xda\x3e\x01x"
+		    "\xdb\x3e\x08\x01\xdc\x3e",
+		    10);
 	is(&b, CUSTODY_FORMAT_ONNX, false);
 	add_field(&b, 14, "metadata", 8);
 	b.n--;
@@ -446,10 +454,10 @@ static void test_changed_bits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_safetensors), cmocka_unit_test(test_gguf),
-		cmocka_unit_test(test_gguf_keys),   cmocka_unit_test(test_gguf_tensors),
-		cmocka_unit_test(test_hdf5),	    cmocka_unit_test(test_onnx),
-		cmocka_unit_test(test_tensorflow),  cmocka_unit_test(test_file),
+		cmocka_unit_test(test_safetensors),  cmocka_unit_test(test_gguf),
+		cmocka_unit_test(test_gguf_keys),    cmocka_unit_test(test_gguf_tensors),
+		cmocka_unit_test(test_hdf5),	     cmocka_unit_test(test_onnx),
+		cmocka_unit_test(test_tensorflow),   cmocka_unit_test(test_file),
 		cmocka_unit_test(test_changed_bits),
 	};
 

@@ -15,7 +15,10 @@ struct sample {
 	__u32 format;
 	bool pickles;
 };
-#define SAMPLE(text, format, pickles) { text, sizeof(text) - 1, format, pickles }
+#define SAMPLE(text, format, pickles)                                                              \
+	{                                                                                          \
+		text, sizeof(text) - 1, format, pickles                                            \
+	}
 #define PICKLE(text) SAMPLE(text, CUSTODY_FORMAT_PICKLE, true)
 #define OTHER(text) SAMPLE(text, 0, false)
 
@@ -38,12 +41,16 @@ static void test_pickle(void **state)
 		PICKLE("cos\nsystem\n(S'id'\ntRgarbage \x01\x02"),
 		PICKLE("(S'id'\nios\nsystem\n."),
 		PICKLE("(cos\nsystem\nS'id'\no."),
-		PICKLE("N0cos\nsystem\nq\x01" "0(S'id'\nth\x01" "b"),
-		PICKLE("\x8c\x02os\x8c\x06system\x93\x8c\x02id\x85R."), /* protocol 4 without PROTO */
+		PICKLE("N0cos\nsystem\nq\x01"
+		       "0(S'id'\nth\x01"
+		       "b"),
+		PICKLE("\x8c\x02os\x8c\x06system\x93\x8c\x02id\x85R."), /* 4 without PROTO */
 		PICKLE("\x80\x04\x95\x1b\0\0\0\0\0\0\0\x8c\x02os\x94\x8c\x06system\x94\x93\x94)R."),
-		PICKLE("\x80\x02" "cos\nsystem\n"),
+		PICKLE("\x80\x02"
+		       "cos\nsystem\n"),
 		PICKLE("\x80\x02N."),
-		PICKLE("\x80\x05]q\0(K\x01K\x02" "e."),
+		PICKLE("\x80\x05]q\0(K\x01K\x02"
+		       "e."),
 		PICKLE("(lp0\nI1\naI2\na."),
 		PICKLE("(dp0\nS'a'\np1\nI1\ns."),
 		PICKLE("N.cos\nsystem\n(tR"), /* behind a pickle of data */
@@ -59,7 +66,8 @@ static void test_pickle(void **state)
 		OTHER("h\x01."),
 		OTHER("Psomething\n."), /* a persistent id: fails where nobody defined any */
 		OTHER("\x93."),
-		OTHER("X\xff\xff\xff\x7f" "abc"),
+		OTHER("X\xff\xff\xff\x7f"
+		      "abc"),
 		OTHER("V"),
 		OTHER(""),
 		OTHER("N"),
@@ -362,7 +370,9 @@ static void make_two(struct zip *z, const char *first, const char *second)
 /* Archives that two readers could read in two ways. */
 static void test_zip_refused(void **state)
 {
-	static const char *const names[] = { "../a", "/a", "a/../b", "a//b", "./a", "a\xff", "a\n" };
+	static const char *const names[] = {
+		"../a", "/a", "a/../b", "a//b", "./a", "a\xff", "a\n"
+	};
 	static struct zip z;
 	size_t directory;
 
@@ -440,14 +450,17 @@ static void test_polyglot(void **state)
 	add(&b, "more", 4);
 	is(&b, CUSTODY_FORMAT_PICKLE, true);
 	/* HDF5 in the data of safetensors: neither runs, so it is refused */
-	make_safetensors(&b, "{\"a\":{\"dtype\":\"U8\",\"shape\":[1000],\"data_offsets\":[0,1000]}}",
-			 1000);
+	make_safetensors(
+		&b, "{\"a\":{\"dtype\":\"U8\",\"shape\":[1000],\"data_offsets\":[0,1000]}}", 1000);
 	is(&b, CUSTODY_FORMAT_SAFETENSORS, false);
 	memcpy(b.data + 512, "\x89HDF\r\n\x1a\n", 8);
 	is_refused(&b, "safetensors and HDF5 at once");
 	/* a pickle that is a GGUF header: BINFLOAT swallows the magic and the version */
 	b.n = 0;
-	add(&b, "GGUF\3\0\0\0\0" "0cos\nsystem\n(S'id'\ntR.", 31);
+	add(&b,
+	    "GGUF\3\0\0\0\0"
+	    "0cos\nsystem\n(S'id'\ntR.",
+	    31);
 	is(&b, CUSTODY_FORMAT_PICKLE, true);
 	/* a tar whose first name is a GGUF header */
 	b.n = 0;
@@ -469,9 +482,18 @@ static void test_polyglot(void **state)
 static void test_streams(void **state)
 {
 	static const struct sample samples[] = {
-		PICKLE("BZh91AY&SY"), PICKLE("\xfd" "7zXZ\0\0"), PICKLE("\x04\x22\x4d\x18" "abc"),
-		PICKLE("\x28\xb5\x2f\xfd" "abc"), PICKLE("ZF0x10 "), OTHER("x\x9c" "abc"),
-		OTHER("x^2 + y^2\n"), OTHER("\x1f\x8b\x08"),
+		PICKLE("BZh91AY&SY"),
+		PICKLE("\xfd"
+		       "7zXZ\0\0"),
+		PICKLE("\x04\x22\x4d\x18"
+		       "abc"),
+		PICKLE("\x28\xb5\x2f\xfd"
+		       "abc"),
+		PICKLE("ZF0x10 "),
+		OTHER("x\x9c"
+		      "abc"),
+		OTHER("x^2 + y^2\n"),
+		OTHER("\x1f\x8b\x08"),
 	};
 	static struct bytes b;
 	uLongf n = sizeof(b.data);
@@ -492,10 +514,10 @@ static void test_streams(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pickle),	    cmocka_unit_test(test_pickle_long),
-		cmocka_unit_test(test_npy),	    cmocka_unit_test(test_zip),
-		cmocka_unit_test(test_zip_packed),  cmocka_unit_test(test_zip_refused),
-		cmocka_unit_test(test_polyglot),    cmocka_unit_test(test_streams),
+		cmocka_unit_test(test_pickle),	   cmocka_unit_test(test_pickle_long),
+		cmocka_unit_test(test_npy),	   cmocka_unit_test(test_zip),
+		cmocka_unit_test(test_zip_packed), cmocka_unit_test(test_zip_refused),
+		cmocka_unit_test(test_polyglot),   cmocka_unit_test(test_streams),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
