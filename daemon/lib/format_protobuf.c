@@ -14,6 +14,8 @@
 #include "format_internal.h"
 
 #define PROTOBUF_GROUPS_MAX 32
+#define PROTOBUF_SIZE_MAX (1ULL << 31) /* no parser takes more */
+#define PROTOBUF_FIELDS_MAX 1000000 /* of a larger file: what follows is not looked at */
 #define PROTOBUF_TFLITE "TFL3"
 #define PROTOBUF_TABLE_MAGIC "\x57\xfb\x80\x8b\x24\x75\x47\xdb"
 
@@ -133,11 +135,12 @@ static int protobuf_walk(const struct format_source *source, struct protobuf_ran
 {
 	struct protobuf_groups groups = { 0 };
 	struct protobuf_field field = { 0 };
+	size_t left = source->size < PROTOBUF_SIZE_MAX ? PROTOBUF_SIZE_MAX : PROTOBUF_FIELDS_MAX;
 	struct format_cursor cursor;
 	int r = 0;
 
 	format_begin(&cursor, source, range.begin, range.end);
-	while (r == 0 && cursor.at < cursor.end) {
+	while (r == 0 && cursor.at < cursor.end && left-- > 0) {
 		r = protobuf_take_field(&cursor, &field);
 		if (r < 0 && r != -ENODATA)
 			return r;
