@@ -305,7 +305,9 @@ const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 	[SETTING_TYPE_YES] = { .form = "yes or no",
 			       .check = types_check_yes,
 			       .print = types_print_yes },
-	[SETTING_TYPE_FORMATS] = { TYPE_MASK("gguf safetensors onnx pickle"), TYPE_LIST },
+	[SETTING_TYPE_FORMATS] = { TYPE_MASK("gguf safetensors onnx pickle npz torch hdf5 "
+					      "tensorflow"),
+				    TYPE_LIST },
 	[SETTING_TYPE_COMMAND] = { .form = "a program and its arguments",
 				   .check = types_check_word,
 				   .list = true },
@@ -374,6 +376,12 @@ _Static_assert(CUSTODY_PLANE_STRUCTURE == 1U << 0 && CUSTODY_PLANE_CGROUP == 1U 
 		       CUSTODY_PLANE_LSM == 1U << 2 && CUSTODY_PLANE_OBSERVE == 1U << 3 &&
 		       CUSTODY_PLANE_GUARD == 1U << 4 && CUSTODY_PLANE_LIMITS == 1U << 5,
 	       "the words of require.planes are in the order of the bits");
+_Static_assert(CUSTODY_FORMAT_GGUF == 1U << 0 && CUSTODY_FORMAT_SAFETENSORS == 1U << 1 &&
+		       CUSTODY_FORMAT_ONNX == 1U << 2 && CUSTODY_FORMAT_PICKLE == 1U << 3 &&
+		       CUSTODY_FORMAT_NPZ == 1U << 4 && CUSTODY_FORMAT_TORCH == 1U << 5 &&
+		       CUSTODY_FORMAT_HDF5 == 1U << 6 && CUSTODY_FORMAT_TENSORFLOW == 1U << 7 &&
+		       CUSTODY_FORMATS_ALL == (1U << 8) - 1,
+	       "the words of model.formats are in the order of the bits");
 _Static_assert(PLAN_IOCTLS_ALL == 1 && PLAN_IOCTLS_COMPUTE == 2 && _PLAN_IOCTLS_MAX == 3,
 	       "the words of gpu.ioctls are in the order of the enum");
 _Static_assert(PLAN_SYSCALLS_MODEL_SERVER == 1 && PLAN_SYSCALLS_MODEL_SERVER_GPU == 2 &&

@@ -145,6 +145,19 @@ struct plan_ceiling {
 	__u64 total;			/* bytes, at most CEILING_TOTAL_MAX */
 };
 
+/* What a model file is, by its content: model.formats, in the order of its words. */
+enum custody_format {
+	CUSTODY_FORMAT_GGUF = 1U << 0,
+	CUSTODY_FORMAT_SAFETENSORS = 1U << 1,
+	CUSTODY_FORMAT_ONNX = 1U << 2,
+	CUSTODY_FORMAT_PICKLE = 1U << 3,	/* and whatever custody cannot look into */
+	CUSTODY_FORMAT_NPZ = 1U << 4,	/* and NPY */
+	CUSTODY_FORMAT_TORCH = 1U << 5,	/* a zip with pickles, or the older stream of pickles */
+	CUSTODY_FORMAT_HDF5 = 1U << 6,
+	CUSTODY_FORMAT_TENSORFLOW = 1U << 7,	/* SavedModel, graph, checkpoint, TFLite, Keras */
+	CUSTODY_FORMATS_ALL = 0xff,
+};
+
 #define PLAN_DISK_RATE_MIN 65536ULL	/* limit_io_*: bytes a second */
 
 #define PLAN_TOTAL_AUTO (~0ULL)		/* of the model's own total: from the weights, at launch */
