@@ -50,6 +50,7 @@ static const struct record_text record_texts[] = {
 	TEXT(LEDGER_FACT, ledger_fact, fact.detail),
 	TEXT(LEDGER_RETIRE, ledger_retire, name),
 	TEXT(LEDGER_RETIRE, ledger_retire, profile),
+	TEXT(LEDGER_MEASURED, ledger_measured, name),
 	TEXT(LEDGER_MEASURED, ledger_measured, signer),
 	TEXT(LEDGER_MEASURED, ledger_measured, why),
 };
@@ -198,6 +199,7 @@ static bool record_check_verdict(const struct ledger_verdict *verdict)
 static bool record_check_measured(const struct ledger_measured *measured)
 {
 	return measured->jail_id != 0 && measured->pad == 0 &&
+	       record_check_name(measured->name, sizeof(measured->name)) &&
 	       (measured->flags & ~(__u32)MEASURED_FLAGS_ALL) == 0 &&
 	       (measured->formats & ~(__u32)CUSTODY_FORMATS_ALL) == 0 &&
 	       measured->files <= INT64_MAX && measured->bytes <= INT64_MAX &&

@@ -130,6 +130,7 @@ struct ledger_measured {
 	__u32 attestations;	/* required ones that are there */
 	__u32 unlisted;		/* files that the signature leaves out by name */
 	__u32 pad;
+	char name[CUSTODY_NAME_SIZE];	/* in custody; of a refusal there is no launch to say it */
 	char signer[128];	/* "key HEX", "certificate SUBJECT", cut; empty: nobody */
 	char why[256];		/* of a refusal, cut */
 };
@@ -262,7 +263,7 @@ _Static_assert(sizeof(struct ledger_record) == 64, "ledger_record");
 _Static_assert(sizeof(struct ledger_opened) == 88, "ledger_opened");
 _Static_assert(sizeof(struct ledger_launch) == 304, "ledger_launch");
 _Static_assert(sizeof(struct ledger_state) == 80, "ledger_state");
-_Static_assert(sizeof(struct ledger_measured) == 464, "ledger_measured");
+_Static_assert(sizeof(struct ledger_measured) == 528, "ledger_measured");
 _Static_assert(sizeof(struct ledger_gap) == 32, "ledger_gap");
 _Static_assert(sizeof(struct ledger_counter) == 48, "ledger_counter");
 _Static_assert(sizeof(struct evidence_fact) == 128, "evidence_fact");

@@ -32,6 +32,8 @@ struct measured_input {
 	__u32 index;
 	__u64 off;
 	__u64 size;
+	__u64 device;		/* of the file it was read from */
+	__u64 inode;
 	char name[CUSTODY_NAME_SIZE * 4];	/* for people, cut */
 };
 
@@ -74,6 +76,13 @@ struct measured_file {
 	__u32 verity;		/* fs-verity's hash algorithm, 0: it has none; and its digest */
 	__u32 verity_size;
 	__u8 verity_digest[64];
+	__u32 format;		/* enum custody_format; 0: other */
+	__u32 flags;		/* enum measured_file_flag mask */
+};
+
+enum measured_file_flag {
+	MEASURED_FILE_PICKLES = 1U << 0,	/* loading it may run what it says */
+	MEASURED_FILE_READ = 1U << 1,		/* all of it has been read: the pieces are there */
 };
 
 struct measured_piece {
@@ -82,9 +91,9 @@ struct measured_piece {
 	__u8 digest[CUSTODY_DIGEST_SIZE];
 };
 
-_Static_assert(sizeof(struct measured_input) == 280, "measured_input");
+_Static_assert(sizeof(struct measured_input) == 296, "measured_input");
 _Static_assert(sizeof(struct measured_table) == 72, "measured_table");
-_Static_assert(sizeof(struct measured_file) == 144, "measured_file");
+_Static_assert(sizeof(struct measured_file) == 152, "measured_file");
 _Static_assert(sizeof(struct measured_piece) == 48, "measured_piece");
 
 #endif
