@@ -56,7 +56,7 @@ CPPFLAGS += -D_GNU_SOURCE -DCUSTODY_VERSION='"$(VERSION)"' -Iinclude -Idaemon/li
 CFLAGS += -std=gnu17 -O2 -g $(WARN) $(HARDEN) -ffunction-sections -fdata-sections
 LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections,--as-needed
 LDLIBS := -lbpf -lseccomp -lcap -lnl-idiag-3 -lnl-route-3 -lnl-genl-3 -lnl-3 -linih -ljansson -lcrypto \
-	-lsystemd
+	-lsystemd -lz
 
 # executable : folder
 ROLES := custodyd:daemon/warden custody-front:daemon/front custody-planner:daemon/planner \

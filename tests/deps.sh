@@ -13,7 +13,7 @@ set -euo pipefail
 build=(
 	gcc libc6-dev make binutils clang-14 bpftool
 	libbpf-dev libseccomp-dev libcap-dev libnl-3-dev libnl-genl-3-dev libnl-route-3-dev
-	libnl-idiag-3-dev libinih-dev libjansson-dev libssl-dev libsystemd-dev
+	libnl-idiag-3-dev libinih-dev libjansson-dev libssl-dev libsystemd-dev zlib1g-dev
 )
 demo=(python3 python3-sklearn iproute2 util-linux procps)
 check=(

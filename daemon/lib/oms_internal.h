@@ -56,6 +56,16 @@ int oms_json_string(const json_t *object, const char *key, const char **ret, str
 int oms_json_bytes(const json_t *object, const char *key, struct oms_blob *ret,
 		   struct oms_why *why);
 
+/* Bytes in base64, as a string; NULL without memory. */
+json_t *oms_json_base64(const void *data, size_t n);
+
+/* 64 lower-case hexadecimal digits. -EBADMSG. */
+int oms_parse_hex(const char *text, size_t n, __u8 ret[OMS_DIGEST_SIZE]);
+
+/* A key of attestations: Ed25519 is one too. */
+int oms_key_parse_attester(const char *pem, size_t n, bool private, struct oms_key **ret,
+			   struct oms_why *why);
+
 /* Takes over pkey in every case. */
 int oms_key_wrap(EVP_PKEY *pkey, struct oms_key **ret, struct oms_why *why);
 const EVP_PKEY *oms_key_pkey(const struct oms_key *key);

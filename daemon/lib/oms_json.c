@@ -49,6 +49,23 @@ void oms_print_hex(const __u8 digest[OMS_DIGEST_SIZE], char ret[OMS_HEX_SIZE])
 		(void)snprintf(ret + 2 * i, 3, "%02x", digest[i]);
 }
 
+int oms_parse_hex(const char *text, size_t n, __u8 ret[OMS_DIGEST_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	if (n != 2 * OMS_DIGEST_SIZE)
+		return -EBADMSG;
+	for (size_t i = 0; i < n; i++) {
+		const char *digit = memchr(digits, text[i], 16);
+		__u8 value = (__u8)(digit ? digit - digits : 0);
+
+		if (!digit)
+			return -EBADMSG;
+		ret[i / 2] = i % 2 ? (__u8)(ret[i / 2] | value) : (__u8)(value << 4);
+	}
+	return 0;
+}
+
 /* jansson recurses, and makes ten bytes of one: what it may meet is counted before. */
 static bool oms_json_is_bounded(const char *text, size_t n)
 {
@@ -184,4 +201,14 @@ int oms_json_bytes(const json_t *object, const char *key, struct oms_blob *ret, 
 	blob.data[blob.n] = '\0';
 	*ret = blob;
 	return 0;
+}
+
+json_t *oms_json_base64(const void *data, size_t n)
+{
+	size_t size = BASE64_LENGTH(n) + 1;
+	cleanup_ptr char *text = malloc(size);
+
+	if (!text || base64_encode(data, n, text, size) < 0)
+		return NULL;
+	return json_string(text);
 }

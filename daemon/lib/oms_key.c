@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * EC keys of model signatures by libcrypto: PEM, hints, ECDSA in ASN.1 DER with the hash that
- * belongs to the curve. Run by custodyctl and whatever measures models. Pure. Trusts nothing of
+ * belongs to the curve; Ed25519 too for attestations, which are not bound to these curves. Run by custodyctl and whatever measures models. Pure. Trusts nothing of
  * the text; the caller says which key is trusted.
  */
 #include <errno.h>
@@ -18,7 +18,7 @@
 
 struct oms_key {
 	EVP_PKEY *pkey;
-	const EVP_MD *hash;
+	const EVP_MD *hash; /* NULL: Ed25519, which has its own */
 	char hint[OMS_HEX_SIZE];
 };
 
@@ -79,35 +79,48 @@ static int oms_key_set_hint(struct oms_key *key)
 	return 0;
 }
 
-int oms_key_wrap(EVP_PKEY *pkey, struct oms_key **ret, struct oms_why *why)
+static const EVP_MD *oms_key_find_hash(const EVP_PKEY *pkey, char *ret_curve, size_t size)
+{
+	size_t n = 0;
+
+	if (EVP_PKEY_get_id(pkey) == EVP_PKEY_EC)
+		(void)EVP_PKEY_get_group_name(pkey, ret_curve, size, &n);
+	for (size_t i = 0; i < ARRAY_SIZE(oms_key_curves); i++) {
+		if (strcmp(ret_curve, oms_key_curves[i].curve) == 0)
+			return oms_key_curves[i].hash();
+	}
+	return NULL;
+}
+
+/* Takes over pkey in every case. */
+static int oms_key_adopt(EVP_PKEY *pkey, bool ed25519, struct oms_key **ret, struct oms_why *why)
 {
 	cleanup_oms_key struct oms_key *key = calloc(1, sizeof(*key));
 	char curve[64] = "";
-	size_t n = 0;
 
 	if (!key) {
 		EVP_PKEY_free(pkey);
 		return -ENOMEM;
 	}
 	key->pkey = pkey;
-	if (EVP_PKEY_get_id(pkey) == EVP_PKEY_EC)
-		(void)EVP_PKEY_get_group_name(pkey, curve, sizeof(curve), &n);
-	for (size_t i = 0; i < ARRAY_SIZE(oms_key_curves); i++) {
-		if (strcmp(curve, oms_key_curves[i].curve) == 0)
-			key->hash = oms_key_curves[i].hash();
-	}
-	if (!key->hash)
+	key->hash = oms_key_find_hash(pkey, curve, sizeof(curve));
+	if (!key->hash && !(ed25519 && EVP_PKEY_get_id(pkey) == EVP_PKEY_ED25519))
 		return oms_explain(why, -EOPNOTSUPP,
-				   "The key is %s%s; models are signed by EC keys of "
-				   "P-256, P-384 or P-521.",
+				   "The key is %s%s; %s by EC keys of P-256, P-384 or P-521%s.",
 				   curve[0] ? "EC on "
 					    : "no EC key on a "
 					      "named curve",
-				   curve);
+				   curve, ed25519 ? "attestations are signed" : "models are signed",
+				   ed25519 ? ", or by Ed25519" : "");
 	if (oms_key_set_hint(key) < 0)
 		return -ENOMEM;
 	*ret = TAKE_PTR(key);
 	return 0;
+}
+
+int oms_key_wrap(EVP_PKEY *pkey, struct oms_key **ret, struct oms_why *why)
+{
+	return oms_key_adopt(pkey, false, ret, why);
 }
 
 /* Never asks a terminal for a password. */
@@ -132,26 +145,34 @@ static EVP_PKEY *oms_key_read(const char *pem, size_t n, bool private)
 	return pkey;
 }
 
+static int oms_key_parse(const char *pem, size_t n, bool private, bool ed25519,
+			 struct oms_key **ret, struct oms_why *why)
+{
+	EVP_PKEY *pkey = oms_key_read(pem, n, private);
+
+	if (!pkey && !private)
+		pkey = oms_key_read(pem, n, true);
+	if (!pkey)
+		return oms_explain(why, -EBADMSG, "It is no %s key in PEM%s.",
+				   private ? "private" : "public",
+				   private ? ", or one with a password" : "");
+	return oms_key_adopt(pkey, ed25519, ret, why);
+}
+
 int oms_key_parse_private(const char *pem, size_t n, struct oms_key **ret, struct oms_why *why)
 {
-	EVP_PKEY *pkey = oms_key_read(pem, n, true);
-
-	if (!pkey)
-		return oms_explain(why, -EBADMSG,
-				   "It is no private key in PEM, or one with a "
-				   "password.");
-	return oms_key_wrap(pkey, ret, why);
+	return oms_key_parse(pem, n, true, false, ret, why);
 }
 
 int oms_key_parse_public(const char *pem, size_t n, struct oms_key **ret, struct oms_why *why)
 {
-	EVP_PKEY *pkey = oms_key_read(pem, n, false);
+	return oms_key_parse(pem, n, false, false, ret, why);
+}
 
-	if (!pkey)
-		pkey = oms_key_read(pem, n, true);
-	if (!pkey)
-		return oms_explain(why, -EBADMSG, "It is no public key in PEM.");
-	return oms_key_wrap(pkey, ret, why);
+int oms_key_parse_attester(const char *pem, size_t n, bool private, struct oms_key **ret,
+			   struct oms_why *why)
+{
+	return oms_key_parse(pem, n, private, true, ret, why);
 }
 
 int oms_key_sign(const struct oms_key *key, const void *data, size_t n, struct oms_blob *ret)

@@ -6,20 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base64.h"
 #include "cleanup.h"
 #include "dsse.h"
 #include "oms_internal.h"
-
-static json_t *oms_sign_base64(const void *data, size_t n)
-{
-	size_t size = BASE64_LENGTH(n) + 1;
-	cleanup_ptr char *text = malloc(size);
-
-	if (!text || base64_encode(data, n, text, size) < 0)
-		return NULL;
-	return json_string(text);
-}
 
 static json_t *oms_sign_material(const struct oms_bundle *bundle, const struct oms_key *key)
 {
@@ -33,7 +22,7 @@ static json_t *oms_sign_material(const struct oms_bundle *bundle, const struct o
 		const struct oms_blob *der = &bundle->certificates[i];
 
 		if (json_array_append_new(array, json_pack("{s:o}", "rawBytes",
-							   oms_sign_base64(der->data, der->n))) <
+							   oms_json_base64(der->data, der->n))) <
 		    0) {
 			json_decref(array);
 			return NULL;
@@ -53,9 +42,9 @@ static int oms_sign_print(const struct oms_bundle *bundle, const struct oms_key 
 
 	json = json_pack("{s:s, s:o, s:{s:o, s:s, s:[{s:o, s:s}]}}", "mediaType", OMS_MEDIA_TYPE,
 			 "verificationMaterial", oms_sign_material(bundle, key), "dsseEnvelope",
-			 "payload", oms_sign_base64(payload, payload_n), "payloadType",
+			 "payload", oms_json_base64(payload, payload_n), "payloadType",
 			 DSSE_TYPE_INTOTO, "signatures", "sig",
-			 oms_sign_base64(bundle->signature.data, bundle->signature.n), "keyid", "");
+			 oms_json_base64(bundle->signature.data, bundle->signature.n), "keyid", "");
 	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	if (!text)
 		return -ENOMEM;

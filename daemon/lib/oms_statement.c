@@ -14,23 +14,6 @@
 #include "cleanup.h"
 #include "oms_internal.h"
 
-static int oms_statement_parse_hex(const char *text, size_t n, __u8 ret[OMS_DIGEST_SIZE])
-{
-	static const char digits[] = "0123456789abcdef";
-
-	if (n != 2 * OMS_DIGEST_SIZE)
-		return -EBADMSG;
-	for (size_t i = 0; i < n; i++) {
-		const char *digit = memchr(digits, text[i], 16);
-		__u8 value = (__u8)(digit ? digit - digits : 0);
-
-		if (!digit)
-			return -EBADMSG;
-		ret[i / 2] = i % 2 ? (__u8)(ret[i / 2] | value) : (__u8)(value << 4);
-	}
-	return 0;
-}
-
 /* ---- root digest and order ---- */
 
 static int oms_statement_compare(const void *a, const void *b)
@@ -117,7 +100,7 @@ static int oms_statement_add_item(struct oms_manifest *manifest, const char *nam
 			"...",
 			oms_quote(name, path_n).text);
 	if (!json_is_string(digest) ||
-	    oms_statement_parse_hex(json_string_value(digest), json_string_length(digest),
+	    oms_parse_hex(json_string_value(digest), json_string_length(digest),
 				    item->digest) < 0)
 		return oms_explain(why, -EBADMSG,
 				   "The digest of %s is not 64 lower-case hexadecimal "
@@ -308,7 +291,7 @@ static int oms_statement_parse_new(const json_t *json, const json_t *subjects,
 		r = oms_statement_hash(manifest, manifest->root);
 	if (r < 0)
 		return r;
-	if (oms_statement_parse_hex(digest, strlen(digest), root) < 0 ||
+	if (oms_parse_hex(digest, strlen(digest), root) < 0 ||
 	    memcmp(root, manifest->root, sizeof(root)) != 0)
 		return oms_explain(why, -EBADMSG,
 				   "The subject's sha256 is not the digest of the files "
