@@ -308,14 +308,11 @@ const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 	[SETTING_TYPE_FORMATS] = { TYPE_MASK("gguf safetensors onnx pickle npz torch hdf5 "
 					      "tensorflow"),
 				    TYPE_LIST },
-<<<<<<< HEAD
 	[SETTING_TYPE_ATTESTATIONS] = { .form = "TYPE by KEYFILE, such as "
 						"https://slsa.dev/provenance/v1 by /etc/custody/"
 						"trust/builds.pem, or none",
 					.check = types_check_word,
 					TYPE_LIST },
-=======
->>>>>>> formats
 	[SETTING_TYPE_COMMAND] = { .form = "a program and its arguments",
 				   .check = types_check_word,
 				   .list = true },
