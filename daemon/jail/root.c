@@ -302,7 +302,7 @@ static int root_check_type(struct jail *jail, const struct plan_zone *zone, int 
 	return 0;
 }
 
-/* The zone of the model is the very mount that came with the order; there is no path to go wrong. */
+/* The zone of the model is the very mount that came with the order: there is no path to change. */
 static int root_mount_weights(struct jail *jail, const struct plan_zone *zone)
 {
 	const char *origin = root_origin(jail, zone->origin);
@@ -310,7 +310,8 @@ static int root_mount_weights(struct jail *jail, const struct plan_zone *zone)
 	int r = root_check_type(jail, zone, mount);
 
 	if (r == 0)
-		r = weights_open_to_model(jail, mount, plan_string(jail->plan, zone->source), origin);
+		r = weights_open_to_model(jail, mount, plan_string(jail->plan, zone->source),
+					  origin);
 	if (r < 0)
 		return r;
 	return root_add_mount(jail, TAKE_FD(mount), plan_string(jail->plan, zone->target),

@@ -97,6 +97,9 @@ asks gguf "formats = gguf"
 asks measure "measure = yes"
 asks pickle "measure = yes
 allow-pickle = yes"
+asks elab "require-attestation = urn:test:red-team by $ROOT/keys/lab.pub
+attestations = $ROOT/work/statements"
+asks words "require-attestation = urn:test:red-team from $ROOT/keys/lab.pub"
 asks lab "require-attestation = urn:test:red-team by $ROOT/keys/lab.pub"
 fresh
 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
@@ -206,6 +209,11 @@ statement lab urn:test:red-team "$DIGEST" "$MODEL.attestations/9.json"
 check "the right one, among others" ctl start lab
 [ "$(field lab 'r["measured"]["attestations"]')" = 1 ] && ok "and it is told" || not_ok "and it is told" "$(field lab 'r["measured"]')"
 ctl stop lab >/dev/null
+mkdir "$ROOT/work/statements"
+denied "the right one, but elsewhere" "is in .*work/statements" elab
+cp "$MODEL.attestations/9.json" "$ROOT/work/statements/"
+starts "the right one, where the profile says" elab
+refused "TYPE by KEYFILE, and nothing else" 2 "write TYPE by KEYFILE" ctl profile check words
 printf z >>"$MODEL/index.html"
 denied "not of the model as it is now" "no statement of type" lab
 fresh
