@@ -34,7 +34,7 @@ struct jail *jails_new(struct warden *warden, const char *name)
 	jail->log_fd = jail->log_read = jail->broker_peer = jail->slot_fd = -1;
 	jail->planner.channel = jail->builder.channel = -1;
 	jail->broker.channel = jail->sweeper.channel = jail->resolver.channel = -1;
-	jail->measurer.channel = jail->model_fd = -1;
+	jail->measurer.channel = jail->model_fd = jail->measured_fd = -1;
 	jail->stdio[0] = jail->stdio[1] = jail->stdio[2] = -1;
 	jail->wait_status = LEDGER_STATUS_UNKNOWN;
 	jail->next = warden->jails;
@@ -101,6 +101,7 @@ void jails_forget(struct jail *jail)
 	jail->broker_grace = sd_event_source_disable_unref(jail->broker_grace);
 	cleanup_close_fd(&jail->broker_fd);
 	cleanup_close_fd(&jail->model_fd);
+	cleanup_close_fd(&jail->measured_fd);
 	cleanup_close_fd(&jail->plan_fd);
 	cleanup_close_fd(&jail->init_fd);
 	cleanup_close_fd(&jail->log_fd);

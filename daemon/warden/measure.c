@@ -27,8 +27,21 @@
 #include "plan.h"
 #include "sequence.h"
 
+#define MEASURE_MNT_ID_UNIQUE 0x4000U	/* STATX_MNT_ID_UNIQUE; Debian 12's headers are of 6.1 */
+
 /* What only custodyd can know, and says. */
 #define MEASURE_FLAGS_OWN ((__u32)(MEASURED_GUARDED | MEASURED_COMPARED | MEASURED_REFUSED))
+
+/* Never used twice while the kernel runs (Linux 6.8); 0: it has none. */
+static __u64 measure_read_mount(int fd)
+{
+	struct statx st = { 0 };
+
+	if (statx(fd, "", AT_EMPTY_PATH, MEASURE_MNT_ID_UNIQUE, &st) < 0 ||
+	    !(st.stx_mask & MEASURE_MNT_ID_UNIQUE))
+		return 0;
+	return st.stx_mnt_id;
+}
 
 int measure_open_model(struct jail *jail)
 {
@@ -50,6 +63,7 @@ int measure_open_model(struct jail *jail)
 					absent ? "does not exist or cannot be opened"
 					       : "is not a directory");
 	}
+	jail->model_mount = measure_read_mount(fd);
 	jail->model_fd = open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (jail->model_fd < 0)
 		jail->model_fd = -errno;
@@ -80,6 +94,7 @@ int measure_step_read(struct jail *jail)
 {
 	struct measure_request request = { .jail_id = jail->id };
 	cleanup_fd int inputs = -1, known = -1;
+	bool trust = false;
 	int r;
 
 	if (jail->plan->admission == 0)
@@ -91,6 +106,11 @@ int measure_step_read(struct jail *jail)
 		return r;
 	}
 	r = measured_make_fd("known", &known);
+	if (r < 0)
+		return r;
+	measure_cache_load(jail, known, &trust);
+	request.trust_known = trust;
+	r = measured_seal(known);
 	if (r == 0)
 		r = spawn_role(jail->warden, jail, &jail->measurer, ROLE_MEASURER, NULL);
 	if (r < 0)
@@ -106,6 +126,7 @@ void measure_undo(struct jail *jail)
 {
 	spawn_kill(&jail->measurer);
 	cleanup_close_fd(&jail->model_fd);
+	cleanup_close_fd(&jail->measured_fd);
 }
 
 /* The zone that the jail reported is the mount that was measured, and no other. */
@@ -144,7 +165,7 @@ int measure_step_compare(struct jail *jail)
 	return r < 0 && r != -EPIPE ? r : -EINPROGRESS;
 }
 
-static int measure_take(struct jail *jail, const struct measured *message)
+static int measure_take(struct jail *jail, const struct measured *message, int *table)
 {
 	const struct ledger_measured *measured = &message->measured;
 
@@ -162,23 +183,24 @@ static int measure_take(struct jail *jail, const struct measured *message)
 	if (jail->planes_active & CUSTODY_PLANE_GUARD)
 		jail->measured.flags |= MEASURED_GUARDED;
 	jail->measurer.permit = MSG_BIT(MSG_REFUSED);
+	jail->measured_fd = TAKE_FD(*table);
 	sequence_continue(jail);
 	return 0;
 }
 
 int measure_message(struct jail *jail, const union message_buffer *buf, struct message_fds *fds)
 {
-	(void)fds;
 	switch (buf->head.type) {
 	case MSG_MEASURE_PROGRESS:
 		sequence_go_on(jail, measure_step_read);
 		return 0;
 	case MSG_MEASURED:
-		return measure_take(jail, (const struct measured *)buf);
+		return measure_take(jail, (const struct measured *)buf, &fds->fd[0]);
 	case MSG_MEASURE_SAME:
 		if (!sequence_waits_in(jail, measure_step_compare))
 			return -EPROTO;
 		jail->measured.flags |= MEASURED_COMPARED;
+		measure_cache_save(jail, jail->measured_fd);
 		measure_undo(jail);	/* it has done its work; the zone is the jail's */
 		sequence_continue(jail);
 		return 0;

@@ -21,6 +21,14 @@ void measure_undo(struct jail *jail);
 int measure_message(struct jail *jail, const union message_buffer *buf, struct message_fds *fds);
 void measure_refused(struct jail *jail, const char *why);
 
+/*
+ * What is kept for the next launch (measure_cache.c). load: the table into known_fd, which stays
+ * empty when there is none that holds; *ret_trust: nobody can have written to its files since.
+ */
+void measure_cache_load(const struct jail *jail, int known_fd, bool *ret_trust);
+void measure_cache_save(const struct jail *jail, int table_fd);
+void measure_cache_forget(const struct jail *jail);
+
 /* The measurer's inputs (measure_input.c): a sealed memfd of the files that the plan names. */
 int measure_make_inputs(struct jail *jail, int *ret_fd);
 

@@ -103,6 +103,8 @@ struct jail {
 	struct role resolver;		/* of the host name that is being resolved, if any */
 	struct role measurer;		/* until the jail's zone has been compared */
 	int model_fd;			/* detached mount of the model, until the jail has it */
+	int measured_fd;		/* the measurer's table, until it is kept */
+	__u64 model_mount;		/* of the host, below it: unique id; 0: not known */
 	struct ledger_measured measured;	/* jail_id 0: not measured */
 	bool measured_told;		/* its record has been sent */
 	__u32 resolve_wanted;		/* bit per endpoint: names that the broker waits for */

@@ -28,7 +28,7 @@ void render_measured_line(const struct ledger_measured *measured, char ret[RENDE
 {
 	char signer[ESCAPE_SIZE(sizeof(measured->signer))];
 	char why[ESCAPE_SIZE(sizeof(measured->why))];
-	char hex[OMS_HEX_SIZE], bytes[RENDER_WORD];
+	char hex[OMS_HEX_SIZE], bytes[RENDER_WORD], read[RENDER_WORD + 8];
 
 	(void)escape_text(measured->signer, sizeof(measured->signer), false, signer,
 			  sizeof(signer));
@@ -39,10 +39,12 @@ void render_measured_line(const struct ledger_measured *measured, char ret[RENDE
 	}
 	oms_print_hex(measured->digest, hex);
 	render_bytes(measured->bytes, bytes);
-	(void)snprintf(ret, RENDER_MEASURED, "sha256:%s, %llu files, %s, %s%.600s%s%s", hex,
+	render_bytes(measured->read, read);
+	(void)snprintf(read + strlen(read), sizeof(read) - strlen(read), " read");
+	(void)snprintf(ret, RENDER_MEASURED, "sha256:%s, %llu files, %s, %s%.600s, %s%s", hex,
 		       (unsigned long long)measured->files, bytes,
 		       measured->flags & MEASURED_SIGNED ? "signed by " : "not signed", signer,
-		       measured->flags & MEASURED_KNOWN ? ", known from before" : "",
+		       measured->flags & MEASURED_KNOWN ? "known from before" : read,
 		       measured->flags & MEASURED_PICKLE ? ", with pickles" : "");
 }
 
