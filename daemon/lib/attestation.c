@@ -79,7 +79,8 @@ static int attestation_take_signatures(const json_t *json, struct attestation_en
 	if (r < 0)
 		return r;
 	if (json_array_size(array) == 0 || json_array_size(array) > ATTESTATION_SIGNATURES_MAX)
-		return oms_explain(why, -EBADMSG, "The envelope has %zu signatures; 1 to %d are read.",
+		return oms_explain(why, -EBADMSG,
+				   "The envelope has %zu signatures; 1 to %d are read.",
 				   json_array_size(array), ATTESTATION_SIGNATURES_MAX);
 	for (size_t i = 0; i < json_array_size(array); i++) {
 		const json_t *one = json_array_get(array, i);
@@ -109,8 +110,8 @@ static int attestation_take_plain(const json_t *json, struct attestation_envelop
 	return r < 0 ? r : attestation_take_signatures(json, envelope, why);
 }
 
-static int attestation_take_bundle(const char *text, size_t n, struct attestation_envelope *envelope,
-				   struct oms_why *why)
+static int attestation_take_bundle(const char *text, size_t n,
+				   struct attestation_envelope *envelope, struct oms_why *why)
 {
 	cleanup_oms_bundle struct oms_bundle *bundle = NULL;
 	int r = oms_bundle_parse(text, n, &bundle, why);
@@ -198,8 +199,8 @@ static int attestation_take_subject(const json_t *json, struct attestation_subje
 	if (name && !json_is_string(name))
 		return oms_explain(why, -EBADMSG,
 				   "A subject of the statement has a name that is not a string.");
-	if (sha256 && oms_parse_hex(json_string_value(sha256), json_string_length(sha256),
-				    ret->digest) < 0)
+	if (sha256 &&
+	    oms_parse_hex(json_string_value(sha256), json_string_length(sha256), ret->digest) < 0)
 		return oms_explain(why, -EBADMSG,
 				   "The sha256 of a subject is not 64 lower-case hexadecimal "
 				   "digits.");
@@ -218,8 +219,9 @@ static int attestation_take_subjects(const json_t *statement, struct attestation
 	if (r < 0)
 		return r;
 	if (n == 0 || n > ATTESTATION_SUBJECTS_MAX)
-		return oms_explain(why, -EBADMSG, "The statement has %zu subjects; 1 to %d are read.",
-				   n, ATTESTATION_SUBJECTS_MAX);
+		return oms_explain(why, -EBADMSG,
+				   "The statement has %zu subjects; 1 to %d are read.", n,
+				   ATTESTATION_SUBJECTS_MAX);
 	attestation->subjects = calloc(n, sizeof(*attestation->subjects));
 	if (!attestation->subjects)
 		return -ENOMEM;
@@ -239,7 +241,8 @@ static int attestation_take_statement(const json_t *statement, struct attestatio
 	int r = oms_json_string(statement, "_type", &form, why);
 
 	if (r == 0 && strcmp(form, OMS_STATEMENT) != 0)
-		return oms_explain(why, -EBADMSG, "The statement's _type is %s, not " OMS_STATEMENT ".",
+		return oms_explain(why, -EBADMSG,
+				   "The statement's _type is %s, not " OMS_STATEMENT ".",
 				   oms_quote(form, strlen(form)).text);
 	if (r == 0)
 		r = oms_json_string(statement, "predicateType", &type, why);
@@ -265,8 +268,9 @@ int attestation_verify(const char *text, size_t n, const struct oms_key *key,
 	int r;
 
 	if (n == 0 || n > ATTESTATION_MAX)
-		return oms_explain(why, -EBADMSG, "The attestation has %zu bytes; 1 to %u are read.",
-				   n, ATTESTATION_MAX);
+		return oms_explain(why, -EBADMSG,
+				   "The attestation has %zu bytes; 1 to %u are read.", n,
+				   ATTESTATION_MAX);
 	r = oms_json_parse(text, n, "attestation", &json, why);
 	if (r == 0)
 		r = attestation_take_envelope(text, n, json, &envelope, why);

@@ -42,8 +42,7 @@ struct attestation {
  * Keys of attestations: EC on P-256, P-384 or P-521 (signatures in ASN.1 DER, the hash as in
  * oms.h), or Ed25519. PEM; see oms_key_parse_private() and oms_key_parse_public().
  */
-int attestation_parse_private(const char *pem, size_t n, struct oms_key **ret,
-			      struct oms_why *why);
+int attestation_parse_private(const char *pem, size_t n, struct oms_key **ret, struct oms_why *why);
 int attestation_parse_public(const char *pem, size_t n, struct oms_key **ret, struct oms_why *why);
 
 /*
@@ -56,8 +55,7 @@ int attestation_verify(const char *text, size_t n, const struct oms_key *key,
 void attestation_free(struct attestation **attestation);
 #define cleanup_attestation __attribute__((cleanup(attestation_free)))
 
-bool attestation_is_about(const struct attestation *attestation,
-			  const __u8 root[OMS_DIGEST_SIZE]);
+bool attestation_is_about(const struct attestation *attestation, const __u8 root[OMS_DIGEST_SIZE]);
 
 /*
  * attestation_verify(), and then that it has the predicate type (every type when NULL;

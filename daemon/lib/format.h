@@ -8,14 +8,15 @@
  *   1. Loading it as one of them runs pickles, or custody cannot look into one of them: it is
  *      CUSTODY_FORMAT_PICKLE with pickles = true, whatever else it is, and `why` names both.
  *   2. Otherwise it is refused (-EBADMSG).
- * Looked for in every file, whatever it begins with: a pickle from its first byte on, a tar's first
- * header, HDF5's signature at 0, 512, 1024, 2048 ..., a zip's end within its last 64 KiB. A zip that
- * something stands before counts as one that custody cannot look into.
+ * Looked for in every file, whatever it begins with: a pickle from its first byte on, a tar's
+ * first header, HDF5's signature at 0, 512, 1024, 2048 ..., a zip's end within its last 64 KiB. A
+ * zip that something stands before counts as one that custody cannot look into.
  *
  * What custody cannot look into is a pickle to it, because loaders unpack it and take what they
  * find: tar; bzip2, xz, LZMA, LZ4, Zstandard and joblib's old Z-files; zip entries that are
  * encrypted, compressed by something else than deflate, or archives themselves. Of gzip and zlib
- * streams, and of zip entries, the first 64 KiB are unpacked and judged.
+ * streams, and of zip entries, the first 64 KiB are unpacked and judged; where they do not decide
+ * it, it is a pickle.
  *
  * CUSTODY_FORMAT_PICKLE without protocol 2's first byte: the opcodes are walked as the unpickler
  * does, and it is one when a name is imported and then called or built, when it ends where the file

@@ -34,15 +34,15 @@ static const struct {
 	__u16 elements;
 	__u16 bytes;
 } gguf_types[] = {
-	[0] = { 1, 4 },	    [1] = { 1, 2 },	[2] = { 32, 18 },   [3] = { 32, 20 },
-	[6] = { 32, 22 },   [7] = { 32, 24 },	[8] = { 32, 34 },   [9] = { 32, 36 },
-	[10] = { 256, 84 }, [11] = { 256, 110 }, [12] = { 256, 144 }, [13] = { 256, 176 },
-	[14] = { 256, 210 }, [15] = { 256, 292 }, [16] = { 256, 66 }, [17] = { 256, 74 },
-	[18] = { 256, 98 }, [19] = { 256, 50 }, [20] = { 32, 18 },  [21] = { 256, 110 },
-	[22] = { 256, 82 }, [23] = { 256, 136 }, [24] = { 1, 1 },   [25] = { 1, 2 },
-	[26] = { 1, 4 },    [27] = { 1, 8 },	[28] = { 1, 8 },    [29] = { 256, 56 },
-	[30] = { 1, 2 },    [34] = { 256, 54 }, [35] = { 256, 66 }, [39] = { 32, 17 },
-	[40] = { 64, 36 },  [41] = { 128, 18 },
+	[0] = { 1, 4 },	     [1] = { 1, 2 },	  [2] = { 32, 18 },    [3] = { 32, 20 },
+	[6] = { 32, 22 },    [7] = { 32, 24 },	  [8] = { 32, 34 },    [9] = { 32, 36 },
+	[10] = { 256, 84 },  [11] = { 256, 110 }, [12] = { 256, 144 }, [13] = { 256, 176 },
+	[14] = { 256, 210 }, [15] = { 256, 292 }, [16] = { 256, 66 },  [17] = { 256, 74 },
+	[18] = { 256, 98 },  [19] = { 256, 50 },  [20] = { 32, 18 },   [21] = { 256, 110 },
+	[22] = { 256, 82 },  [23] = { 256, 136 }, [24] = { 1, 1 },     [25] = { 1, 2 },
+	[26] = { 1, 4 },     [27] = { 1, 8 },	  [28] = { 1, 8 },     [29] = { 256, 56 },
+	[30] = { 1, 2 },     [34] = { 256, 54 },  [35] = { 256, 66 },  [39] = { 32, 17 },
+	[40] = { 64, 36 },   [41] = { 128, 18 },
 };
 
 struct gguf_tensor {
@@ -157,8 +157,8 @@ static int gguf_skip_value(struct gguf *gguf, __u32 type, unsigned int depth)
 	if (type == GGUF_ARRAY)
 		return gguf_skip_array(gguf, depth);
 	if (type >= ARRAY_SIZE(gguf_values))
-		return format_refuse(gguf->ret, "The GGUF header has a value of the unknown type %u.",
-				     type);
+		return format_refuse(gguf->ret,
+				     "The GGUF header has a value of the unknown type %u.", type);
 	return format_skip(&gguf->cursor, gguf_values[type]);
 }
 
@@ -312,11 +312,10 @@ static int gguf_check_layout(struct gguf *gguf, __u64 size)
 					     (unsigned long long)tensor->bytes,
 					     (unsigned long long)tensor->offset);
 		if (tensor->offset != gguf_align(gguf, at))
-			return format_refuse(gguf->ret,
-					     "The tensor at offset %llu %s the one before it.",
-					     (unsigned long long)tensor->offset,
-					     tensor->offset < at ? "overlaps"
-								 : "leaves a hole behind");
+			return format_refuse(
+				gguf->ret, "The tensor at offset %llu %s the one before it.",
+				(unsigned long long)tensor->offset,
+				tensor->offset < at ? "overlaps" : "leaves a hole behind");
 		at = tensor->offset + tensor->bytes;
 	}
 	if (data > gguf_align(gguf, at))
@@ -334,9 +333,9 @@ static int gguf_take_counts(struct gguf *gguf, const struct format_source *sourc
 	if (r == 0)
 		r = format_take_u32(&gguf->cursor, &version);
 	if (r == 0 && version != 2 && version != 3)
-		return format_refuse(gguf->ret, "The GGUF file is of version %u%s; 2 and 3 are known.",
-				     version,
-				     version && !(version & 0xffffff) ? " (big-endian, perhaps)" : "");
+		return format_refuse(
+			gguf->ret, "The GGUF file is of version %u%s; 2 and 3 are known.", version,
+			version && !(version & 0xffffff) ? " (big-endian, perhaps)" : "");
 	if (r == 0)
 		r = format_take_u64(&gguf->cursor, &gguf->n_tensors);
 	if (r == 0)
@@ -388,8 +387,8 @@ int format_check_gguf(const struct format_source *source, struct format_finding 
 	free(gguf.tensors);
 	if (r != -ENODATA)
 		return r;
-	return format_refuse(ret,
-			     "The GGUF header reaches past %s: it is damaged%s.",
-			     source->size > FORMAT_GGUF_MAX ? "what is read of it" : "the end of the file",
+	return format_refuse(ret, "The GGUF header reaches past %s: it is damaged%s.",
+			     source->size > FORMAT_GGUF_MAX ? "what is read of it"
+							    : "the end of the file",
 			     source->size > FORMAT_GGUF_MAX ? ", or larger than 128 MiB" : "");
 }

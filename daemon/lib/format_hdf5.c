@@ -82,9 +82,10 @@ int format_check_hdf5(const struct format_source *source, struct format_finding 
 		return format_refuse(ret, "The HDF5 superblock says that it is elsewhere.");
 	end = format_number(block + addresses + 2 * size, size);
 	if (end > source->size || end < at)
-		return format_refuse(ret,
-				     "The HDF5 superblock says that the file has %llu bytes, but it "
-				     "has %llu.",
-				     (unsigned long long)end, (unsigned long long)source->size);
+		return format_refuse(
+			ret,
+			"The HDF5 superblock says that the file has %llu bytes, but it "
+			"has %llu.",
+			(unsigned long long)end, (unsigned long long)source->size);
 	return 0;
 }

@@ -115,8 +115,10 @@ int format_check_npy(const struct format_source *source, struct format_finding *
 	if (r < 0)
 		return r;
 	if (bytes[6] < 1 || bytes[6] > 3 || bytes[7] != 0)
-		return format_refuse(ret, "The NPY file is of version %u.%u; 1.0, 2.0 and 3.0 are "
-					  "known.", bytes[6], bytes[7]);
+		return format_refuse(ret,
+				     "The NPY file is of version %u.%u; 1.0, 2.0 and 3.0 are "
+				     "known.",
+				     bytes[6], bytes[7]);
 	n = (size_t)format_number(bytes + 8, prefix - 8);
 	if (n > FORMAT_NPY_MAX)
 		return format_refuse(ret, "The NPY header has %zu bytes; at most %u are read.", n,

@@ -27,6 +27,8 @@ enum pickle_argument {
 	PICKLE_LENGTH_8,
 	PICKLE_LINE,
 	PICKLE_LINES, /* two */
+	PICKLE_NUMBER, /* a line that may be a number to Python */
+	PICKLE_QUOTED, /* a line in quotes */
 };
 
 enum pickle_act {
@@ -55,8 +57,8 @@ struct pickle_opcode {
 
 /* PERSID and BINPERSID fail where nobody defined them: in the first pickle of a file. */
 static const struct pickle_opcode pickle_opcodes[256] = {
-	OPCODE('I', LINE, 0, 1, 0), OPCODE('L', LINE, 0, 1, 0), OPCODE('F', LINE, 0, 1, 0),
-	OPCODE('S', LINE, 0, 1, 0), OPCODE('V', LINE, 0, 1, 0),
+	OPCODE('I', NUMBER, 0, 1, 0), OPCODE('L', NUMBER, 0, 1, 0), OPCODE('F', NUMBER, 0, 1, 0),
+	OPCODE('S', QUOTED, 0, 1, 0), OPCODE('V', LINE, 0, 1, 0),
 	OPCODE('J', BYTES_4, 0, 1, 0), OPCODE('K', BYTES_1, 0, 1, 0),
 	OPCODE('M', BYTES_2, 0, 1, 0), OPCODE('G', BYTES_8, 0, 1, 0),
 	OPCODE(0x8a, LENGTH_1, 0, 1, 0), OPCODE(0x8b, LENGTH_4, 0, 1, 0),
@@ -78,9 +80,9 @@ static const struct pickle_opcode pickle_opcodes[256] = {
 	OPCODE(0x85, NONE, 1, 1, 0), OPCODE(0x86, NONE, 2, 1, 0), OPCODE(0x87, NONE, 3, 1, 0),
 	OPCODE('0', NONE, 0, 0, PICKLE_POP), OPCODE('2', NONE, 1, 2, 0),
 	OPCODE('(', NONE, 0, 0, PICKLE_MARK),
-	OPCODE('g', LINE, 0, 1, PICKLE_GET), OPCODE('h', BYTES_1, 0, 1, PICKLE_GET),
+	OPCODE('g', NUMBER, 0, 1, PICKLE_GET), OPCODE('h', BYTES_1, 0, 1, PICKLE_GET),
 	OPCODE('j', BYTES_4, 0, 1, PICKLE_GET),
-	OPCODE('p', LINE, 1, 1, PICKLE_PUT), OPCODE('q', BYTES_1, 1, 1, PICKLE_PUT),
+	OPCODE('p', NUMBER, 1, 1, PICKLE_PUT), OPCODE('q', BYTES_1, 1, 1, PICKLE_PUT),
 	OPCODE('r', BYTES_4, 1, 1, PICKLE_PUT), OPCODE(0x94, NONE, 1, 1, PICKLE_PUT),
 	OPCODE(0x82, BYTES_1, 0, 1, PICKLE_IMPORT), OPCODE(0x83, BYTES_2, 0, 1, PICKLE_IMPORT),
 	OPCODE(0x84, BYTES_4, 0, 1, PICKLE_IMPORT),
@@ -112,15 +114,24 @@ enum pickle_answer {
 	PICKLE_NO,
 };
 
-static int pickle_skip_line(struct format_cursor *cursor)
+/* -ENOMSG when the line holds what the unpickler would fail on. */
+static int pickle_skip_line(struct format_cursor *cursor, __u8 argument)
 {
-	__u8 c = 0;
-	int r;
+	/* of numbers to any base, infinity and nan */
+	static const char digits[] = "0123456789abcdefABCDEFxXoOlL_+-. \t\r\v\fintyINTY";
+	bool first = true;
 
-	do
-		r = format_take_u8(cursor, &c);
-	while (r == 0 && c != '\n');
-	return r;
+	for (;; first = false) {
+		__u8 c = 0;
+		int r = format_take_u8(cursor, &c);
+
+		if (r < 0 || c == '\n')
+			return r;
+		if (argument == PICKLE_NUMBER && (c == 0 || !strchr(digits, c)))
+			return -ENOMSG;
+		if (argument == PICKLE_QUOTED && first && c != '\'' && c != '"')
+			return -ENOMSG;
+	}
 }
 
 static int pickle_skip_argument(struct format_cursor *cursor, __u8 argument)
@@ -135,9 +146,9 @@ static int pickle_skip_argument(struct format_cursor *cursor, __u8 argument)
 
 	if (argument == PICKLE_NONE)
 		return 0;
-	if (argument == PICKLE_LINE || argument == PICKLE_LINES) {
-		r = pickle_skip_line(cursor);
-		return r < 0 || argument == PICKLE_LINE ? r : pickle_skip_line(cursor);
+	if (argument >= PICKLE_LINE) {
+		r = pickle_skip_line(cursor, argument);
+		return r < 0 || argument != PICKLE_LINES ? r : pickle_skip_line(cursor, argument);
 	}
 	if (argument < PICKLE_LENGTH_1)
 		return format_skip(cursor, sizes[argument]);
@@ -210,7 +221,13 @@ static int pickle_step(struct pickle_walk *walk)
 	opcode = &pickle_opcodes[code];
 	if (!opcode->known)
 		return PICKLE_NO;
-	r = pickle_skip_argument(&walk->cursor, opcode->argument);
+	if (code == PICKLE_PROTO) {
+		r = format_take_u8(&walk->cursor, &code);
+		if (r == 0 && code > PICKLE_PROTO_MAX)
+			return PICKLE_NO;
+	} else {
+		r = pickle_skip_argument(&walk->cursor, opcode->argument);
+	}
 	return r < 0 ? r : (int)pickle_judge(walk, opcode);
 }
 
@@ -224,7 +241,7 @@ int format_is_pickle(const struct format_source *source, const struct format_hea
 		     head->bytes[1] <= PICKLE_PROTO_MAX;
 	while (r == PICKLE_GOES_ON)
 		r = pickle_step(&walk);
-	if (r == -ENODATA)
+	if (r == -ENODATA || r == -ENOMSG)
 		return 0;
 	if (r == -ENOBUFS)
 		return 1; /* good as far as it was unpacked */

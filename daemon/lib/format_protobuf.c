@@ -262,9 +262,9 @@ static int protobuf_is_table(const struct format_source *source)
 
 int format_is_tensorflow(const struct format_source *source, const struct format_head *head)
 {
-	int (*const kinds[])(const struct format_source *, struct protobuf_range) = {
-		protobuf_is_saved, protobuf_is_meta, protobuf_is_graph
-	};
+	int (*const kinds[])(const struct format_source *,
+			     struct protobuf_range) = { protobuf_is_saved, protobuf_is_meta,
+							protobuf_is_graph };
 	int r;
 
 	if (head->n >= 8 && memcmp(head->bytes + 4, PROTOBUF_TFLITE, 4) == 0)

@@ -22,12 +22,12 @@ static const struct {
 	const char *name;
 	__u8 bits;
 } safetensors_types[] = {
-	{ "BOOL", 8 },	     { "F4", 4 },	   { "F6_E2M3", 6 }, { "F6_E3M2", 6 },
-	{ "U8", 8 },	     { "I8", 8 },	   { "F8_E5M2", 8 }, { "F8_E4M3", 8 },
-	{ "F8_E8M0", 8 },    { "F8_E4M3FNUZ", 8 }, { "F8_E5M2FNUZ", 8 }, { "I16", 16 },
-	{ "U16", 16 },	     { "F16", 16 },	   { "BF16", 16 },   { "I32", 32 },
-	{ "U32", 32 },	     { "F32", 32 },	   { "C64", 64 },    { "F64", 64 },
-	{ "I64", 64 },	     { "U64", 64 },
+	{ "BOOL", 8 },	  { "F4", 4 },		{ "F6_E2M3", 6 },     { "F6_E3M2", 6 },
+	{ "U8", 8 },	  { "I8", 8 },		{ "F8_E5M2", 8 },     { "F8_E4M3", 8 },
+	{ "F8_E8M0", 8 }, { "F8_E4M3FNUZ", 8 }, { "F8_E5M2FNUZ", 8 }, { "I16", 16 },
+	{ "U16", 16 },	  { "F16", 16 },	{ "BF16", 16 },	      { "I32", 32 },
+	{ "U32", 32 },	  { "F32", 32 },	{ "C64", 64 },	      { "F64", 64 },
+	{ "I64", 64 },	  { "U64", 64 },
 };
 
 struct safetensors_range {
@@ -42,11 +42,12 @@ struct safetensors {
 	__u64 data; /* bytes behind the header */
 };
 
-/* A length of less than 4 GiB, and an object. */
+/* A length of less than 4 GiB, and an object of JSON. */
 int format_is_safetensors(const struct format_source *source, const struct format_head *head)
 {
 	(void)source;
-	return head->n > 9 && format_number(head->bytes + 4, 4) == 0 && head->bytes[8] == '{';
+	return head->n > 9 && format_number(head->bytes + 4, 4) == 0 && head->bytes[8] == '{' &&
+	       head->bytes[9] && strchr("\"} \t\r\n", head->bytes[9]);
 }
 
 static int safetensors_refuse(struct safetensors *all, const char *name, const char *what)
@@ -121,7 +122,8 @@ static int safetensors_check_metadata(struct safetensors *all, json_t *metadata)
 	json_t *value;
 
 	if (!json_is_object(metadata))
-		return format_refuse(all->ret, "__metadata__ of the safetensors header is no object.");
+		return format_refuse(all->ret,
+				     "__metadata__ of the safetensors header is no object.");
 	json_object_foreach (metadata, key, value) {
 		if (!json_is_string(value))
 			return format_refuse(all->ret,

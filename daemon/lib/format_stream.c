@@ -20,7 +20,9 @@ static const struct {
 	size_t n;
 } stream_magics[] = {
 	{ "BZh", 3 },
-	{ "\xfd" "7zXZ\0", 6 },
+	{ "\xfd"
+	  "7zXZ\0",
+	  6 },
 	{ "\x5d\0\0", 3 }, /* LZMA, the older kind */
 	{ "\x04\x22\x4d\x18", 4 }, /* LZ4 */
 	{ "\x28\xb5\x2f\xfd", 4 }, /* Zstandard */

@@ -70,7 +70,7 @@ int format_is_zip(const struct format_source *source, const struct format_head *
 	__u64 magic = head->n >= 4 ? format_number(head->bytes, 4) : 0;
 
 	(void)source;
-	return magic == ZIP_LOCAL || magic == ZIP_END;
+	return magic == ZIP_LOCAL || magic == ZIP_END || magic == ZIP_END64;
 }
 
 /* An end record whose directory is where it must be, or that a 64-bit locator stands before. */
@@ -131,7 +131,8 @@ static int zip_take_end64(struct zip *zip, __u64 locator, const __u8 *end)
 	zip->directory = zip_number(bytes, 48, 8);
 	zip->directory_end = at;
 	if (zip_number(bytes, 40, 8) != at - zip->directory || zip->directory > at)
-		return format_refuse(zip->ret, "The zip's directory does not end at its end record.");
+		return format_refuse(zip->ret,
+				     "The zip's directory does not end at its end record.");
 	if ((zip_number(end, 10, 2) != 0xffff && zip_number(end, 10, 2) != zip->n) ||
 	    (zip_number(end, 16, 4) != 0xffffffff && zip_number(end, 16, 4) != zip->directory))
 		return format_refuse(zip->ret, "The zip's two end records contradict one another.");
@@ -143,13 +144,13 @@ static int zip_take_end(struct zip *zip)
 	const struct format_source *source = zip->source;
 	__u8 end[ZIP_END_SIZE], locator[4] = { 0 };
 	__u64 at = source->size - ZIP_END_SIZE;
-	int r = source->size < ZIP_END_SIZE ? -ENODATA
-					    : format_read(source, at, end, sizeof(end));
+	int r = source->size < ZIP_END_SIZE ? -ENODATA : format_read(source, at, end, sizeof(end));
 
-	if (r == -ENODATA || (r == 0 && (format_number(end, 4) != ZIP_END ||
-					 zip_number(end, 20, 2) != 0)))
-		return format_refuse(zip->ret, "The zip does not end with its end record: it is "
-					       "truncated, has a comment, or something follows it.");
+	if (r == -ENODATA ||
+	    (r == 0 && (format_number(end, 4) != ZIP_END || zip_number(end, 20, 2) != 0)))
+		return format_refuse(zip->ret,
+				     "The zip does not end with its end record: it is "
+				     "truncated, has a comment, or something follows it.");
 	if (r == 0 && at >= ZIP_LOCATOR_SIZE)
 		r = format_read(source, at - ZIP_LOCATOR_SIZE, locator, sizeof(locator));
 	if (r < 0)
@@ -160,7 +161,8 @@ static int zip_take_end(struct zip *zip)
 	zip->directory = zip_number(end, 16, 4);
 	zip->directory_end = at;
 	if (zip->directory > at || zip_number(end, 12, 4) != at - zip->directory)
-		return format_refuse(zip->ret, "The zip's directory does not end at its end record.");
+		return format_refuse(zip->ret,
+				     "The zip's directory does not end at its end record.");
 	return 0;
 }
 
@@ -234,9 +236,9 @@ static int zip_check_local(struct zip *zip, const struct zip_row *row, const cha
 	__u8 bytes[ZIP_LOCAL_SIZE];
 	int r = format_read(zip->source, row->begin, bytes, sizeof(bytes));
 
-	if (r == 0 && (format_number(bytes, 4) != ZIP_LOCAL ||
-		       zip_number(bytes, 26, 2) != row->name_n ||
-		       zip_number(bytes, 8, 2) != row->method))
+	if (r == 0 &&
+	    (format_number(bytes, 4) != ZIP_LOCAL || zip_number(bytes, 26, 2) != row->name_n ||
+	     zip_number(bytes, 8, 2) != row->method))
 		r = -ENODATA;
 	if (r == 0)
 		r = format_read(zip->source, row->begin + ZIP_LOCAL_SIZE, local, row->name_n);
@@ -295,8 +297,9 @@ static int zip_take_directory(struct zip *zip)
 
 	if (zip->n > FORMAT_ZIP_ENTRIES_MAX ||
 	    zip->directory_end - zip->directory > FORMAT_ZIP_DIRECTORY_MAX)
-		return format_refuse(zip->ret, "The zip has %llu entries; at most %u, and 64 MiB of "
-					       "directory, are read.",
+		return format_refuse(zip->ret,
+				     "The zip has %llu entries; at most %u, and 64 MiB of "
+				     "directory, are read.",
 				     (unsigned long long)zip->n, FORMAT_ZIP_ENTRIES_MAX);
 	zip->entries = calloc(zip->n + 1, sizeof(*zip->entries));
 	if (!zip->entries || !extra)
@@ -354,7 +357,8 @@ static int zip_check_layout(struct zip *zip)
 }
 
 /* The beginning of an entry, unpacked. *ret_n = 0 with -EOPNOTSUPP when that cannot be had. */
-static int zip_unpack(const struct zip *zip, const struct zip_entry *entry, __u8 *ret, size_t *ret_n)
+static int zip_unpack(const struct zip *zip, const struct zip_entry *entry, __u8 *ret,
+		      size_t *ret_n)
 {
 	size_t n = entry->size < FORMAT_PREFIX ? (size_t)entry->size : FORMAT_PREFIX;
 	bool whole = false;
@@ -369,8 +373,9 @@ static int zip_unpack(const struct zip *zip, const struct zip_entry *entry, __u8
 	if (entry->method == ZIP_DEFLATED) {
 		r = format_inflate(zip->source, entry->data, entry->end, true, ret, n, ret_n,
 				   &whole);
-		return r == 0 && *ret_n == n ? 0 : r < 0 && r != -EBADMSG && r != -ENODATA ? r
-											    : -EBADMSG;
+		return r == 0 && *ret_n == n			 ? 0
+		       : r < 0 && r != -EBADMSG && r != -ENODATA ? r
+								 : -EBADMSG;
 	}
 	*ret_n = n;
 	return format_read(zip->source, entry->data, ret, n);
@@ -394,7 +399,7 @@ static int zip_judge_entry(struct zip *zip, const struct zip_entry *entry, __u8 
 		return r;
 	if (entry->npy && n > 0) {
 		r = n >= 6 && memcmp(bytes, "\x93NUMPY", 6) == 0 ? format_check_npy(&inner, &found)
-								  : -ENOMSG;
+								 : -ENOMSG;
 		if (r == -EBADMSG)
 			return format_refuse(zip->ret, "In the zip: %s", found.why.text);
 		if (r != -ENOMSG) {
@@ -415,8 +420,9 @@ static int zip_judge(struct zip *zip)
 	if (zip->torch) {
 		zip->ret->format = CUSTODY_FORMAT_TORCH;
 		zip->ret->pickles = true;
-		(void)oms_explain(&zip->ret->why, 0, "It is a torch file: its data.pkl is a "
-						     "pickle, and loading it runs what it says.");
+		(void)oms_explain(&zip->ret->why, 0,
+				  "It is a torch file: its data.pkl is a "
+				  "pickle, and loading it runs what it says.");
 		return 0;
 	}
 	bytes = malloc(FORMAT_PREFIX);

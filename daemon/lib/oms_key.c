@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * EC keys of model signatures by libcrypto: PEM, hints, ECDSA in ASN.1 DER with the hash that
- * belongs to the curve; Ed25519 too for attestations, which are not bound to these curves. Run by custodyctl and whatever measures models. Pure. Trusts nothing of
- * the text; the caller says which key is trusted.
+ * belongs to the curve; Ed25519 too for attestations, which are not bound to these curves. Run
+ * by custodyctl and whatever measures models. Pure. Trusts nothing of the text; the caller says
+ * which key is trusted.
  */
 #include <errno.h>
 #include <openssl/ec.h>

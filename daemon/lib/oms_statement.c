@@ -100,8 +100,7 @@ static int oms_statement_add_item(struct oms_manifest *manifest, const char *nam
 			"...",
 			oms_quote(name, path_n).text);
 	if (!json_is_string(digest) ||
-	    oms_parse_hex(json_string_value(digest), json_string_length(digest),
-				    item->digest) < 0)
+	    oms_parse_hex(json_string_value(digest), json_string_length(digest), item->digest) < 0)
 		return oms_explain(why, -EBADMSG,
 				   "The digest of %s is not 64 lower-case hexadecimal "
 				   "digits.",

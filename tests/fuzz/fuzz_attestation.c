@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: any bytes as an attestation, and as the statement in one. Nothing is verified by a
- * key that did not sign it; a statement that is signed here is taken or refused with a sentence, and
- * what is taken says the same when it is signed again.
+ * key that did not sign it; a statement that is signed here is taken or refused with a sentence,
+ * and what is taken says the same when it is signed again.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -26,8 +26,8 @@ static char *seal(const uint8_t *data, size_t n, const struct oms_key *key)
 	if (dsse_print_pae(DSSE_TYPE_INTOTO, data, n, &pae, &pae_n) < 0 ||
 	    oms_key_sign(key, pae, pae_n, &signature) < 0)
 		abort();
-	json = json_pack("{s:o, s:s, s:[{s:o}]}", "payload", oms_json_base64(data, n), "payloadType",
-			 DSSE_TYPE_INTOTO, "signatures", "sig",
+	json = json_pack("{s:o, s:s, s:[{s:o}]}", "payload", oms_json_base64(data, n),
+			 "payloadType", DSSE_TYPE_INTOTO, "signatures", "sig",
 			 oms_json_base64(signature.data, signature.n));
 	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	if (!text)
@@ -85,8 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	if (oms_key_wrap(EVP_EC_gen("P-256"), &key, NULL) < 0)
 		abort();
-	if (attestation_verify((const char *)data, n, key, &attestation, &why) == 0 ||
-	    !why.text[0])
+	if (attestation_verify((const char *)data, n, key, &attestation, &why) == 0 || !why.text[0])
 		abort();
 	if (n > 0)
 		check_statement(data, n, key);

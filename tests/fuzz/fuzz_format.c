@@ -51,8 +51,9 @@ static void check_file(const uint8_t *data, size_t n, int r, const struct format
 static void check_parsers(const uint8_t *data, size_t n)
 {
 	static int (*const parsers[])(const struct format_source *, struct format_finding *) = {
-		format_check_gguf, format_check_safetensors, format_check_npy,	    format_check_hdf5,
-		format_check_zip,  format_check_onnx,	     format_check_deflated,
+		format_check_gguf,     format_check_safetensors, format_check_npy,
+		format_check_hdf5,     format_check_zip,	 format_check_onnx,
+		format_check_deflated,
 	};
 	const struct format_source source = { .fd = -1, .data = data, .size = n, .held = n };
 

@@ -35,7 +35,7 @@ _custodyctl() {
 	case $before in
 	--profile) words=$(_custodyctl_profiles) ;;
 	--root | --model) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
-	--key | --cert | --roots | --out | --signature) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
+	--key | --cert | --roots | --out | --signature | --predicate | --output) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
 	esac
 	if [ -z "$words" ]; then
 		case $(_custodyctl_command) in
@@ -52,8 +52,9 @@ _custodyctl() {
 		profile) words="check show $(_custodyctl_profiles)" ;;
 		evidence) words="export" ;;
 		ledger) words="verify checkpoint --key" ;;
-		model) mapfile -t COMPREPLY < <(compgen -W "sign verify --key --cert --out --shards --roots
-			--signature --ignore-unsigned-files --json" -- "$word"; compgen -d -- "$word") && return ;;
+		model) mapfile -t COMPREPLY < <(compgen -W "sign verify attest verify-attestation
+			--key --cert --out --shards --roots --signature --ignore-unsigned-files --json
+			--type --predicate --output" -- "$word"; compgen -d -- "$word") && return ;;
 		esac
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

@@ -70,8 +70,12 @@ static const struct main_command main_commands[] = {
 	{ "model", command_model,
 	  "sign DIR --key FILE [--cert FILE] [--out FILE] [--shards]\n"
 	  "       custodyctl model verify DIR --key FILE|--roots FILE [--signature FILE]\n"
-	  "                            [--ignore-unsigned-files] [--json]",
-	  "sign and verify models (OpenSSF Model Signing)" },
+	  "                            [--ignore-unsigned-files] [--json]\n"
+	  "       custodyctl model attest DIR --type TYPE --predicate FILE --key FILE\n"
+	  "                            --output FILE [--signature FILE] [--shards]\n"
+	  "       custodyctl model verify-attestation DIR FILE --key FILE [--type TYPE]\n"
+	  "                            [--signature FILE] [--shards] [--json]",
+	  "sign and verify models (OpenSSF Model Signing), and attestations about them" },
 	{ "audit", main_answer_absent, "", "look for what retired models left (not yet)" },
 };
 

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "model_attest.h"
 #include "model_file.h"
 #include "render.h"
 
@@ -391,6 +392,9 @@ int command_model(int argc, char **argv, const struct command_options *options)
 	int r = CUSTODY_EXIT_USAGE;
 	int n;
 
+	if (argc > 1 &&
+	    (strcmp(argv[1], "attest") == 0 || strcmp(argv[1], "verify-attestation") == 0))
+		return model_attest(argc, argv, options);
 	argc = model_take_flags(argc, argv, &words);
 	n = client_parse_options(argc, argv, values, ARRAY_SIZE(values));
 	if (n < 0)
@@ -400,7 +404,8 @@ int command_model(int argc, char **argv, const struct command_options *options)
 	else if (n == 2 && strcmp(argv[1], "verify") == 0)
 		r = model_verify(&run, argv[2]);
 	else
-		client_complain("model takes sign DIR or verify DIR. See custodyctl help model.");
+		client_complain("model takes sign DIR, verify DIR, attest DIR or "
+				"verify-attestation DIR FILE. See custodyctl help model.");
 	model_close_directory(&run.directory);
 	return r;
 }
