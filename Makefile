@@ -11,7 +11,7 @@
 # make verifier   write tests/vm/verifier.txt anew: what BPF programs cost each kernel's verifier
 # make vm         a shell in a virtual machine with custody installed; KERNEL=6.1 chooses (root)
 # make check-gpu  what only a real GPU can show
-# make bench      launches and requests: plain, under bubblewrap, in custody (root)
+# make bench      launches, requests, measuring of models (root)
 # make install    into $(DESTDIR)$(PREFIX)
 #
 # V=1 prints the commands. CC=clang-14 B=build-clang builds a second tree beside the first.
@@ -249,7 +249,7 @@ check-gpu:
 	fi
 
 bench: deps
-	$(Q)$(MAKE) --no-print-directory $(JOBS) all $(B)/root/syscall_probe
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all $(B)/root/syscall_probe $(B)/root/hash_driver
 	$(Q)tests/bench/bench.py
 
 # ---- installing ----

@@ -285,6 +285,17 @@ static int confine_allow_requests(scmp_filter_ctx ctx)
 	return r;
 }
 
+static int confine_allow_threads(scmp_filter_ctx ctx)
+{
+	const unsigned long wanted = CLONE_THREAD | CLONE_VM | CLONE_SIGHAND;
+	const unsigned long refused = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
+				      CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_PTRACE;
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+				 SCMP_A0(SCMP_CMP_MASKED_EQ, wanted | refused, wanted));
+
+	return r < 0 ? r : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+}
+
 /* A syscall with checked arguments; -ENOENT when the name is a plain one. */
 static int confine_allow_checked(scmp_filter_ctx ctx, const char *name)
 {
@@ -297,6 +308,8 @@ static int confine_allow_checked(scmp_filter_ctx ctx, const char *name)
 		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 					SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00,
 						SECCOMP_IOC_MAGIC << 8));
+	if (strcmp(name, CONFINE_CLONE_THREAD) == 0)
+		return confine_allow_threads(ctx);
 	if (strcmp(name, CONFINE_IOCTL_IDENTITY) == 0)
 		return confine_allow_requests(ctx);
 	if (strcmp(name, CONFINE_SOCKET_CONNECT) == 0)

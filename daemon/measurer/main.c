@@ -39,9 +39,10 @@
 enum main_fd { MAIN_PLAN, MAIN_MODEL, MAIN_INPUTS, MAIN_KNOWN };
 
 static const char *const main_syscalls[] = {
-	CONFINE_OPENAT_READ_ONLY, CONFINE_IOCTL_IDENTITY,
+	CONFINE_OPENAT_READ_ONLY, CONFINE_IOCTL_IDENTITY, CONFINE_CLONE_THREAD,
 	"openat2",	/* its flags cannot be looked at; Landlock lets it read only */
 	"getdents64", "pread64", "fadvise64", "memfd_create", "time",
+	"sched_getaffinity",
 };
 
 int measurer_refuse(struct measurer *m, int error, const char *format, ...)

@@ -90,20 +90,18 @@ static int measure_take_piece(void *data, __u64 start, __u64 end,
 	return 0;
 }
 
-static void measure_tell(void *data, __u64 bytes)
+static void measure_tell(void *data, __u64 done, __u64 total)
 {
 	struct measurer *m = data;
-	struct measure_progress progress = { .total = m->tree.bytes };
+	struct measure_progress progress = { .done = done, .total = total };
 	struct timespec now = { 0 };
 	__u64 ms;
 
-	m->read += bytes;
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	ms = (__u64)now.tv_sec * 1000U + (__u64)now.tv_nsec / 1000000U;
 	if (ms - m->told_ms < MEASURE_TELL_MS)
 		return;
 	m->told_ms = ms;
-	progress.done = m->read;
 	/* custodyd gone: the next message fails too, and that one is looked at */
 	(void)MESSAGE_SEND(m->channel, ROLE_MEASURER, MEASURE_PROGRESS, m->id, &progress);
 }
@@ -176,34 +174,12 @@ static int measure_inspect(struct measurer *m, int fd, const char *path,
 	return 0;
 }
 
-static int measure_read(struct measurer *m, int fd, const struct oms_file *listed,
-			struct measured_file *file)
-{
-	const struct oms_hash hash = {
-		.size = file->size,
-		.shard_size = m->found->shard_size,
-		.piece = measure_take_piece,
-		.read = measure_tell,
-		.data = m,
-	};
-	int r = measure_inspect(m, fd, listed->path, file);
-
-	if (r == 0 && measure_is_listed(m, listed->path, listed)) {
-		r = oms_hash_file(fd, &hash);
-		file->flags |= MEASURED_FILE_READ;
-	}
-	if (r == -EBUSY)
-		return measurer_refuse(m, r, "%s grew or shrank while it was read.",
-				       measure_quote(listed->path).text);
-	return r;
-}
-
-static int measure_file(struct measurer *m, size_t i)
+/* What is known of a file before its content is read, and all of it when that was read before. */
+static int measure_look(struct measurer *m, size_t i)
 {
 	const struct oms_file *listed = &m->tree.files[i];
 	struct measured_file *file = &m->files[i];
 	const struct measured_file *known;
-	struct measured_file after = { 0 };
 	struct oms_why why = { 0 };
 	cleanup_fd int fd = -1;
 	int r = oms_tree_open(m->model, listed, &fd, &why);
@@ -214,16 +190,10 @@ static int measure_file(struct measurer *m, size_t i)
 		return measurer_refuse(m, r, "%s", why.text[0] ? why.text : strerror(-r));
 	file->first_piece = m->n_pieces;
 	known = measure_find_known(m, listed->path, file);
-	r = known ? measure_use_known(m, known, file) : measure_read(m, fd, listed, file);
+	r = known ? measure_use_known(m, known, file) : measure_inspect(m, fd, listed->path, file);
 	file->n_pieces = m->n_pieces - file->first_piece;
-	if (r == 0)
-		r = identity_read(fd, &after);
 	if (r < 0)
-		return measurer_refuse(m, r, "%s cannot be read: %s.",
-				       measure_quote(listed->path).text, strerror(-r));
-	if (!measured_is_same(file, &after))
-		return measurer_refuse(m, -EBUSY, "%s changed while it was read.",
-				       measure_quote(listed->path).text);
+		return measurer_refuse(m, r, "Out of memory.");
 	m->formats |= file->format;
 	m->pickles = m->pickles || (file->flags & MEASURED_FILE_PICKLES);
 	if (measure_is_listed(m, listed->path, listed)) {
@@ -235,13 +205,116 @@ static int measure_file(struct measurer *m, size_t i)
 	return 0;
 }
 
+/* The files that are to be read, as a manifest that names them. */
+static int measure_name_unknown(struct measurer *m, struct oms_manifest **ret)
+{
+	cleanup_oms_manifest struct oms_manifest *wanted = calloc(1, sizeof(*wanted));
+
+	if (!wanted)
+		return -ENOMEM;
+	wanted->items = calloc(m->tree.n, sizeof(*wanted->items));
+	if (!wanted->items)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->tree.n; i++) {
+		struct oms_item *item = &wanted->items[wanted->n_items];
+
+		if ((m->files[i].flags & MEASURED_FILE_READ) ||
+		    !measure_is_listed(m, m->tree.files[i].path, &m->tree.files[i]))
+			continue;
+		item->path_n = strlen(m->tree.files[i].path);
+		item->name = strdup(m->tree.files[i].path);
+		if (!item->name)
+			return -ENOMEM;
+		m->read += m->files[i].size;
+		wanted->n_items++;
+	}
+	*ret = TAKE_PTR(wanted);
+	return 0;
+}
+
+/* "path:start:end" of a shard; of a whole file, all of it. */
+static void measure_parse_range(const struct oms_item *item, const struct measured_file *file,
+				struct measured_piece *ret)
+{
+	char *end = NULL;
+
+	*ret = (struct measured_piece){ .end = file->size };
+	memcpy(ret->digest, item->digest, sizeof(ret->digest));
+	if (item->name[item->path_n] != ':')
+		return;
+	ret->start = strtoull(item->name + item->path_n + 1, &end, 10);
+	ret->end = strtoull(end + 1, NULL, 10);
+}
+
+static int measure_compare_items(const void *a, const void *b)
+{
+	const struct oms_item *x = a, *y = b;
+	const size_t n = x->path_n < y->path_n ? x->path_n : y->path_n;
+	const int order = strncmp(x->name, y->name, n);
+
+	return order != 0 ? order : x->path_n < y->path_n ? -1 : x->path_n > y->path_n;
+}
+
+/* Pieces of a file next to each other, files in the order of the tree. */
+static int measure_take_items(struct measurer *m, struct oms_manifest *got)
+{
+	size_t at = 0;
+
+	if (got->n_items > 0)
+		qsort(got->items, got->n_items, sizeof(*got->items), measure_compare_items);
+	for (size_t i = 0; i < m->tree.n; i++) {
+		struct measured_file *file = &m->files[i];
+		const char *path = m->tree.files[i].path;
+		const size_t n = strlen(path);
+
+		if ((file->flags & MEASURED_FILE_READ) ||
+		    !measure_is_listed(m, path, &m->tree.files[i]))
+			continue;
+		file->first_piece = m->n_pieces;
+		for (; at < got->n_items && got->items[at].path_n == n &&
+		       strncmp(got->items[at].name, path, n) == 0; at++) {
+			struct measured_piece piece;
+			int r;
+
+			measure_parse_range(&got->items[at], file, &piece);
+			r = measure_take_piece(m, piece.start, piece.end, piece.digest);
+			if (r < 0)
+				return r;
+		}
+		file->n_pieces = m->n_pieces - file->first_piece;
+		file->flags |= MEASURED_FILE_READ;
+	}
+	return at == got->n_items ? 0 : -EBUSY;
+}
+
+static int measure_read(struct measurer *m)
+{
+	cleanup_oms_manifest struct oms_manifest *wanted = NULL;
+	cleanup_oms_manifest struct oms_manifest *got = NULL;
+	const struct oms_model model = { .dirfd = m->model, .progress = measure_tell, .data = m };
+	struct oms_why why = { 0 };
+	int r = measure_name_unknown(m, &wanted);
+
+	if (r == 0 && wanted->n_items == 0)
+		return 0;
+	if (r == 0)
+		r = oms_manifest_make(m->found->method, "", NULL, &got);
+	if (r == 0) {
+		got->shard_size = m->found->shard_size;
+		r = oms_measure(&model, wanted, got, &why);
+	}
+	if (r == 0)
+		r = measure_take_items(m, got);
+	return r < 0 ? measurer_refuse(m, r, "%s", why.text[0] ? why.text : strerror(-r)) : 0;
+}
+
 int measure_files(struct measurer *m)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < m->tree.n; i++)
-		r = measure_file(m, i);
-	return r;
+		r = measure_look(m, i);
+	return r < 0 ? r : measure_read(m);
 }
 
 static bool measure_is_unchanged(const struct oms_file *listed, const struct measured_file *file)
