@@ -249,7 +249,8 @@ check-gpu:
 	fi
 
 bench: deps
-	$(Q)$(MAKE) --no-print-directory $(JOBS) all $(B)/root/syscall_probe $(B)/root/hash_driver
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all $(B)/root/syscall_probe $(B)/root/hash_driver \
+		$(B)/root/verity_preload.so
 	$(Q)tests/bench/bench.py
 
 # ---- installing ----
