@@ -83,7 +83,7 @@ int confine_find_landlock_abi(void);
 #define CONFINE_OPENAT_READ_ONLY "openat:read-only"	/* never for writing, never creating */
 #define CONFINE_IOCTL_SECCOMP "ioctl:seccomp"		/* only the seccomp listener's requests */
 #define CONFINE_IOCTL_IDENTITY "ioctl:identity"	/* a file's generation, its fs-verity digest */
-/* clone() of a thread, and nothing that is a process; clone3(), unseen into, is not there (ENOSYS) */
+/* clone() of a thread, never of a process; clone3(), which cannot be seen into, is ENOSYS */
 #define CONFINE_CLONE_THREAD "clone:thread"
 /* socket() for TCP and UDP, and for UNIX streams and seqpackets; no other family or type */
 #define CONFINE_SOCKET_CONNECT "socket:connect"

@@ -130,8 +130,7 @@ bool measured_is_same(const struct measured_file *a, const struct measured_file 
 {
 	return a->device == b->device && a->inode == b->inode && a->generation == b->generation &&
 	       a->size == b->size && a->mtime == b->mtime && a->ctime == b->ctime &&
-	       a->verity == b->verity &&
-	       (a->verity == 0 || measured_is_same_verity(a, b));
+	       a->verity == b->verity && (a->verity == 0 || measured_is_same_verity(a, b));
 }
 
 int measured_make_fd(const char *name, int *ret)

@@ -7,7 +7,7 @@
 
 #include "plan_internal.h"
 
-#define PLAN_TYPE_MAX 512U	/* bytes of a predicateType */
+#define PLAN_TYPE_MAX 512U /* bytes of a predicateType */
 
 /* A file or directory outside the jail that custodyd opens: none of the kernel's or custody's. */
 static bool plan_check_file(const struct custody_plan *plan, struct plan_string path)
@@ -24,8 +24,9 @@ static bool plan_check_optional_file(const struct custody_plan *plan, struct pla
 static bool plan_check_keys(const struct custody_plan *plan, const char **ret_why)
 {
 	if ((plan->n_keys > 0) != !!(plan->admission & PLAN_ADMISSION_SIGNATURE))
-		return plan_refuse(ret_why, "a signature is asked for without keys, or keys without "
-					    "a signature");
+		return plan_refuse(ret_why,
+				   "a signature is asked for without keys, or keys without "
+				   "a signature");
 	for (__u32 i = 0; i < plan->n_keys; i++) {
 		if (!plan_check_file(plan, plan->keys[i].path))
 			return plan_refuse(ret_why, "a file of keys is no normal absolute path, or "
@@ -44,8 +45,9 @@ static bool plan_check_attestation(const struct custody_plan *plan, __u32 index,
 	if (a->type.len == 0 || a->type.len > PLAN_TYPE_MAX || !plan_check_origin(plan, a->type))
 		return plan_refuse(ret_why, "the type of an attestation is no printable text");
 	if (!plan_check_file(plan, a->key))
-		return plan_refuse(ret_why, "a file of keys is no normal absolute path, or custody's "
-					    "or the kernel's own");
+		return plan_refuse(ret_why,
+				   "a file of keys is no normal absolute path, or custody's "
+				   "or the kernel's own");
 	if (!plan_check_origin(plan, a->origin))
 		return plan_refuse(ret_why, "the origin of an attestation is not printable text");
 	return true;
@@ -79,12 +81,14 @@ bool plan_check_admission(const struct custody_plan *plan, const char **ret_why)
 		return plan_refuse(ret_why, "the origin of a condition is not printable text");
 	if (!plan_check_optional_file(plan, plan->signature) ||
 	    !plan_check_optional_file(plan, plan->attestations_path))
-		return plan_refuse(ret_why, "a signature or a directory of attestations is no normal "
-					    "absolute path, or custody's or the kernel's own");
+		return plan_refuse(ret_why,
+				   "a signature or a directory of attestations is no normal "
+				   "absolute path, or custody's or the kernel's own");
 	if (!(plan->admission & PLAN_ADMISSION_MEASURE))
-		return plan->admission == 0 ? plan_check_unmeasured(plan, ret_why) :
-			       plan_refuse(ret_why, "a model is to be judged and not to be "
-						    "measured");
+		return plan->admission == 0
+			       ? plan_check_unmeasured(plan, ret_why)
+			       : plan_refuse(ret_why, "a model is to be judged and not to be "
+						      "measured");
 	if (plan->model_path.len == 0)
 		return plan_refuse(ret_why, "a model is to be measured, and there is none");
 	for (__u32 i = 0; i < plan->n_attestations; i++) {

@@ -19,7 +19,7 @@
 #include "measurer.h"
 #include "plan.h"
 
-#define ADMIT_SIGNATURE "model.sig"	/* in the model's directory, where no other is named */
+#define ADMIT_SIGNATURE "model.sig" /* in the model's directory, where no other is named */
 #define ADMIT_NAME 256
 
 static const struct measured_input *admit_find_input(const struct measurer *m, __u32 kind,
@@ -54,7 +54,8 @@ static int admit_open_signature(struct measurer *m)
 	int r = oms_tree_add(m->model, ADMIT_SIGNATURE, &tree, &why);
 
 	if (r == -ENOENT)
-		return measurer_refuse(m, r, "%s: the model is not signed: there is no %s in %s. "
+		return measurer_refuse(m, r,
+				       "%s: the model is not signed: there is no %s in %s. "
 				       "Sign it (custodyctl model sign), or name its signature in "
 				       "[model] signature.",
 				       measurer_origin(m, m->plan->admission_origin),
@@ -81,8 +82,8 @@ static int admit_open_signature(struct measurer *m)
 				       why.text[0] ? why.text : strerror(r < 0 ? -r : ENOMEM));
 	m->signature.text = m->signature.own;
 	m->signature.n = n;
-	m->signature.identity = (struct oms_identity){ .dev = tree.files[0].dev,
-						       .ino = tree.files[0].ino };
+	m->signature.identity =
+		(struct oms_identity){ .dev = tree.files[0].dev, .ino = tree.files[0].ino };
 	return 0;
 }
 
@@ -94,8 +95,7 @@ static int admit_take_signature(struct measurer *m)
 		return admit_open_signature(m);
 	m->signature.text = admit_text(m, input);
 	m->signature.n = input->size;
-	m->signature.identity = (struct oms_identity){ .dev = input->device,
-						       .ino = input->inode };
+	m->signature.identity = (struct oms_identity){ .dev = input->device, .ino = input->inode };
 	return 0;
 }
 
@@ -135,8 +135,7 @@ static int admit_verify(struct measurer *m, const struct oms_bundle *bundle)
 		if (r == 0)
 			return 0;
 		if (!usable)
-			return measurer_refuse(m, r, "%s: %s: %s",
-					       measurer_origin(m, key->origin),
+			return measurer_refuse(m, r, "%s: %s: %s", measurer_origin(m, key->origin),
 					       plan_string(m->plan, key->path),
 					       why.text[0] ? why.text : strerror(-r));
 		if (r != -EKEYREJECTED || m->plan->n_keys == 1)
@@ -208,14 +207,18 @@ int admit_check_formats(struct measurer *m)
 			return measurer_refuse(
 				m, -EPERM,
 				"%s is %s that may run what it says when it is loaded. Convert it "
-				"(safetensors, GGUF), or set [model] allow-pickle = yes.", path,
-				file->format == CUSTODY_FORMAT_PICKLE ? "a pickle, or an archive," :
-				file->format == 0 ? "a file" : format_name(file->format));
+				"(safetensors, GGUF), or set [model] allow-pickle = yes.",
+				path,
+				file->format == CUSTODY_FORMAT_PICKLE ? "a pickle, or an archive,"
+				: file->format == 0		      ? "a file"
+								      : format_name(file->format));
 		if (plan->formats == 0 || file->format == 0 || (file->format & plan->formats))
 			continue;
 		admit_list_formats(plan->formats, allowed, sizeof(allowed));
-		return measurer_refuse(m, -EPERM, "%s: %s is %s by its content, and only %s is let "
-				       "in.", measurer_origin(m, plan->formats_origin), path,
+		return measurer_refuse(m, -EPERM,
+				       "%s: %s is %s by its content, and only %s is let "
+				       "in.",
+				       measurer_origin(m, plan->formats_origin), path,
 				       format_name(file->format), allowed);
 	}
 	return 0;
@@ -228,8 +231,7 @@ static int admit_add_item(struct measurer *m, const char *path, const struct mea
 {
 	struct oms_item *item = &m->found->items[m->found->n_items];
 	int n = shards ? asprintf(&item->name, "%s:%llu:%llu", path,
-				  (unsigned long long)piece->start,
-				  (unsigned long long)piece->end)
+				  (unsigned long long)piece->start, (unsigned long long)piece->end)
 		       : asprintf(&item->name, "%s", path);
 
 	if (n < 0) {
@@ -279,7 +281,8 @@ static int admit_digest_unsigned(struct measurer *m)
 	int r = oms_statement_print(m->found, &text, &n, &why);
 
 	return r < 0 ? measurer_refuse(m, r, "The model's digest cannot be made: %s",
-				       why.text[0] ? why.text : strerror(-r)) : 0;
+				       why.text[0] ? why.text : strerror(-r))
+		     : 0;
 }
 
 int admit_check_manifest(struct measurer *m)
@@ -296,12 +299,13 @@ int admit_check_manifest(struct measurer *m)
 	r = oms_compare(m->signed_, m->found, false, &report);
 	if (r == 0)
 		return 0;
-	return measurer_refuse(m, r, "%s: the model is not what was signed: %zu changed, %zu "
-			       "missing, %zu not signed; %s %s. custodyctl model verify lists them.",
-			       measurer_origin(m, m->plan->admission_origin),
-			       report.n[OMS_CHANGED], report.n[OMS_MISSING],
-			       report.n[OMS_UNLISTED], admit_quote(report.first[0].name, name),
-			       kinds[report.first[0].kind]);
+	return measurer_refuse(
+		m, r,
+		"%s: the model is not what was signed: %zu changed, %zu "
+		"missing, %zu not signed; %s %s. custodyctl model verify lists them.",
+		measurer_origin(m, m->plan->admission_origin), report.n[OMS_CHANGED],
+		report.n[OMS_MISSING], report.n[OMS_UNLISTED],
+		admit_quote(report.first[0].name, name), kinds[report.first[0].kind]);
 }
 
 /* ---- statements about the model ---- */
@@ -340,8 +344,8 @@ static int admit_check_attestation(struct measurer *m, __u32 index,
 		admit_find_input(m, MEASURED_INPUT_ATTESTATION_KEY, index);
 	cleanup_oms_key struct oms_key *key = NULL;
 	struct oms_why why = { 0 };
-	int r = input ? attestation_parse_public(admit_text(m, input), input->size, &key, &why) :
-			-EPROTO;
+	int r = input ? attestation_parse_public(admit_text(m, input), input->size, &key, &why)
+		      : -EPROTO;
 
 	if (r < 0)
 		return measurer_refuse(m, r, "%s: %s: %s", measurer_origin(m, wanted->origin),
@@ -349,8 +353,10 @@ static int admit_check_attestation(struct measurer *m, __u32 index,
 				       why.text[0] ? why.text : strerror(-r));
 	r = admit_find_attestation(m, wanted, key, root, &why);
 	if (r < 0)
-		return measurer_refuse(m, r, "%s: no statement of type %s by %s about this model is "
-				       "in %s%s%s", measurer_origin(m, wanted->origin),
+		return measurer_refuse(m, r,
+				       "%s: no statement of type %s by %s about this model is "
+				       "in %s%s%s",
+				       measurer_origin(m, wanted->origin),
 				       plan_string(m->plan, wanted->type),
 				       plan_string(m->plan, wanted->key),
 				       plan_string(m->plan, m->plan->attestations_path),

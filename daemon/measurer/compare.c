@@ -38,18 +38,23 @@ int compare_model(struct measurer *m)
 		return measurer_refuse(m, r, "The model cannot be compared in the jail: %s",
 				       why.text[0] ? why.text : strerror(-r));
 	for (size_t i = 0; i < m->tree.n || i < now.n; i++) {
-		const int order = i >= now.n ? -1 : i >= m->tree.n ? 1 :
-				  strcmp(m->tree.files[i].path, now.files[i].path);
+		const int order = i >= now.n ? -1
+				  : i >= m->tree.n
+					  ? 1
+					  : strcmp(m->tree.files[i].path, now.files[i].path);
 		const char *path = order <= 0 ? m->tree.files[i].path : now.files[i].path;
 
 		r = order == 0 ? compare_file(m, &now.files[i], &m->files[i], &why) : -ESTALE;
 		if (r == 0)
 			continue;
 		(void)escape_text(path, strlen(path) + 1, false, name, sizeof(name));
-		return measurer_refuse(m, r, "The model changed between its measurement and its "
-				       "start: %s %s.%s%s", name,
-				       order < 0 ? "is gone" : order > 0 ? "is new" :
-						   "is not as it was measured",
+		return measurer_refuse(m, r,
+				       "The model changed between its measurement and its "
+				       "start: %s %s.%s%s",
+				       name,
+				       order < 0   ? "is gone"
+				       : order > 0 ? "is new"
+						   : "is not as it was measured",
 				       why.text[0] ? " " : "", why.text);
 	}
 	return 0;

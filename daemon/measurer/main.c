@@ -34,14 +34,20 @@
 
 #define MAIN_CAPABILITIES (1ULL << CAP_DAC_READ_SEARCH)
 #define MAIN_MEANWHILE ((1ULL << CAP_SYS_CHROOT) | (1ULL << CAP_SETPCAP))
-#define MAIN_MEMORY (8ULL << 30)	/* half a million files in a manifest of JSON */
+#define MAIN_MEMORY (8ULL << 30) /* half a million files in a manifest of JSON */
 
 enum main_fd { MAIN_PLAN, MAIN_MODEL, MAIN_INPUTS, MAIN_KNOWN };
 
 static const char *const main_syscalls[] = {
-	CONFINE_OPENAT_READ_ONLY, CONFINE_IOCTL_IDENTITY, CONFINE_CLONE_THREAD,
-	"openat2",	/* its flags cannot be looked at; Landlock lets it read only */
-	"getdents64", "pread64", "fadvise64", "memfd_create", "time",
+	CONFINE_OPENAT_READ_ONLY,
+	CONFINE_IOCTL_IDENTITY,
+	CONFINE_CLONE_THREAD,
+	"openat2", /* its flags cannot be looked at; Landlock lets it read only */
+	"getdents64",
+	"pread64",
+	"fadvise64",
+	"memfd_create",
+	"time",
 	"sched_getaffinity",
 };
 
@@ -68,7 +74,8 @@ static int main_limit(void)
 		int resource;
 		rlim_t value;
 	} limits[] = {
-		{ RLIMIT_AS, MAIN_MEMORY }, { RLIMIT_NOFILE, 128 },
+		{ RLIMIT_AS, MAIN_MEMORY },
+		{ RLIMIT_NOFILE, 128 },
 		{ RLIMIT_FSIZE, MEASURED_TABLE_MAX },
 	};
 
@@ -152,8 +159,9 @@ static int main_confine(int model, int proof)
 	if (r <= 0)
 		return r < 0 ? r : -ENOSYS;
 	r = confine_enter_seccomp(main_syscalls, ARRAY_SIZE(main_syscalls));
-	return r < 0 ? r : confine_prove(proof, CUSTODY_UID_MEASURER, CUSTODY_UID_MEASURER,
-					 MAIN_CAPABILITIES);
+	return r < 0 ? r
+		     : confine_prove(proof, CUSTODY_UID_MEASURER, CUSTODY_UID_MEASURER,
+				     MAIN_CAPABILITIES);
 }
 
 static int main_fail(const struct measurer *m, int error, const char *step)
@@ -193,14 +201,14 @@ static int main_take_request(struct measurer *m, const struct measure_request *r
 
 static int main_measure(struct measurer *m)
 {
-	static int (*const steps[])(struct measurer *m) = {
-		admit_read_signature,	/* first: it says how the files are hashed, and costs least */
+	static int (*const steps[])(struct measurer * m) = {
+		admit_read_signature, /* first: it says how the files are hashed, and costs least */
 		measure_list,
 		measure_files,
 		measure_check_again,
 		admit_check_formats,
 		admit_check_manifest,
-		admit_check_attestations,	/* last: they are about the digest of the whole */
+		admit_check_attestations, /* last: they are about the digest of the whole */
 	};
 	int r = 0;
 
@@ -211,8 +219,10 @@ static int main_measure(struct measurer *m)
 
 static int main_send_measured(struct measurer *m)
 {
-	struct measured message = { .measured = { .jail_id = m->jail_id, .files = m->listed,
-						  .bytes = m->listed_bytes, .read = m->read,
+	struct measured message = { .measured = { .jail_id = m->jail_id,
+						  .files = m->listed,
+						  .bytes = m->listed_bytes,
+						  .read = m->read,
 						  .formats = m->formats,
 						  .attestations = m->attestations,
 						  .unlisted = m->unlisted } };
@@ -273,7 +283,8 @@ static int main_serve(struct measurer *m, int proof)
 	m->id = message.head.id;
 	r = main_confine(fds.fd[MAIN_MODEL], proof);
 	if (r == -ENOSYS) {
-		(void)measurer_refuse(m, r, "The kernel has no Landlock: add landlock to its lsm= "
+		(void)measurer_refuse(m, r,
+				      "The kernel has no Landlock: add landlock to its lsm= "
 				      "parameter.");
 		return main_refuse(m, r);
 	}

@@ -156,8 +156,7 @@ static int measure_use_known(struct measurer *m, const struct measured_file *kno
 	return r;
 }
 
-static int measure_inspect(struct measurer *m, int fd, const char *path,
-			   struct measured_file *file)
+static int measure_inspect(struct measurer *m, int fd, const char *path, struct measured_file *file)
 {
 	struct format_finding finding = { 0 };
 	int r = format_inspect(fd, file->size, &finding);
@@ -272,7 +271,8 @@ static int measure_take_items(struct measurer *m, struct oms_manifest *got)
 			continue;
 		file->first_piece = m->n_pieces;
 		for (; at < got->n_items && got->items[at].path_n == n &&
-		       strncmp(got->items[at].name, path, n) == 0; at++) {
+		       strncmp(got->items[at].name, path, n) == 0;
+		     at++) {
 			struct measured_piece piece;
 			int r;
 

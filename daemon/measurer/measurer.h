@@ -17,7 +17,7 @@
 
 /* A signature as it was given, and what is left out of the manifest because it is it. */
 struct measurer_signature {
-	const char *text;		/* NULL: none; in `map` or in `own` */
+	const char *text; /* NULL: none; in `map` or in `own` */
 	size_t n;
 	char *own;
 	struct oms_identity identity;
@@ -25,18 +25,18 @@ struct measurer_signature {
 
 struct measurer {
 	int channel;
-	int model;			/* directory: the mount that becomes the jail's zone */
-	__u64 id;			/* of the request */
+	int model; /* directory: the mount that becomes the jail's zone */
+	__u64 id; /* of the request */
 	__u32 jail_id;
 	bool trust_known;
 	const struct custody_plan *plan;
 	struct measured_map inputs_map;
 	const struct measured_inputs *inputs;
 	struct measured_map known_map;
-	const struct measured_table *known;	/* NULL: nothing is */
+	const struct measured_table *known; /* NULL: nothing is */
 	struct measurer_signature signature;
 
-	struct oms_manifest *signed_;	/* NULL: not asked for */
+	struct oms_manifest *signed_; /* NULL: not asked for */
 	struct oms_manifest *found;
 	struct oms_signer signer;
 
@@ -46,16 +46,16 @@ struct measurer {
 	struct measured_piece *pieces;
 	size_t n_pieces;
 	size_t room;
-	__u64 read;			/* bytes */
-	__u64 told_ms;			/* CLOCK_MONOTONIC, of the last progress */
-	__u32 formats;			/* enum custody_format mask: found */
+	__u64 read; /* bytes */
+	__u64 told_ms; /* CLOCK_MONOTONIC, of the last progress */
+	__u32 formats; /* enum custody_format mask: found */
 	bool pickles;
-	__u32 attestations;		/* required and there */
-	__u64 listed;			/* files that the digest is over ... */
+	__u32 attestations; /* required and there */
+	__u64 listed; /* files that the digest is over ... */
 	__u64 listed_bytes;
-	__u32 unlisted;			/* ... and those that it leaves out, but for the signature */
+	__u32 unlisted; /* ... and those that it leaves out, but for the signature */
 
-	char why[CUSTODY_TEXT_SIZE];	/* of the refusal */
+	char why[CUSTODY_TEXT_SIZE]; /* of the refusal */
 };
 
 /*
@@ -83,13 +83,13 @@ void measure_free(struct measurer *m);
 bool measure_is_listed(const struct measurer *m, const char *path, const struct oms_file *file);
 
 /* ---- admit.c ---- */
-int admit_read_signature(struct measurer *m);	/* before the files: it says how they are hashed */
+int admit_read_signature(struct measurer *m); /* before the files: it says how they are hashed */
 int admit_check_formats(struct measurer *m);
 int admit_check_manifest(struct measurer *m);
 int admit_check_attestations(struct measurer *m);
 
 /* ---- table.c ---- */
-int table_make(const struct measurer *m, int *ret_fd);	/* sealed */
+int table_make(const struct measurer *m, int *ret_fd); /* sealed */
 
 /* ---- compare.c: the model again, through the mount that is the jail's by now ---- */
 int compare_model(struct measurer *m);

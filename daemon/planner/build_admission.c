@@ -45,8 +45,8 @@ static void build_add_signature(struct build *b)
 	build_add_keys(b);
 	if (!s->signature.set)
 		return;
-	b->plan->signature = build_add_string(b, s->signature.words.list[0].text,
-					      s->signature.place);
+	b->plan->signature =
+		build_add_string(b, s->signature.words.list[0].text, s->signature.place);
 	b->plan->signature_origin = build_add_origin(b, s->signature.place, "model", "signature");
 }
 
@@ -118,10 +118,11 @@ void build_add_admission(struct build *b)
 	/* Without a model there is nothing to ask anything of, which is not what was meant. */
 	if (!b->model[0] && (s->require_signature.number || formats || s->measure.number ||
 			     !settings_is_none(&s->attestation)))
-		problems_error(b->problems, s->require_signature.number ? s->require_signature.place :
-					    formats ? s->formats.place :
-					    s->measure.number ? s->measure.place :
-								s->attestation.place,
+		problems_error(b->problems,
+			       s->require_signature.number ? s->require_signature.place
+			       : formats		   ? s->formats.place
+			       : s->measure.number	   ? s->measure.place
+							   : s->attestation.place,
 			       "[model] says what a model must show, but there is none; set path, "
 			       "or name the directory with --model");
 	if (!problems_none(b->problems))

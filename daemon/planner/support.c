@@ -79,12 +79,12 @@ static void support_check_admission(const struct settings *s, struct problems *p
 			       "require-signature = yes, or leave them out");
 	if (!signed_ && s->signature.set)
 		problems_error(problems, s->signature.place,
-			       "[model] signature: it is not verified; set require-signature = yes, "
-			       "or leave it out");
+			       "[model] signature: it is not verified; set require-signature = "
+			       "yes, or leave it out");
 	if (s->attestations.set && settings_is_none(&s->attestation))
 		problems_error(problems, s->attestations.place,
-			       "[model] attestations: none is required; set require-attestation, or "
-			       "leave it out");
+			       "[model] attestations: none is required; set require-attestation, "
+			       "or leave it out");
 	if (!settings_is_none(&s->formats) && (s->formats.number & PLAN_FORMATS_CODE) &&
 	    s->allow_pickle.number == 0)
 		problems_error(problems, s->formats.place,

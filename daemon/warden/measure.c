@@ -27,7 +27,7 @@
 #include "plan.h"
 #include "sequence.h"
 
-#define MEASURE_MNT_ID_UNIQUE 0x4000U	/* STATX_MNT_ID_UNIQUE; Debian 12's headers are of 6.1 */
+#define MEASURE_MNT_ID_UNIQUE 0x4000U /* STATX_MNT_ID_UNIQUE; Debian 12's headers are of 6.1 */
 
 /* What only custodyd can know, and says. */
 #define MEASURE_FLAGS_OWN ((__u32)(MEASURED_GUARDED | MEASURED_COMPARED | MEASURED_REFUSED))
@@ -57,11 +57,10 @@ int measure_open_model(struct jail *jail)
 
 		if (fd >= 0)
 			(void)close(fd);
-		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, -ENOENT,
-					"The model directory %s (%s) %s.", path,
-					plan_string(jail->plan, jail->plan->model_origin),
-					absent ? "does not exist or cannot be opened"
-					       : "is not a directory");
+		return sequence_explain(
+			jail, CUSTODY_EXIT_REFUSED, -ENOENT, "The model directory %s (%s) %s.",
+			path, plan_string(jail->plan, jail->plan->model_origin),
+			absent ? "does not exist or cannot be opened" : "is not a directory");
 	}
 	jail->model_mount = measure_read_mount(fd);
 	jail->model_fd = open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -71,8 +70,8 @@ int measure_open_model(struct jail *jail)
 	if (jail->model_fd >= 0)
 		return 0;
 	return sequence_explain(jail, CUSTODY_EXIT_REFUSED, jail->model_fd,
-				"The model directory %s (%s) cannot be mounted in a jail: %s.", path,
-				plan_string(jail->plan, jail->plan->model_origin),
+				"The model directory %s (%s) cannot be mounted in a jail: %s.",
+				path, plan_string(jail->plan, jail->plan->model_origin),
 				strerror(-jail->model_fd));
 }
 
@@ -118,7 +117,7 @@ int measure_step_read(struct jail *jail)
 	r = message_send(jail->measurer.channel, ROLE_WARDEN, MSG_MEASURE_REQUEST, jail->id,
 			 &request, sizeof(request),
 			 (int[]){ jail->plan_fd, jail->model_fd, inputs, known }, 4);
-	/* One that has ended already may have said why: that comes before the end of its channel. */
+	/* One that has ended may have said why: that comes before the end of its channel. */
 	return r < 0 && r != -EPIPE ? r : -EINPROGRESS;
 }
 
@@ -156,10 +155,12 @@ int measure_step_compare(struct jail *jail)
 	}
 	r = measure_check_zone(jail);
 	if (r < 0)
-		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
-					"The jail's zone of weights is not the mount that was "
-					"measured (%s); the model was not started. This is a defect "
-					"of custody or of the kernel.", strerror(-r));
+		return sequence_explain(
+			jail, CUSTODY_EXIT_INTERNAL, r,
+			"The jail's zone of weights is not the mount that was "
+			"measured (%s); the model was not started. This is a defect "
+			"of custody or of the kernel.",
+			strerror(-r));
 	jail->measurer.permit = MSG_BIT(MSG_MEASURE_SAME) | MSG_BIT(MSG_REFUSED);
 	r = MESSAGE_SEND(jail->measurer.channel, ROLE_WARDEN, MEASURE_COMPARE, jail->id, &compare);
 	return r < 0 && r != -EPIPE ? r : -EINPROGRESS;
@@ -191,20 +192,16 @@ static int measure_take(struct jail *jail, const struct measured *message, int *
 int measure_message(struct jail *jail, const union message_buffer *buf, struct message_fds *fds)
 {
 	switch (buf->head.type) {
-	case MSG_MEASURE_PROGRESS:
-		sequence_go_on(jail, measure_step_read);
-		return 0;
-	case MSG_MEASURED:
-		return measure_take(jail, (const struct measured *)buf, &fds->fd[0]);
+	case MSG_MEASURE_PROGRESS: sequence_go_on(jail, measure_step_read); return 0;
+	case MSG_MEASURED: return measure_take(jail, (const struct measured *)buf, &fds->fd[0]);
 	case MSG_MEASURE_SAME:
 		if (!sequence_waits_in(jail, measure_step_compare))
 			return -EPROTO;
 		jail->measured.flags |= MEASURED_COMPARED;
 		measure_cache_save(jail, jail->measured_fd);
-		measure_undo(jail);	/* it has done its work; the zone is the jail's */
+		measure_undo(jail); /* it has done its work; the zone is the jail's */
 		sequence_continue(jail);
 		return 0;
-	default:
-		return -EPROTO;
+	default: return -EPROTO;
 	}
 }

@@ -7,8 +7,8 @@
 
 /*
  * Opens the model's directory, once: a detached mount of it, which nothing on the host can mount
- * over or move. The measurer reads it, the guard learns it, the jail makes its zone of it. 0 without
- * a model; a negative errno after sequence_explain().
+ * over or move. The measurer reads it, the guard learns it, the jail makes its zone of it. 0
+ * without a model; a negative errno after sequence_explain().
  */
 int measure_open_model(struct jail *jail);
 

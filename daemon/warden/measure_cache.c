@@ -28,17 +28,17 @@
 #include "paths.h"
 #include "policy_guard.h"
 
-#define MEASURE_CACHE_MAGIC	0x434d4d43U	/* "CMMC" */
-#define MEASURE_CACHE_VERSION	1
+#define MEASURE_CACHE_MAGIC 0x434d4d43U /* "CMMC" */
+#define MEASURE_CACHE_VERSION 1
 
 struct measure_cache {
 	__u32 magic;
 	__u32 version;
-	__u32 jail_id;		/* for which it was measured, or found to be the same */
-	__u32 guarded;		/* 1: the guard was around the files before they were read */
-	__u64 mount;		/* unique id of the host's mount; 0: the kernel has none */
-	char boot[40];		/* /proc/sys/kernel/random/boot_id */
-	__u8 digest[CUSTODY_DIGEST_SIZE];	/* SHA-256 of all this with zeros here, and the table */
+	__u32 jail_id; /* for which it was measured, or found to be the same */
+	__u32 guarded; /* 1: the guard was around the files before they were read */
+	__u64 mount; /* unique id of the host's mount; 0: the kernel has none */
+	char boot[40]; /* /proc/sys/kernel/random/boot_id */
+	__u8 digest[CUSTODY_DIGEST_SIZE]; /* SHA-256 of all this with zeros here, and the table */
 };
 
 static int measure_cache_path(const struct jail *jail, const char *before, char *ret, size_t size)
@@ -84,8 +84,7 @@ static const struct measured_table *measure_cache_check(const struct measured_ma
 	__u8 digest[CUSTODY_DIGEST_SIZE];
 
 	if (!head || file->size <= sizeof(*head) || head->magic != MEASURE_CACHE_MAGIC ||
-	    head->version != MEASURE_CACHE_VERSION ||
-	    !memchr(head->boot, '\0', sizeof(head->boot)))
+	    head->version != MEASURE_CACHE_VERSION || !memchr(head->boot, '\0', sizeof(head->boot)))
 		return NULL;
 	ret_table->data = head + 1;
 	ret_table->size = file->size - sizeof(*head);
@@ -179,7 +178,8 @@ void measure_cache_save(const struct jail *jail, int table_fd)
 		r = -errno;
 	if (r < 0)
 		log_warning("What was measured of %s could not be kept (%s), ignoring: the next "
-			    "launch reads it again.", jail->name, strerror(-r));
+			    "launch reads it again.",
+			    jail->name, strerror(-r));
 }
 
 void measure_cache_forget(const struct jail *jail)

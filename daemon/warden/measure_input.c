@@ -22,10 +22,10 @@
 struct measure_inputs {
 	struct measured_inputs *head;
 	int fd;
-	__u64 at;		/* where the next one begins */
+	__u64 at; /* where the next one begins */
 };
 
-/* A regular file, opened without waiting for anybody: a FIFO or a device is looked at, not opened. */
+/* A regular file, opened without waiting for anybody: a FIFO or a device is never opened. */
 static int measure_open_file(int at, const char *path, int flags, struct stat *ret_st)
 {
 	cleanup_fd int seen = openat(at, path, O_PATH | O_CLOEXEC | flags);
@@ -95,26 +95,28 @@ static int measure_add_named(struct jail *jail, struct measure_inputs *inputs,
 			     struct plan_string path, struct plan_string origin,
 			     const struct measured_input *as)
 {
-	const __u64 most = as->kind == MEASURED_INPUT_SIGNATURE ? MEASURED_SIGNATURE_SIZE :
-								  MEASURED_INPUT_SIZE;
+	const __u64 most = as->kind == MEASURED_INPUT_SIGNATURE ? MEASURED_SIGNATURE_SIZE
+								: MEASURED_INPUT_SIZE;
 	const char *name = plan_string(jail->plan, path);
 	int r = measure_add_file(inputs, AT_FDCWD, name, 0, as, most);
 
 	if (r == 0)
 		return 0;
-	return sequence_explain(jail, CUSTODY_EXIT_REFUSED, r, "%s: %s %s%s; %s.",
-				plan_string(jail->plan, origin), name,
-				r == -EINVAL ? "is no regular file" :
-				r == -EFBIG ? "is too large to be one" : "cannot be read: ",
-				r == -EINVAL || r == -EFBIG ? "" : strerror(-r),
-				as->kind == MEASURED_INPUT_SIGNATURE ?
-					"sign the model (custodyctl model sign --out), or leave the "
-					"setting out" :
-					"put the PEM file of the public key there, or correct the "
-					"path");
+	return sequence_explain(
+		jail, CUSTODY_EXIT_REFUSED, r, "%s: %s %s%s; %s.", plan_string(jail->plan, origin),
+		name,
+		r == -EINVAL  ? "is no regular file"
+		: r == -EFBIG ? "is too large to be one"
+			      : "cannot be read: ",
+		r == -EINVAL || r == -EFBIG ? "" : strerror(-r),
+		as->kind == MEASURED_INPUT_SIGNATURE
+			? "sign the model (custodyctl model sign --out), or leave the "
+			  "setting out"
+			: "put the PEM file of the public key there, or correct the "
+			  "path");
 }
 
-/* Whatever lies in the directory and could be a statement: what it says is the measurer's to read. */
+/* Whatever could be a statement in that directory: what it says is the measurer's to read. */
 static int measure_add_statements(struct jail *jail, struct measure_inputs *inputs)
 {
 	const char *path = plan_string(jail->plan, jail->plan->attestations_path);
@@ -129,10 +131,11 @@ static int measure_add_statements(struct jail *jail, struct measure_inputs *inpu
 		r = measure_add_file(inputs, dirfd(dir), entry->d_name, O_NOFOLLOW, &as,
 				     MEASURED_INPUT_SIZE);
 		if (r == -E2BIG)
-			return sequence_explain(jail, CUSTODY_EXIT_REFUSED, r,
-						"%s holds more files than can be looked at (%u with "
-						"the keys); take out what is not about this model.",
-						path, MEASURED_INPUTS_MAX);
+			return sequence_explain(
+				jail, CUSTODY_EXIT_REFUSED, r,
+				"%s holds more files than can be looked at (%u with "
+				"the keys); take out what is not about this model.",
+				path, MEASURED_INPUTS_MAX);
 		if (r == -EINVAL || r == -EFBIG || r == -ENOENT)
 			continue; /* no statement: what is required is looked for in the others */
 		if (r < 0)

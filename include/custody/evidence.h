@@ -64,7 +64,7 @@ enum ledger_type {
 	LEDGER_FACT,		/* struct ledger_fact */
 	LEDGER_RETIRE,		/* struct ledger_retire */
 	LEDGER_VERDICT,		/* struct ledger_verdict */
-	LEDGER_MEASURED,	/* struct ledger_measured: after its launch; or the refusal of one */
+	LEDGER_MEASURED,	/* struct ledger_measured: after its launch; or of a refusal */
 	_LEDGER_TYPE_MAX,
 };
 
@@ -108,7 +108,7 @@ enum measured_flag {
 	MEASURED_SIGNED = 1U << 0,	/* `digest` is what `signer` signed */
 	MEASURED_SHARDS = 1U << 1,	/* the digest is over shards, not over files */
 	MEASURED_PICKLE = 1U << 2,	/* there are pickles, which the profile allows */
-	MEASURED_KNOWN = 1U << 3,	/* no file was read: the kernel says that they are the same */
+	MEASURED_KNOWN = 1U << 3,	/* none was read: the kernel says they are the same */
 	MEASURED_GUARDED = 1U << 4,	/* the guard was around the files before they were read */
 	MEASURED_COMPARED = 1U << 5,	/* the jail's zone shows the measured files, and no other */
 	MEASURED_REFUSED = 1U << 6,	/* not launched: `why` */

@@ -19,6 +19,7 @@
 #include "custody/event.h"
 #include "custody/evidence.h"
 #include "custody/limits.h"
+#include "custody/message_head.h"
 #include "custody/plan.h"
 #include "custody/policy.h"
 
@@ -117,12 +118,6 @@ enum custody_message_type {
 _Static_assert(_MSG_MAX <= 64, "a permit mask is one __u64");
 
 #define MSG_BIT(type) (1ULL << (type))
-
-struct message_head {
-	__u32 type;		/* enum custody_message_type */
-	__u32 size;		/* of the whole struct */
-	__u64 id;		/* request or transaction this belongs to */
-};
 
 /* Who asked, from SO_PEERCRED. Zero from custodyctl; front fills it in. */
 struct message_peer {

@@ -6,11 +6,12 @@
 #include <linux/types.h>
 
 #include "custody/evidence.h"
+#include "custody/message_head.h"
 
 struct measure_request {
 	struct message_head head;
 	__u32 jail_id;
-	__u32 trust_known;	/* 1: files of the known table are as they were, if their identity is */
+	__u32 trust_known;	/* 1: known files are as they were, if their identity is */
 };
 
 /* Now and then while it reads, so that a step that goes on is told from one that hangs. */

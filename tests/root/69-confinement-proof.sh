@@ -74,7 +74,7 @@ lie measurer capset 2
 refused "measurer, the last capset did nothing: nothing is started" 5 "measurer: Landlock and seccomp" ctl start measured
 truth measurer
 check "with the measurer as it is, it starts" ctl start measured
-ctl stop measured >/dev/null
+ctl retire measured >/dev/null
 
 # ---- sweeper: nothing is said to be clean ----
 for call in setresuid setresgid capset seccomp; do

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Loaded into custody-measurer by a test, on a kernel without fs-verity: every file has a digest
- * then, which differs when anything about the file does. It shows what custody makes of the kernel's
- * word; the word itself is for 86-relaunch.sh to get from a kernel that has fs-verity.
+ * then, which differs when anything about the file does. It shows what custody makes of the
+ * kernel's word; the word itself is for 86-relaunch.sh to get from a kernel that has fs-verity.
  */
 #include <errno.h>
 #include <linux/fsverity.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Numbers, states, planes and endpoints in words; columns of tables.
- * link: tools/custodyctl/render_ceiling.c tools/custodyctl/render_limits.c tools/custodyctl/render_measured.c
+ * link: tools/custodyctl/render_ceiling.c tools/custodyctl/render_limits.c
+ * link: tools/custodyctl/render_measured.c
  * link: tools/custodyctl/render.c tools/custodyctl/table.c
  * link: tools/custodyctl/event_words.c
  */

@@ -18,9 +18,9 @@ static const struct {
 	__u32 flag;
 	const char *name;
 } render_measured_flags[] = {
-	{ MEASURED_SIGNED, "signed" },	   { MEASURED_SHARDS, "shards" },
-	{ MEASURED_PICKLE, "pickle" },	   { MEASURED_KNOWN, "known" },
-	{ MEASURED_GUARDED, "guarded" },   { MEASURED_COMPARED, "compared" },
+	{ MEASURED_SIGNED, "signed" },	 { MEASURED_SHARDS, "shards" },
+	{ MEASURED_PICKLE, "pickle" },	 { MEASURED_KNOWN, "known" },
+	{ MEASURED_GUARDED, "guarded" }, { MEASURED_COMPARED, "compared" },
 	{ MEASURED_REFUSED, "refused" },
 };
 
@@ -87,15 +87,14 @@ json_t *render_measured_json(const struct ledger_measured *measured)
 	if (measured->jail_id == 0)
 		return json_null();
 	oms_print_hex(measured->digest, hex);
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "digest",
-			 refused ? json_null() : json_string(hex), "files",
-			 render_count_json(measured->files), "bytes",
-			 render_count_json(measured->bytes), "bytes_read",
-			 render_count_json(measured->read), "flags",
-			 render_measured_names(measured->flags), "formats",
-			 render_measured_formats(measured->formats), "attestations",
-			 (json_int_t)measured->attestations, "unlisted",
-			 (json_int_t)measured->unlisted, "signer",
-			 measured->signer[0] ? render_text_json(measured->signer) : json_null(),
-			 "why", refused ? render_text_json(measured->why) : json_null());
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "digest",
+		refused ? json_null() : json_string(hex), "files",
+		render_count_json(measured->files), "bytes", render_count_json(measured->bytes),
+		"bytes_read", render_count_json(measured->read), "flags",
+		render_measured_names(measured->flags), "formats",
+		render_measured_formats(measured->formats), "attestations",
+		(json_int_t)measured->attestations, "unlisted", (json_int_t)measured->unlisted,
+		"signer", measured->signer[0] ? render_text_json(measured->signer) : json_null(),
+		"why", refused ? render_text_json(measured->why) : json_null());
 }
