@@ -9,9 +9,10 @@
 
 #include "measurer.h"
 
-struct identity_verity {
+/* The kernel writes the digest behind the head. */
+union identity_verity {
 	struct fsverity_digest head;
-	__u8 digest[64];
+	__u8 bytes[sizeof(struct fsverity_digest) + 64];
 };
 
 static __s64 identity_time(const struct timespec *t)
@@ -28,7 +29,7 @@ static bool identity_is_unknown(int error)
 
 static int identity_read_verity(int fd, struct measured_file *ret)
 {
-	struct identity_verity verity = { .head.digest_size = sizeof(verity.digest) };
+	union identity_verity verity = { .head.digest_size = 64 };
 
 	if (ioctl(fd, FS_IOC_MEASURE_VERITY, &verity.head) < 0)
 		return identity_is_unknown(errno) ? 0 : -errno;
@@ -37,7 +38,7 @@ static int identity_read_verity(int fd, struct measured_file *ret)
 		return 0;
 	ret->verity = verity.head.digest_algorithm;
 	ret->verity_size = verity.head.digest_size;
-	memcpy(ret->verity_digest, verity.digest, ret->verity_size);
+	memcpy(ret->verity_digest, verity.head.digest, ret->verity_size);
 	return 0;
 }
 
