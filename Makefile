@@ -62,7 +62,8 @@ LDLIBS := -lbpf -lseccomp -lcap -lnl-idiag-3 -lnl-route-3 -lnl-genl-3 -lnl-3 -li
 # executable : folder
 ROLES := custodyd:daemon/warden custody-front:daemon/front custody-planner:daemon/planner \
 	custody-jail:daemon/jail custody-broker:daemon/broker custody-recorder:daemon/recorder \
-	custody-sweeper:daemon/sweeper custody-resolver:daemon/resolver custodyctl:tools/custodyctl custody-verify:tools/custody-verify
+	custody-sweeper:daemon/sweeper custody-resolver:daemon/resolver \
+	custody-measurer:daemon/measurer custodyctl:tools/custodyctl custody-verify:tools/custody-verify
 role_name = $(firstword $(subst :, ,$(1)))
 role_dir = $(lastword $(subst :, ,$(1)))
 PRESENT := $(foreach r,$(ROLES),$(if $(wildcard $(call role_dir,$(r))/*.c),$(r)))
@@ -249,7 +250,8 @@ check-gpu:
 	fi
 
 bench: deps
-	$(Q)$(MAKE) --no-print-directory $(JOBS) all $(B)/root/syscall_probe $(B)/root/hash_driver
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all $(B)/root/syscall_probe $(B)/root/hash_driver \
+		$(B)/root/verity_preload.so
 	$(Q)tests/bench/bench.py
 
 # ---- installing ----

@@ -46,6 +46,7 @@ struct jail {
 	int root;		/* the new root, init, while it builds */
 	int proc_sys;		/* writable /proc/sys of the jail: init, while it is root */
 	int listener;		/* seccomp notifications */
+	int weights;		/* detached mount of the model: init, until it is a zone */
 	const struct custody_plan *plan;
 	struct jail_build build;
 	uid_t uid_broker;

@@ -109,6 +109,7 @@ static void jail_clear(struct jail *jail)
 	jail->root = -1;
 	jail->proc_sys = -1;
 	jail->listener = -1;
+	jail->weights = -1;
 	for (size_t i = 0; i < ARRAY_SIZE(jail->mounts); i++)
 		jail->mounts[i].fd = -1;
 }

@@ -19,6 +19,7 @@
 enum receive_fd { RECEIVE_PLAN, RECEIVE_STDIN, RECEIVE_STDOUT, RECEIVE_STDERR, RECEIVE_BROKER };
 
 #define RECEIVE_BROKER_FD (CUSTODY_CHANNEL_FD + 1)
+#define RECEIVE_WEIGHTS_FD (CUSTODY_CHANNEL_FD + 2)
 
 /* A directory fd is a root of its own: openat() with it would leave the jail. */
 static int receive_check_stdio(struct jail *jail, const struct message_fds *fds)
@@ -64,6 +65,26 @@ static int receive_place_fds(struct jail *jail, struct message_fds *fds)
 	return 0;
 }
 
+/* The model as a mount that is detached: what custodyd opened, whatever lies at its path by now. */
+static int receive_weights(struct jail *jail)
+{
+	cleanup_message_fds struct message_fds fds = MESSAGE_FDS_EMPTY;
+	union message_buffer buf;
+	int r = message_recv(jail->channel, ROLE_JAIL, ROLE_WARDEN, MSG_BIT(MSG_JAIL_WEIGHTS),
+			     &buf, &fds);
+
+	if (r == 0 && fds.fd[0] != RECEIVE_WEIGHTS_FD &&
+	    dup3(fds.fd[0], RECEIVE_WEIGHTS_FD, O_CLOEXEC) < 0)
+		r = -errno;
+	if (r < 0)
+		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "no mount of the model: %s",
+				   strerror(-r));
+	if (fds.fd[0] == RECEIVE_WEIGHTS_FD)
+		(void)TAKE_FD(fds.fd[0]);
+	jail->weights = RECEIVE_WEIGHTS_FD;
+	return 0;
+}
+
 int receive_plan(struct jail *jail)
 {
 	cleanup_message_fds struct message_fds fds = MESSAGE_FDS_EMPTY;
@@ -104,5 +125,5 @@ int receive_plan(struct jail *jail)
 	if (r < 0)
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, r, "cannot close fds: %s",
 				   strerror(-r));
-	return 0;
+	return jail->build.weights ? receive_weights(jail) : 0;
 }

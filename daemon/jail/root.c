@@ -302,6 +302,23 @@ static int root_check_type(struct jail *jail, const struct plan_zone *zone, int 
 	return 0;
 }
 
+/* The zone of the model is the very mount that came with the order: there is no path to change. */
+static int root_mount_weights(struct jail *jail, const struct plan_zone *zone)
+{
+	const char *origin = root_origin(jail, zone->origin);
+	cleanup_fd int mount = TAKE_FD(jail->weights);
+	int r = root_check_type(jail, zone, mount);
+
+	if (r == 0)
+		r = weights_open_to_model(jail, mount, plan_string(jail->plan, zone->source),
+					  origin);
+	if (r < 0)
+		return r;
+	return root_add_mount(jail, TAKE_FD(mount), plan_string(jail->plan, zone->target),
+			      zone->label, zone->rights,
+			      root_attributes(zone->label, zone->rights), origin);
+}
+
 static int root_mount_bind(struct jail *jail, const struct plan_zone *zone)
 {
 	const char *source = plan_string(jail->plan, zone->source);
@@ -344,8 +361,10 @@ int root_mount_zones(struct jail *jail)
 	/* In the plan's order: plan_check() has seen that no later zone hides an earlier one. */
 	for (__u32 i = 0; i < jail->plan->n_zones; i++) {
 		const struct plan_zone *zone = &jail->plan->zones[i];
-		int r = zone->size > 0 ? root_mount_scratch(jail, zone)
-				       : root_mount_bind(jail, zone);
+		int r = zone->size > 0 ? root_mount_scratch(jail, zone) :
+			zone->label == CUSTODY_LABEL_WEIGHTS && jail->weights >= 0 ?
+				root_mount_weights(jail, zone) :
+				root_mount_bind(jail, zone);
 
 		if (r < 0)
 			return r;

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/fs.h>
+#include <linux/fsverity.h>
 #include <linux/close_range.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -18,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -139,6 +142,13 @@ int confine_drop_kept(uid_t uid, gid_t gid)
 	if (r == 0)
 		r = confine_set_capabilities(0);
 	return r == 0 ? confine_prove_privileges(uid, gid, 0) : r;
+}
+
+int confine_reduce_kept(__u64 keep)
+{
+	int r = confine_bound_capabilities(keep);
+
+	return r < 0 ? r : confine_set_capabilities(keep);
 }
 
 int confine_find_landlock_abi(void)
@@ -263,6 +273,29 @@ static int confine_allow_sockets(scmp_filter_ctx ctx, bool resolve)
 	return r;
 }
 
+static int confine_allow_requests(scmp_filter_ctx ctx)
+{
+	static const unsigned long requests[] = { FS_IOC_GETVERSION, FS_IOC_MEASURE_VERITY };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(requests); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff,
+					     (scmp_datum_t)requests[i]));
+	return r;
+}
+
+static int confine_allow_threads(scmp_filter_ctx ctx)
+{
+	const unsigned long wanted = CLONE_THREAD | CLONE_VM | CLONE_SIGHAND;
+	const unsigned long refused = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
+				      CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_PTRACE;
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+				 SCMP_A0(SCMP_CMP_MASKED_EQ, wanted | refused, wanted));
+
+	return r < 0 ? r : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+}
+
 /* A syscall with checked arguments; -ENOENT when the name is a plain one. */
 static int confine_allow_checked(scmp_filter_ctx ctx, const char *name)
 {
@@ -275,6 +308,10 @@ static int confine_allow_checked(scmp_filter_ctx ctx, const char *name)
 		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 					SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00,
 						SECCOMP_IOC_MAGIC << 8));
+	if (strcmp(name, CONFINE_CLONE_THREAD) == 0)
+		return confine_allow_threads(ctx);
+	if (strcmp(name, CONFINE_IOCTL_IDENTITY) == 0)
+		return confine_allow_requests(ctx);
 	if (strcmp(name, CONFINE_SOCKET_CONNECT) == 0)
 		return confine_allow_sockets(ctx, false);
 	if (strcmp(name, CONFINE_SOCKET_RESOLVE) == 0)

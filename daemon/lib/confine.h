@@ -36,6 +36,12 @@ int confine_drop_privileges(uid_t uid, gid_t gid, __u64 keep);
  */
 int confine_drop_kept(uid_t uid, gid_t gid);
 
+/*
+ * Of what confine_drop_privileges() kept (CAP_SETPCAP among it), only `keep` stays. For a role that
+ * cannot reach /proc any more: what came of it is for confine_prove() to say. 0 or -errno.
+ */
+int confine_reduce_kept(__u64 keep);
+
 /* One allowed file system hierarchy: an open directory or file and Landlock access bits. */
 struct confine_path {
 	int fd;
@@ -76,6 +82,9 @@ int confine_find_landlock_abi(void);
  */
 #define CONFINE_OPENAT_READ_ONLY "openat:read-only"	/* never for writing, never creating */
 #define CONFINE_IOCTL_SECCOMP "ioctl:seccomp"		/* only the seccomp listener's requests */
+#define CONFINE_IOCTL_IDENTITY "ioctl:identity"	/* a file's generation, its fs-verity digest */
+/* clone() of a thread, never of a process; clone3(), which cannot be seen into, is ENOSYS */
+#define CONFINE_CLONE_THREAD "clone:thread"
 /* socket() for TCP and UDP, and for UNIX streams and seqpackets; no other family or type */
 #define CONFINE_SOCKET_CONNECT "socket:connect"
 /* the same, and NETLINK, which getaddrinfo() asks for the interfaces */

@@ -91,6 +91,15 @@ static const struct message_text message_texts[] = {
 	TEXT(SWEEP_FACT, sweep_fact, fact.detail),
 	TEXTS(HOST_SETTINGS, host_settings, readers, path),
 	TEXT(RESOLVE_REQUEST, resolve_request, name),
+	TEXT(REPLY_ROW, reply_row, measured.name),
+	TEXT(REPLY_ROW, reply_row, measured.signer),
+	TEXT(REPLY_ROW, reply_row, measured.why),
+	TEXT(MEASURED, measured, measured.name),
+	TEXT(MEASURED, measured, measured.signer),
+	TEXT(MEASURED, measured, measured.why),
+	TEXT(RECORD_MEASURED, record_measured, measured.name),
+	TEXT(RECORD_MEASURED, record_measured, measured.signer),
+	TEXT(RECORD_MEASURED, record_measured, measured.why),
 };
 
 void message_close_fds(struct message_fds *fds)

@@ -62,6 +62,10 @@ json_t *oms_json_base64(const void *data, size_t n);
 /* 64 lower-case hexadecimal digits. -EBADMSG. */
 int oms_parse_hex(const char *text, size_t n, __u8 ret[OMS_DIGEST_SIZE]);
 
+/* A key of attestations: Ed25519 is one too. */
+int oms_key_parse_attester(const char *pem, size_t n, bool private, struct oms_key **ret,
+			   struct oms_why *why);
+
 /* ---- reading (oms_hash.c, oms_work.c) ---- */
 
 struct oms_hasher; /* a thread's buffer and digest */
@@ -95,10 +99,6 @@ struct oms_unit {
 /* Hashes all units, the largest first. Sorts them so. */
 int oms_work_run(const struct oms_model *model, struct oms_unit *units, size_t n,
 		 struct fingerprint_builder *builder, struct oms_why *why);
-
-/* A key of attestations: Ed25519 is one too. */
-int oms_key_parse_attester(const char *pem, size_t n, bool private, struct oms_key **ret,
-			   struct oms_why *why);
 
 /* Takes over pkey in every case. */
 int oms_key_wrap(EVP_PKEY *pkey, struct oms_key **ret, struct oms_why *why);

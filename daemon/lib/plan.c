@@ -524,5 +524,5 @@ bool plan_check(const struct custody_plan *plan, const char **ret_why)
 		if (!plan_check_program(plan, i, ret_why))
 			return false;
 	}
-	return true;
+	return plan_check_admission(plan, ret_why);
 }

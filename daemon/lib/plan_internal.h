@@ -22,6 +22,9 @@ bool plan_check_origin(const struct custody_plan *plan, struct plan_string s);
 bool plan_is_kernel_source(const char *source);
 bool plan_touches_custody(const char *path);
 
+/* What the model must show, after the zones. */
+bool plan_check_admission(const struct custody_plan *plan, const char **ret_why);
+
 /* Endpoint `index` by itself, and against those before it. */
 bool plan_check_endpoint(const struct custody_plan *plan, __u32 index, const char **ret_why);
 

@@ -30,6 +30,7 @@ static const struct record_row record_rows[_LEDGER_TYPE_MAX] = {
 	[LEDGER_FACT] = { "fact", sizeof(struct ledger_fact) },
 	[LEDGER_RETIRE] = { "retire", sizeof(struct ledger_retire) },
 	[LEDGER_VERDICT] = { "verdict", sizeof(struct ledger_verdict) },
+	[LEDGER_MEASURED] = { "measured", sizeof(struct ledger_measured) },
 };
 
 struct record_text {
@@ -49,6 +50,9 @@ static const struct record_text record_texts[] = {
 	TEXT(LEDGER_FACT, ledger_fact, fact.detail),
 	TEXT(LEDGER_RETIRE, ledger_retire, name),
 	TEXT(LEDGER_RETIRE, ledger_retire, profile),
+	TEXT(LEDGER_MEASURED, ledger_measured, name),
+	TEXT(LEDGER_MEASURED, ledger_measured, signer),
+	TEXT(LEDGER_MEASURED, ledger_measured, why),
 };
 
 const char *record_type_name(__u32 type)
@@ -192,6 +196,16 @@ static bool record_check_verdict(const struct ledger_verdict *verdict)
 	return verdict->verdict >= VERDICT_CLEAN && verdict->verdict <= VERDICT_INCOMPLETE;
 }
 
+static bool record_check_measured(const struct ledger_measured *measured)
+{
+	return measured->jail_id != 0 && measured->pad == 0 &&
+	       record_check_name(measured->name, sizeof(measured->name)) &&
+	       (measured->flags & ~(__u32)MEASURED_FLAGS_ALL) == 0 &&
+	       (measured->formats & ~(__u32)CUSTODY_FORMATS_ALL) == 0 &&
+	       measured->files <= INT64_MAX && measured->bytes <= INT64_MAX &&
+	       measured->read <= INT64_MAX;
+}
+
 static bool record_check_gap(const struct ledger_gap *gap)
 {
 	return gap->pad == 0 && gap->cause >= LEDGER_GAP_RING_FULL &&
@@ -224,6 +238,8 @@ static bool record_check_body(__u32 type, const union record_payload *payload,
 		return record_check_retire(&payload->retire);
 	case LEDGER_VERDICT:
 		return record_check_verdict(&payload->verdict);
+	case LEDGER_MEASURED:
+		return record_check_measured(&payload->measured);
 	default:
 		*ret_why = "there is no such type of record";
 		return false;

@@ -22,6 +22,7 @@ union record_payload {
 	struct ledger_fact fact;
 	struct ledger_retire retire;
 	struct ledger_verdict verdict;
+	struct ledger_measured measured;
 };
 
 #define RECORD_SIZE_MAX (sizeof(struct ledger_record) + sizeof(union record_payload))

@@ -32,6 +32,17 @@ static int retirement_add_launch(struct retirement *r, const struct record_entry
 	return 0;
 }
 
+static int retirement_add_measured(struct retirement *r, const struct record_entry *entry,
+				   const char **ret_why)
+{
+	*ret_why = "the model is measured twice, or was launched after it was refused";
+	if (r->measured.jail_id != 0 || (entry->payload.measured.flags & MEASURED_REFUSED) ||
+	    memcmp(entry->payload.measured.name, r->launch.name, sizeof(r->launch.name)) != 0)
+		return -EBADMSG;
+	r->measured = entry->payload.measured;
+	return 0;
+}
+
 static int retirement_add_fact(struct retirement *r, const struct record_entry *entry,
 			       const char **ret_why)
 {
@@ -111,6 +122,8 @@ int retirement_add(struct retirement *r, const struct record_entry *entry, const
 		if (entry->payload.state.state == JAIL_STATE_RETIRING)
 			r->n_facts = 0;
 		return 0;
+	case LEDGER_MEASURED:
+		return retirement_add_measured(r, entry, ret_why);
 	case LEDGER_FACT:
 		return retirement_add_fact(r, entry, ret_why);
 	case LEDGER_RETIRE:

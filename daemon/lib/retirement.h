@@ -8,7 +8,7 @@
  * Statement: in-toto Statement v1, compact JSON with sorted keys, no LF.
  *   subject[0].name             the model's name in custody
  *   subject[0].digest.sha256    SHA-256 of the sealed plan: what custody was told to run. It is
- *                               NOT a digest of weights: the statement does not identify them
+ *                               NOT a digest of weights: see predicate.weights
  *   predicateType               RETIREMENT_PREDICATE
  *   predicate:
  *     model, profile            names
@@ -34,6 +34,9 @@
  *     ledger                    origin; firstSeq and previousHash, the hash before it;
  *                               retireSeq and retireHash; verdictSeq, the next one, whose
  *                               record carries the SHA-256 of this statement
+ *     weights                   only of a model that was measured before its launch: digest.sha256
+ *                               (root of its OpenSSF Model Signing manifest), files, bytes,
+ *                               signer (null: nobody), flags as in the ledger
  *     verdict, reasons[]        what verdict_decide() returned: fact (null for records and
  *                               planes), why, value
  */
@@ -64,6 +67,7 @@ struct retirement {
 	__u8 previous_hash[CUSTODY_DIGEST_SIZE];
 	__u64 launched_ns;
 	struct ledger_launch launch;
+	struct ledger_measured measured;	/* jail_id 0: the model was not measured */
 	__u64 retire_seq;
 	__u64 retired_ns;
 	__u8 retire_hash[CUSTODY_DIGEST_SIZE];

@@ -193,14 +193,33 @@ static json_t *statement_times(const struct retirement *r)
 			 statement_time(r->retired_ns));
 }
 
+/* Only when it is known: what evidence said before there were measurements, it goes on saying. */
+static json_t *statement_weights(const struct ledger_measured *measured)
+{
+	char signer[ESCAPE_SIZE(sizeof(measured->signer))];
+
+	if (measured->jail_id == 0)
+		return NULL;
+	(void)escape_text(measured->signer, sizeof(measured->signer), false, signer,
+			  sizeof(signer));
+	return json_pack("{s:o, s:I, s:I, s:o, s:I}", "digest",
+			 statement_digest(measured->digest), "files", (json_int_t)measured->files,
+			 "bytes", (json_int_t)measured->bytes, "signer",
+			 signer[0] ? json_string(signer) : json_null(), "flags",
+			 (json_int_t)measured->flags);
+}
+
 static json_t *statement_predicate(const struct retirement *r, const char *origin)
 {
+	json_t *weights = statement_weights(&r->measured);
 	struct verdict_result result;
 
+	if (r->measured.jail_id != 0 && !weights)
+		return NULL;
 	retirement_judge(r, &result);
 	return json_pack(
 		"{s:s, s:s, s:o, s:I, s:{s:I, s:I}, s:o, s:o, s:o, s:{s:I, s:I}, s:{s:I, s:I},"
-		" s:{s:s, s:s}, s:o, s:s, s:o, s:o, s:o}",
+		" s:{s:s, s:s}, s:o, s:s, s:o, s:o, s:o, s:o*}",
 		"model", r->retire.name, "profile", r->retire.profile, "profileDigest",
 		statement_digest(r->retire.profile_digest), "jail", (json_int_t)r->jail_id,
 		"requesters", "launch", (json_int_t)r->launch.requester_uid, "retire",
@@ -212,7 +231,8 @@ static json_t *statement_predicate(const struct retirement *r, const char *origi
 		statement_erase_claims[r->retire.erase], "ledger", statement_ledger(r, origin),
 		"verdict", verdict_name(result.verdict), "reasons", statement_reasons(&result),
 		"uids", statement_uids(&r->launch), "structure",
-		statement_structure_object(&r->launch));
+		statement_structure_object(&r->launch), "weights",
+		weights);
 }
 
 int retirement_print(const struct retirement *r, const char *origin, char **ret, size_t *ret_n)

@@ -8,17 +8,10 @@
 #include <string.h>
 
 #include "build_ceiling.h"
+#include "build_internal.h"
 #include "cleanup.h"
 #include "plan.h"
 #include "value.h"
-
-struct build {
-	const struct settings *settings;
-	const struct build_request *request;
-	struct custody_plan *plan;
-	struct problems *problems;
-	const char *model; /* what {model} is; "" for nothing */
-};
 
 static const struct place build_request_place = { .file = "request", .line = 0 };
 
@@ -42,7 +35,7 @@ int build_digest(const struct settings *settings, __u8 ret[CUSTODY_DIGEST_SIZE])
 	return 0;
 }
 
-static struct plan_string build_add_string(struct build *b, const char *text, struct place place)
+struct plan_string build_add_string(struct build *b, const char *text, struct place place)
 {
 	struct plan_string s = { .off = b->plan->pool_used, .len = (__u32)strlen(text) };
 
@@ -60,9 +53,8 @@ static struct plan_string build_add_string(struct build *b, const char *text, st
 	return s;
 }
 
-/* "FILE:LINE [section] key" */
-static struct plan_string build_add_origin(struct build *b, struct place place, const char *section,
-					   const char *key)
+struct plan_string build_add_origin(struct build *b, struct place place, const char *section,
+				    const char *key)
 {
 	char text[320];
 
@@ -74,9 +66,8 @@ static struct plan_string build_add_origin(struct build *b, struct place place, 
 	return build_add_string(b, text, place);
 }
 
-/* Puts the plan, as it is by now, to the check; a refusal is the fault of the piece at place. */
-static bool build_check(struct build *b, struct place place, const char *section, const char *key,
-			const char *item)
+bool build_check(struct build *b, struct place place, const char *section, const char *key,
+		 const char *item)
 {
 	const char *why = "";
 	char text[192];
@@ -566,6 +557,7 @@ static void (*const build_steps[])(struct build *b) = {
 	build_add_environment,
 	build_add_programs,
 	build_add_zones,
+	build_add_admission,	/* after the zone of what is to be admitted */
 	build_add_endpoints,
 	build_add_ceilings,	/* after the endpoints that they are about */
 	build_add_devices,

@@ -190,7 +190,8 @@ void settings_check_value(const struct setting_row *row, struct setting_value *v
 	}
 	for (size_t i = 0; i < value->words.n; i++)
 		settings_check_word(row, &value->words.list[i], value, problems);
-	if (type->list && row->type != SETTING_TYPE_COMMAND)
+	if (type->list && row->type != SETTING_TYPE_COMMAND &&
+	    row->type != SETTING_TYPE_ATTESTATIONS)
 		settings_check_repeats(row, value, problems);
 }
 

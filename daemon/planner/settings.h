@@ -24,6 +24,11 @@
 	SETTING("model", "require-signature", YES, require_signature, "no", "verify first") \
 	SETTING("model", "trusted-keys", PATHS, trusted_keys, "", "keys that may have signed it") \
 	SETTING("model", "formats", FORMATS, formats, "", "file formats that may be loaded") \
+	SETTING("model", "signature", PATH, signature, "", "not model.sig in the model") \
+	SETTING("model", "allow-pickle", YES, allow_pickle, "no", "files that are programs") \
+	SETTING("model", "require-attestation", ATTESTATIONS, attestation, "none", "TYPE by KEY") \
+	SETTING("model", "attestations", PATH, attestations, "", "directory of statements") \
+	SETTING("model", "measure", YES, measure, "no", "digest of every file at each start") \
 	SETTING("process", "command", COMMAND, command, "", "program and arguments") \
 	SETTING("process", "environment", ENVIRONMENT, environment, "none", "NAME=VALUE") \
 	SETTING("process", "workdir", PATH, workdir, "/", "directory the program starts in") \
@@ -69,7 +74,8 @@
 			TYPE(RATE) TYPE(TOTAL) TYPE(ON_CEILING) TYPE(DEVICES) TYPE(IOCTLS)         \
 				TYPE(COUNT) TYPE(PERCENT) TYPE(SYSCALLS) TYPE(PLANES)              \
 					TYPE(ON_LOSS) TYPE(DAYS) TYPE(TIMEOUT) TYPE(SCAN)          \
-						TYPE(ERASE) TYPE(REFUSE) TYPE(DISK_RATE)
+						TYPE(ERASE) TYPE(REFUSE) TYPE(DISK_RATE)   \
+							TYPE(ATTESTATIONS)
 
 enum setting_type_id {
 #define SETTING_TYPE_ENUM(type) SETTING_TYPE_##type,

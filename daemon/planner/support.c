@@ -24,14 +24,6 @@ struct support_rule {
 	}
 
 static const struct support_rule support_rules[] = {
-	SUPPORT_RULE(
-		"model", "require-signature", require_signature, "no",
-		"model signatures are not verified by this version; verify the model before, and "
-		"set require-signature = no"),
-	SUPPORT_RULE("model", "trusted-keys", trusted_keys, NULL,
-		     "model signatures are not verified by this version; leave trusted-keys out"),
-	SUPPORT_RULE("model", "formats", formats, NULL,
-		     "model files are not measured by this version; leave formats out"),
 	SUPPORT_RULE("retire", "scan", scan, "none",
 		     "this version does not look for copies of the weights; set scan = none"),
 	SUPPORT_RULE("retire", "erase", erase, "memory",
@@ -72,6 +64,34 @@ static void support_check_memory(const struct settings *settings, struct problem
 		       "[limits] memory-high is more than [limits] memory; make it less, or none");
 }
 
+/* What would be ignored is refused: whoever wrote it expects something of it. */
+static void support_check_admission(const struct settings *s, struct problems *problems)
+{
+	const bool signed_ = s->require_signature.number != 0;
+
+	if (signed_ && settings_is_none(&s->trusted_keys))
+		problems_error(problems, s->require_signature.place,
+			       "[model] require-signature: by whom? Name the public keys or "
+			       "certificates in trusted-keys");
+	if (!signed_ && !settings_is_none(&s->trusted_keys))
+		problems_error(problems, s->trusted_keys.place,
+			       "[model] trusted-keys: nothing is verified with them; set "
+			       "require-signature = yes, or leave them out");
+	if (!signed_ && s->signature.set)
+		problems_error(problems, s->signature.place,
+			       "[model] signature: it is not verified; set require-signature = "
+			       "yes, or leave it out");
+	if (s->attestations.set && settings_is_none(&s->attestation))
+		problems_error(problems, s->attestations.place,
+			       "[model] attestations: none is required; set require-attestation, "
+			       "or leave it out");
+	if (!settings_is_none(&s->formats) && (s->formats.number & PLAN_FORMATS_CODE) &&
+	    s->allow_pickle.number == 0)
+		problems_error(problems, s->formats.place,
+			       "[model] formats: pickle and torch are programs; if they are to be "
+			       "let in, set allow-pickle = yes too");
+}
+
 void profile_check_support(const struct settings *settings, struct problems *problems)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(support_rules); i++) {
@@ -89,6 +109,7 @@ void profile_check_support(const struct settings *settings, struct problems *pro
 		problems_add(problems, value->place, CUSTODY_EXIT_REFUSED, "[%s] %s: %s",
 			     rule->section, rule->key, rule->why);
 	}
+	support_check_admission(settings, problems);
 	support_check_devices(settings, problems);
 	support_check_egress(settings, problems);
 	support_check_memory(settings, problems);

@@ -212,6 +212,19 @@ static int types_check_word(const struct setting_type *type, const char *word,
 	return word[0] != '\0' || value->words.n > 1 ? 0 : -EINVAL;
 }
 
+/* A word of TYPE by KEYFILE; which of the three it is, is for build_admission.c to say. */
+static int types_check_attestation(const struct setting_type *type, const char *word,
+				   struct setting_value *value)
+{
+	(void)type;
+	(void)value;
+	for (const unsigned char *c = (const unsigned char *)word; *c; c++) {
+		if (*c <= 0x20 || *c >= 0x7f)
+			return -EINVAL;
+	}
+	return word[0] != '\0' ? 0 : -EINVAL;
+}
+
 static int types_check_variable(const struct setting_type *type, const char *word,
 				struct setting_value *value)
 {
@@ -308,6 +321,11 @@ const struct setting_type setting_types[_SETTING_TYPE_MAX] = {
 	[SETTING_TYPE_FORMATS] = { TYPE_MASK("gguf safetensors onnx pickle npz torch hdf5 "
 					      "tensorflow"),
 				    TYPE_LIST },
+	[SETTING_TYPE_ATTESTATIONS] = { .form = "TYPE by KEYFILE, such as "
+						"https://slsa.dev/provenance/v1 by /etc/custody/"
+						"trust/builds.pem, or none",
+					.check = types_check_attestation,
+					TYPE_LIST },
 	[SETTING_TYPE_COMMAND] = { .form = "a program and its arguments",
 				   .check = types_check_word,
 				   .list = true },

@@ -316,6 +316,7 @@ int recorder_handle(struct recorder *recorder, const union message_buffer *messa
 	const struct record_gap *gap = body;
 	const struct record_counter *counter = body;
 	const struct record_fact *fact = body;
+	const struct record_measured *measured = body;
 
 	switch (message->head.type) {
 	case MSG_RECORD_EVENT:
@@ -334,6 +335,10 @@ int recorder_handle(struct recorder *recorder, const union message_buffer *messa
 	case MSG_RECORD_FACT:
 		return recorder_record(recorder, &message->head, LEDGER_FACT, fact->fact.jail_id,
 				       &fact->fact, sizeof(fact->fact));
+	case MSG_RECORD_MEASURED:
+		return recorder_record(recorder, &message->head, LEDGER_MEASURED,
+				       measured->measured.jail_id, &measured->measured,
+				       sizeof(measured->measured));
 	case MSG_RECORD_RETIRE:
 		return recorder_retire(recorder, body);
 	default:

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "launch.h"
+#include "measure.h"
 #include "retire.h"
 #include "sequence.h"
 #include "warden.h"
@@ -48,6 +49,8 @@ static int dispatch_refused(struct role *role, const struct refused *refused)
 	}
 	if (!jail || !jail->sequence || !jail->waiting)
 		return 0;
+	if (role->role == ROLE_MEASURER)
+		measure_refused(jail, refused->text);
 	(void)sequence_explain(jail, refused->exit <= CUSTODY_EXIT_INTERNAL ? refused->exit
 								     : CUSTODY_EXIT_INTERNAL,
 			       -EPERM, "%s%s%s", dispatch_begin_text(role->role), refused->text,
@@ -104,6 +107,8 @@ int dispatch_message(struct role *role, union message_buffer *buf, struct messag
 	case ROLE_SWEEPER:
 		retire_message(role->jail, buf);
 		return 0;
+	case ROLE_MEASURER:
+		return measure_message(role->jail, buf, fds);
 	case ROLE_RESOLVER:
 		resolve_answered(role->jail, (const struct resolve_answer *)buf);
 		return 0;
@@ -120,7 +125,8 @@ void dispatch_gone(struct role *role, bool broken)
 	/* Whoever breaks the protocol is not what was started: it does not go on by itself. */
 	if (broken && role->pid > 0)
 		(void)kill(role->pid, SIGKILL);
-	if (broken && (role->role == ROLE_JAIL || role->role == ROLE_PLANNER))
+	if (broken && (role->role == ROLE_JAIL || role->role == ROLE_PLANNER ||
+		       role->role == ROLE_MEASURER))
 		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EPROTO,
 				       "A process of the launch sent what it may not send; nothing "
 				       "was started. This is a defect of custody.");

@@ -74,6 +74,7 @@ static const struct guard_place guard_places[] = {
 	  GUARD_FLAG_WRITE | GUARD_FLAG_READ },
 	{ PATHS_JAILS, GUARD_STATE, GUARD_FLAG_WRITE | GUARD_FLAG_CHILDREN, 0 },
 	{ PATHS_CEILINGS, GUARD_STATE, GUARD_FLAG_WRITE | GUARD_FLAG_CHILDREN, 0 },
+	{ PATHS_MEASURED, GUARD_STATE, GUARD_FLAG_WRITE | GUARD_FLAG_CHILDREN, 0 },
 	{ PATHS_RUN, GUARD_STATE, GUARD_FLAG_CHILDREN, 0 },
 	{ PATHS_STATE, GUARD_STATE, GUARD_FLAG_CHILDREN, 0 },
 };
@@ -199,7 +200,7 @@ int guard_add_role(struct warden *warden, pid_t pid, int role)
 	/* The others are guarded as custodyd's children, or by their jail's cgroup. */
 	if (role == ROLE_RECORDER)
 		return guard_add_process(warden, pid, GUARD_RIGHT_SELF | GUARD_RIGHT_FILES);
-	if (role == ROLE_FRONT || role == ROLE_SWEEPER)
+	if (role == ROLE_FRONT || role == ROLE_SWEEPER || role == ROLE_MEASURER)
 		return guard_add_process(warden, pid, GUARD_RIGHT_SELF);
 	return 0;
 }
@@ -363,8 +364,7 @@ static int guard_walk_below(struct guard_walk *walk, int at, const char *name, u
 }
 
 /* Directories are held as entries only: other files may come and go in them. */
-static int guard_learn_model(struct jail *jail, struct guard_walk *walk, const char *path,
-			     bool files)
+static int guard_learn_model(struct jail *jail, struct guard_walk *walk, bool files)
 {
 	struct guard_inode as = {
 		.jail_id = jail->id,
@@ -377,7 +377,7 @@ static int guard_learn_model(struct jail *jail, struct guard_walk *walk, const c
 				     .refuse_written = files };
 	r = policy_guard_begin(walk->policy, &as);
 	if (r == 0)
-		r = guard_walk_below(walk, AT_FDCWD, path, 0);
+		r = guard_walk_below(walk, jail->model_fd, ".", 0);
 	end = policy_guard_end(walk->policy);
 	return r < 0 ? r : end;
 }
@@ -389,9 +389,9 @@ static int guard_add_model(struct jail *jail)
 	int r = 0;
 
 	if (path[0])
-		r = guard_learn_model(jail, &walk, path, false);
+		r = guard_learn_model(jail, &walk, false);
 	if (path[0] && r == 0)
-		r = guard_learn_model(jail, &walk, path, true);
+		r = guard_learn_model(jail, &walk, true);
 	if (r == -ETXTBSY)
 		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, r,
 					"%.256s, below %s, is open for writing by another process; "

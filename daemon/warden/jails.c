@@ -34,6 +34,7 @@ struct jail *jails_new(struct warden *warden, const char *name)
 	jail->log_fd = jail->log_read = jail->broker_peer = jail->slot_fd = -1;
 	jail->planner.channel = jail->builder.channel = -1;
 	jail->broker.channel = jail->sweeper.channel = jail->resolver.channel = -1;
+	jail->measurer.channel = jail->model_fd = jail->measured_fd = -1;
 	jail->stdio[0] = jail->stdio[1] = jail->stdio[2] = -1;
 	jail->wait_status = LEDGER_STATUS_UNKNOWN;
 	jail->next = warden->jails;
@@ -88,6 +89,7 @@ void jails_forget(struct jail *jail)
 	spawn_kill(&jail->planner);
 	spawn_kill(&jail->builder);
 	spawn_kill(&jail->sweeper);
+	spawn_kill(&jail->measurer);
 	resolve_stop(jail);
 	spawn_close(&jail->broker);
 	jail->broker.child = sd_event_source_disable_unref(jail->broker.child);
@@ -98,6 +100,8 @@ void jails_forget(struct jail *jail)
 	jail->broker_event = sd_event_source_disable_unref(jail->broker_event);
 	jail->broker_grace = sd_event_source_disable_unref(jail->broker_grace);
 	cleanup_close_fd(&jail->broker_fd);
+	cleanup_close_fd(&jail->model_fd);
+	cleanup_close_fd(&jail->measured_fd);
 	cleanup_close_fd(&jail->plan_fd);
 	cleanup_close_fd(&jail->init_fd);
 	cleanup_close_fd(&jail->log_fd);
@@ -192,6 +196,7 @@ int jails_send_row(struct jail *jail, __u64 id)
 		(void)cgroup_read_memory(jail->cgroup, &row.memory_bytes);
 		(void)cgroup_count_processes(jail->cgroup, &row.processes);
 	}
+	row.measured = jail->measured;
 	ceiling_fill_row(jail, &row);
 	limits_fill_row(jail, &row.limits);
 	return MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_ROW, id, &row);

@@ -20,6 +20,7 @@
 #include "cleanup.h"
 #include "guard.h"
 #include "launch_steps.h"
+#include "measure.h"
 #include "paths.h"
 #include "plan.h"
 #include "sequence.h"
@@ -33,6 +34,8 @@ static const struct sequence_step launch_steps[] = {
 	  launch_step_cgroup, launch_undo_cgroup, 0 },
 	{ "installing the policy", "policy before process: read back before any process is in it",
 	  launch_step_policy, launch_undo_policy, 0 },
+	{ "measuring the model", "the guard is around its files by now; nothing is opened yet",
+	  measure_step_read, measure_undo, 60000 },
 	{ "opening the endpoints", "an endpoint in use refuses before the jail is built",
 	  launch_step_broker, launch_undo_broker, 10000 },
 	{ "building the jail", "needs the broker's socket and the cgroup",
@@ -41,6 +44,8 @@ static const struct sequence_step launch_steps[] = {
 	  launch_step_zones, NULL, 0 },
 	{ "checking the jail from inside", "what the kernel says, not what we asked for",
 	  launch_step_ready, NULL, 10000 },
+	{ "comparing the model", "the zone is mounted, and no byte of it has been used",
+	  measure_step_compare, NULL, 60000 },
 	{ "recording the launch", "no model runs that the ledger does not know",
 	  launch_step_record, launch_undo_record, 10000 },
 	{ "saving the state", "a custodyd that dies after the go must find the jail again",
@@ -59,6 +64,9 @@ static void launch_drop_stopped(struct jail *jail)
 		next = j->next;
 		if (j == jail || jails_is_alive(j) || strcmp(j->name, jail->name) != 0)
 			continue;
+		/* its model's files are guarded for the new one by now */
+		if (policy_remove_jail(j->warden->policy, j->id) < 0)
+			log_error("Policy of jail %u could not be removed from the kernel.", j->id);
 		(void)state_remove(j);
 		jails_forget(j);
 	}
@@ -337,6 +345,7 @@ void launch_role_gone(struct jail *jail, struct role *role)
 {
 	const char *who = role->role == ROLE_PLANNER ? "custody-planner"
 			  : role->role == ROLE_JAIL ? "custody-jail"
+			  : role->role == ROLE_MEASURER ? "custody-measurer"
 			  /* it ends when the jail's end of their socket closes */
 			  : jail->builder.channel >= 0 ? "custody-broker or custody-jail"
 						       : "custody-broker";
@@ -373,10 +382,25 @@ void launch_recorder_gone(struct jail *jail)
 		launch_cancel(jail, "the recorder ended before the launch was on record");
 }
 
+/* The launch is on disk; what is known of its model goes after it, and is waited for too. */
 void launch_recorded(struct jail *jail)
 {
-	if (sequence_waits_in(jail, launch_step_record))
+	int r = 0;
+
+	if (!sequence_waits_in(jail, launch_step_record))
+		return;
+	if (jail->measured.jail_id == 0 || jail->measured_told) {
 		sequence_continue(jail);
+		return;
+	}
+	jail->measured_told = true;
+	r = recording_put_measured(jail, jail->id);
+	if (r == 0)
+		return;
+	(void)sequence_explain(jail, CUSTODY_EXIT_REFUSED, r,
+			       "What was measured of %s could not be recorded (%s), so it was not "
+			       "started.", jail->name, strerror(-r));
+	sequence_fail(jail);
 }
 
 void launch_init_ended(struct jail *jail)

@@ -19,6 +19,7 @@
 #include "guard.h"
 #include "limits.h"
 #include "majors.h"
+#include "measure.h"
 #include "paths.h"
 #include "plan.h"
 #include "planes.h"
@@ -66,24 +67,6 @@ int launch_step_plan(struct jail *jail)
 void launch_undo_plan(struct jail *jail)
 {
 	spawn_kill(&jail->planner);
-}
-
-static int launch_check_model(struct jail *jail)
-{
-	const char *path = plan_string(jail->plan, jail->plan->model_path);
-	cleanup_fd int fd = -1;
-	struct stat st;
-
-	if (!path[0])
-		return 0;
-	fd = open(path, O_PATH | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
-		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, -ENOENT,
-					"The model directory %s (%s) %s.", path,
-					plan_string(jail->plan, jail->plan->model_origin),
-					fd < 0 ? "does not exist or cannot be opened"
-					       : "is not a directory");
-	return 0;
 }
 
 static int launch_check_node(struct jail *jail, const struct plan_device *device)
@@ -164,7 +147,7 @@ int launch_step_check(struct jail *jail)
 	r = limits_check(jail);
 	if (r == 0)
 		r = launch_check_devices(jail);
-	return r < 0 ? r : launch_check_model(jail);
+	return r < 0 ? r : measure_open_model(jail);
 }
 
 static int launch_make_child(struct jail *jail, const char *name, __u64 *ret_id)
@@ -292,7 +275,9 @@ void launch_undo_broker(struct jail *jail)
 
 int launch_step_jail(struct jail *jail)
 {
-	struct jail_build build = { .jail_id = jail->id, .slot = jail->slot };
+	struct jail_build build = { .jail_id = jail->id, .slot = jail->slot,
+				    .weights = jail->model_fd >= 0 };
+	struct jail_weights weights = { 0 };
 	cleanup_fd int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	char cgroup[CUSTODY_PATH_SIZE + 16];
 	int fds[5] = { jail->plan_fd, null, jail->log_fd, jail->log_fd, jail->broker_peer };
@@ -306,6 +291,9 @@ int launch_step_jail(struct jail *jail)
 		return r;
 	r = message_send(jail->builder.channel, ROLE_WARDEN, MSG_JAIL_BUILD, 1, &build,
 			 sizeof(build), fds, 5);
+	if (r == 0 && build.weights)
+		r = message_send(jail->builder.channel, ROLE_WARDEN, MSG_JAIL_WEIGHTS, 1, &weights,
+				 sizeof(weights), &jail->model_fd, 1);
 	if (r < 0 && r != -EPIPE)
 		return r;
 	/* The jail has them now; an end that we kept open would hide its EOF. */

@@ -97,7 +97,11 @@ int life_release(struct jail *jail)
 	cleanup_close_fd(&jail->log_read);
 	ceiling_settle(jail);
 	r = life_remove_sockets(jail);
-	r2 = policy_remove_jail(jail->warden->policy, jail->id);
+	/* What was measured stays guarded: so it need not be read again for the next start. */
+	if ((jail->measured.flags & MEASURED_GUARDED) && jail->state != JAIL_STATE_RETIRING)
+		r2 = policy_release_jail(jail->warden->policy, jail->id);
+	else
+		r2 = policy_remove_jail(jail->warden->policy, jail->id);
 	if (r == 0)
 		r = r2;
 	r2 = cgroup_remove(jail->cgroup);

@@ -80,6 +80,9 @@ int policy_restrict_jail(struct policy *policy, __u64 cgroup_model, __u64 cgroup
 /* Removes everything of the jail. Returns 0 only when nothing is left. */
 int policy_remove_jail(struct policy *policy, __u32 jail_id);
 
+/* The same, but for its model's files, which stay guarded for it. */
+int policy_release_jail(struct policy *policy, __u32 jail_id);
+
 /* Entries of the jail in all policy maps together (`seen` included). */
 int policy_count_entries(struct policy *policy, __u32 jail_id, __u64 *ret);
 

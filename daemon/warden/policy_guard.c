@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -207,6 +208,34 @@ int policy_guard_open(struct policy *policy)
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(order); i++)
 		r = policy_guard_empty(policy, order[i]);
 	return r;
+}
+
+bool policy_guard_is_artifact(const struct policy *policy, const struct guard_owner_key *owner)
+{
+	struct guard_key key = { .inode = owner->inode, .device = owner->device };
+	struct guard_inode entry;
+
+	return bpf_map_lookup_elem(policy->maps[POLICY_MAP_GUARDED], &key, &entry) == 0 &&
+	       entry.object == GUARD_ARTIFACT;
+}
+
+bool policy_guard_holds(const struct policy *policy, __u32 jail_id, __u64 device, __u64 inode,
+			__u64 generation)
+{
+	struct guard_owner_key owner = {
+		.jail_id = jail_id,
+		/* as super_block.s_dev has it */
+		.device = (__u32)(major(device) << 20 | minor(device)),
+		.inode = inode,
+	};
+	struct guard_key key = { .inode = inode, .device = owner.device };
+	struct guard_inode entry;
+	__u32 one;
+
+	return bpf_map_lookup_elem(policy->maps[POLICY_MAP_GUARD_OWNERS], &owner, &one) == 0 &&
+	       bpf_map_lookup_elem(policy->maps[POLICY_MAP_GUARDED], &key, &entry) == 0 &&
+	       entry.object == GUARD_ARTIFACT && (entry.flags & GUARD_FLAG_WRITE) &&
+	       entry.generation == (__u32)generation;
 }
 
 int policy_guard_forget(const struct policy *policy, const struct guard_owner_key *owner)

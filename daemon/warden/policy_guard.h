@@ -51,6 +51,15 @@ int policy_guard_end(struct policy *policy);
  */
 int policy_guard_open(struct policy *policy);
 
+/*
+ * Is the file guarded for this jail, the same inode (device as stat has it), as one of a model's?
+ */
+bool policy_guard_holds(const struct policy *policy, __u32 jail_id, __u64 device, __u64 inode,
+			__u64 generation);
+
+/* Is what this owner has one of a model's files, and not a cgroup of the jail's? */
+bool policy_guard_is_artifact(const struct policy *policy, const struct guard_owner_key *owner);
+
 /* One owner less; an inode without owners is guarded no longer. */
 int policy_guard_forget(const struct policy *policy, const struct guard_owner_key *owner);
 

@@ -346,6 +346,7 @@ _Static_assert(offsetof(struct policy_jail, jail_id) == 0 &&
 struct policy_tally {
 	__u32 jail_id;
 	bool remove;
+	bool keep_artifacts;	/* they are as if they were not there */
 	__u64 n;
 };
 
@@ -355,6 +356,9 @@ static int policy_tally_entry(const struct policy *policy, enum policy_map map, 
 	struct policy_tally *tally = data;
 
 	if (policy_read_jail_id(map, key, value) != tally->jail_id)
+		return 0;
+	if (tally->keep_artifacts && map == POLICY_MAP_GUARD_OWNERS &&
+	    policy_guard_is_artifact(policy, key))
 		return 0;
 	tally->n++;
 	if (!tally->remove)
@@ -390,21 +394,35 @@ int policy_count_entries(struct policy *policy, __u32 jail_id, __u64 *ret)
 	return 0;
 }
 
-int policy_remove_jail(struct policy *policy, __u32 jail_id)
+static int policy_remove_entries(struct policy *policy, __u32 jail_id, bool keep_artifacts)
 {
 	__u64 left = 1;
 	int r = 0;
 
 	for (int i = 0; left != 0 && i < POLICY_REMOVE_PASSES; i++) {
-		struct policy_tally tally = { .jail_id = jail_id, .remove = true };
+		struct policy_tally tally = { .jail_id = jail_id, .remove = true,
+					      .keep_artifacts = keep_artifacts };
+		struct policy_tally rest = { .jail_id = jail_id,
+					     .keep_artifacts = keep_artifacts };
 
 		r = policy_tally_maps(policy, &tally);
 		if (r == 0)
-			r = policy_count_entries(policy, jail_id, &left);
+			r = policy_tally_maps(policy, &rest);
 		if (r < 0)
 			return r;
+		left = rest.n;
 	}
 	return left == 0 ? 0 : -EBUSY;
+}
+
+int policy_remove_jail(struct policy *policy, __u32 jail_id)
+{
+	return policy_remove_entries(policy, jail_id, false);
+}
+
+int policy_release_jail(struct policy *policy, __u32 jail_id)
+{
+	return policy_remove_entries(policy, jail_id, true);
 }
 
 /* ---- reading counters ---- */

@@ -211,6 +211,14 @@ int recording_put_launch(struct jail *jail, __u64 id)
 	return recording_send(jail->warden, MSG_RECORD_LAUNCH, id, &record, sizeof(record), true);
 }
 
+int recording_put_measured(struct jail *jail, __u64 id)
+{
+	struct record_measured record = { .measured = jail->measured };
+
+	return recording_send(jail->warden, MSG_RECORD_MEASURED, id, &record, sizeof(record),
+			      true);
+}
+
 int recording_put_state(struct jail *jail, enum jail_state state, const char *why, __u32 uid,
 			__u64 id)
 {
@@ -438,7 +446,7 @@ static bool recording_is_known_child(const struct warden *warden, pid_t pid)
 	for (const struct jail *j = warden->jails; j; j = j->next) {
 		if (pid == j->init || pid == j->planner.pid || pid == j->builder.pid ||
 		    pid == j->broker.pid || pid == j->sweeper.pid ||
-		    pid == j->resolver.pid)
+		    pid == j->resolver.pid || pid == j->measurer.pid)
 			return true;
 	}
 	return false;

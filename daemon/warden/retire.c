@@ -16,6 +16,7 @@
 #include "ceiling.h"
 #include "cgroup.h"
 #include "cleanup.h"
+#include "measure.h"
 #include "plan.h"
 #include "sequence.h"
 #include "sockets.h"
@@ -451,6 +452,7 @@ static int retire_step_forget(struct jail *jail)
 	int r = ceiling_forget(jail);
 
 	jail->state = JAIL_STATE_RETIRED;
+	measure_cache_forget(jail);
 	return r < 0 ? r : state_remove(jail);
 }
 

@@ -126,6 +126,12 @@ void sequence_continue(struct jail *jail)
 	sequence_run(jail);
 }
 
+void sequence_go_on(struct jail *jail, int (*begin)(struct jail *))
+{
+	if (sequence_waits_in(jail, begin) && sequence_arm_timer(jail) < 0)
+		sequence_stop_timer(jail);
+}
+
 int sequence_explain(struct jail *jail, enum custody_exit exit_code, int error, const char *format,
 		     ...)
 {

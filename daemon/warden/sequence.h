@@ -30,6 +30,9 @@ void sequence_continue(struct jail *jail);
 int sequence_explain(struct jail *jail, enum custody_exit exit_code, int error, const char *format,
 		     ...) __attribute__((format(printf, 4, 5)));
 
+/* It waits in that step and goes on: its time begins anew. Nothing when it is in another. */
+void sequence_go_on(struct jail *jail, int (*begin)(struct jail *));
+
 /* The waiting step has failed (after sequence_explain()). */
 void sequence_fail(struct jail *jail);
 

@@ -47,6 +47,7 @@ static const struct setup_directory setup_directories[] = {
 	{ PATHS_KEYS, 0700, 0 },
 	{ PATHS_LOGS, 0750, 0 },
 	{ PATHS_CEILINGS, 0700, 0 },
+	{ PATHS_MEASURED, 0700, 0 },
 	{ PATHS_RUN, 0755, 0 },
 	{ PATHS_JAILS, 0700, 0 },
 	{ SETUP_BPFFS, 0755, 0 },

@@ -35,6 +35,7 @@ static const struct spawn_name spawn_names[] = {
 	{ ROLE_RECORDER, "custody-recorder", MSG_RECORDER_RUNNING },
 	{ ROLE_SWEEPER, "custody-sweeper", MSG_SWEEP_FACT },
 	{ ROLE_RESOLVER, "custody-resolver", MSG_RESOLVE_ANSWER },
+	{ ROLE_MEASURER, "custody-measurer", MSG_MEASURED },
 };
 
 static const struct spawn_name *spawn_find_name(enum custody_role role)
@@ -172,6 +173,8 @@ int spawn_role(struct warden *warden, struct jail *jail, struct role *ret, enum 
 			      MSG_BIT(MSG_REQUEST_NAME) | MSG_BIT(MSG_REQUEST_RESTRICT);
 	if (role == ROLE_SWEEPER)
 		ret->permit |= MSG_BIT(MSG_SWEEP_DONE);
+	if (role == ROLE_MEASURER)
+		ret->permit |= MSG_BIT(MSG_MEASURE_PROGRESS);
 	r = guard_add_role(warden, pid, role);
 	if (r == 0)
 		r = spawn_watch(ret);

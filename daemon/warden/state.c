@@ -67,6 +67,7 @@ struct state_file {
 	char cgroup[CUSTODY_PATH_SIZE];
 	__u8 plan_digest[CUSTODY_DIGEST_SIZE];
 	struct jail_zone zones[CUSTODY_ZONES_MAX];
+	struct ledger_measured measured;
 	__u8 digest[CUSTODY_DIGEST_SIZE];	/* SHA-256 of everything before it */
 };
 
@@ -185,6 +186,7 @@ int state_save(struct jail *jail)
 	(void)snprintf(file->cgroup, sizeof(file->cgroup), "%s", jail->cgroup);
 	memcpy(file->plan_digest, jail->plan_digest, sizeof(file->plan_digest));
 	memcpy(file->zones, jail->zones, sizeof(file->zones));
+	file->measured = jail->measured;
 	r = state_digest(file, offsetof(struct state_file, digest), file->digest);
 	if (r < 0)
 		return r;
@@ -307,6 +309,10 @@ static void state_fill_jail(struct jail *jail, const struct state_file *file)
 	jail->cut_owed = file->cut_owed;
 	jail->restricted_uid = file->restricted_uid;
 	memcpy(jail->zones, file->zones, sizeof(jail->zones));
+	jail->measured = file->measured;
+	jail->measured.name[sizeof(jail->measured.name) - 1] = '\0';
+	jail->measured.signer[sizeof(jail->measured.signer) - 1] = '\0';
+	jail->measured.why[sizeof(jail->measured.why) - 1] = '\0';
 	memcpy(jail->plan_digest, file->plan_digest, sizeof(jail->plan_digest));
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", file->profile);
 	(void)snprintf(jail->cgroup, sizeof(jail->cgroup), "%s", file->cgroup);

@@ -101,6 +101,12 @@ struct jail {
 	struct role broker;
 	struct role sweeper;
 	struct role resolver;		/* of the host name that is being resolved, if any */
+	struct role measurer;		/* until the jail's zone has been compared */
+	int model_fd;			/* detached mount of the model, until the jail has it */
+	int measured_fd;		/* the measurer's table, until it is kept */
+	__u64 model_mount;		/* of the host, below it: unique id; 0: not known */
+	struct ledger_measured measured;	/* jail_id 0: not measured */
+	bool measured_told;		/* its record has been sent */
 	__u32 resolve_wanted;		/* bit per endpoint: names that the broker waits for */
 	__u32 resolve_now;		/* the one that the resolver has */
 	__u64 resolve_begun;		/* CLOCK_MONOTONIC, us */
@@ -249,6 +255,7 @@ void control_front_gone(struct warden *warden);
 int recording_start(struct warden *warden);
 void recording_gone(struct warden *warden);
 int recording_put_launch(struct jail *jail, __u64 id);
+int recording_put_measured(struct jail *jail, __u64 id);
 int recording_put_state(struct jail *jail, enum jail_state state, const char *why, __u32 uid,
 			__u64 id);
 int recording_put_counters(struct jail *jail);

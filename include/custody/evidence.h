@@ -64,6 +64,7 @@ enum ledger_type {
 	LEDGER_FACT,		/* struct ledger_fact */
 	LEDGER_RETIRE,		/* struct ledger_retire */
 	LEDGER_VERDICT,		/* struct ledger_verdict */
+	LEDGER_MEASURED,	/* struct ledger_measured: after its launch; or of a refusal */
 	_LEDGER_TYPE_MAX,
 };
 
@@ -100,6 +101,38 @@ struct ledger_launch {
 	__u32 requester_uid;
 	__u32 structure;	/* enum evidence_structure mask: read back by the self-check */
 	__u32 landlock_abi;	/* 0 = kernel has none */
+};
+
+/* What was found of the model's files before it was launched. */
+enum measured_flag {
+	MEASURED_SIGNED = 1U << 0,	/* `digest` is what `signer` signed */
+	MEASURED_SHARDS = 1U << 1,	/* the digest is over shards, not over files */
+	MEASURED_PICKLE = 1U << 2,	/* there are pickles, which the profile allows */
+	MEASURED_KNOWN = 1U << 3,	/* none was read: the kernel says they are the same */
+	MEASURED_GUARDED = 1U << 4,	/* the guard was around the files before they were read */
+	MEASURED_COMPARED = 1U << 5,	/* the jail's zone shows the measured files, and no other */
+	MEASURED_REFUSED = 1U << 6,	/* not launched: `why` */
+	MEASURED_FLAGS_ALL = 0x7f,
+};
+
+/*
+ * digest: root of the OpenSSF Model Signing manifest, SHA-256 over the digests of its items, as it
+ * was signed; of a model that is not signed, of its files by name. Zeros when it was not reached.
+ */
+struct ledger_measured {
+	__u32 jail_id;
+	__u32 flags;		/* enum measured_flag mask */
+	__u8 digest[CUSTODY_DIGEST_SIZE];
+	__u64 files;
+	__u64 bytes;
+	__u64 read;		/* of these bytes, those that were read for it */
+	__u32 formats;		/* enum custody_format mask: found */
+	__u32 attestations;	/* required ones that are there */
+	__u32 unlisted;		/* files that the signature leaves out by name */
+	__u32 pad;
+	char name[CUSTODY_NAME_SIZE];	/* in custody; of a refusal there is no launch to say it */
+	char signer[128];	/* "key HEX", "certificate SUBJECT", cut; empty: nobody */
+	char why[256];		/* of a refusal, cut */
 };
 
 /* A change in a jail's life: enum jail_state, and why. */
@@ -230,6 +263,7 @@ _Static_assert(sizeof(struct ledger_record) == 64, "ledger_record");
 _Static_assert(sizeof(struct ledger_opened) == 88, "ledger_opened");
 _Static_assert(sizeof(struct ledger_launch) == 304, "ledger_launch");
 _Static_assert(sizeof(struct ledger_state) == 80, "ledger_state");
+_Static_assert(sizeof(struct ledger_measured) == 528, "ledger_measured");
 _Static_assert(sizeof(struct ledger_gap) == 32, "ledger_gap");
 _Static_assert(sizeof(struct ledger_counter) == 48, "ledger_counter");
 _Static_assert(sizeof(struct evidence_fact) == 128, "evidence_fact");

@@ -19,6 +19,7 @@
 #include "custody/event.h"
 #include "custody/evidence.h"
 #include "custody/limits.h"
+#include "custody/message_head.h"
 #include "custody/plan.h"
 #include "custody/policy.h"
 
@@ -33,6 +34,7 @@ enum custody_role {
 	ROLE_RECORDER = 1U << 5,
 	ROLE_SWEEPER = 1U << 6,
 	ROLE_CONTROL = 1U << 7,	/* custodyctl */
+	ROLE_MEASURER = 1U << 8,
 	ROLE_RESOLVER = 1U << 9,
 };
 
@@ -56,7 +58,7 @@ enum custody_role {
 	X(PLAN_SEALED, plan_sealed, ROLE_PLANNER, ROLE_WARDEN, 1)                                 \
 	/* a role could not do its work: the reason, for people */                                \
 	X(REFUSED, refused, ROLE_PLANNER | ROLE_JAIL | ROLE_BROKER | ROLE_RECORDER |              \
-	  ROLE_SWEEPER | ROLE_RESOLVER, ROLE_WARDEN, 0)                                          \
+	  ROLE_SWEEPER | ROLE_RESOLVER | ROLE_MEASURER, ROLE_WARDEN, 0)                           \
 	/* jail: plan, stdin, stdout, stderr, socket to its broker */                             \
 	X(JAIL_BUILD, jail_build, ROLE_WARDEN, ROLE_JAIL, 5)                                      \
 	X(JAIL_BUILT, jail_built, ROLE_JAIL, ROLE_WARDEN, 0)                                      \
@@ -94,7 +96,17 @@ enum custody_role {
 	X(BROKER_RESOLVE, broker_resolve, ROLE_BROKER, ROLE_WARDEN, 0)                            \
 	X(BROKER_RESOLVED, broker_resolved, ROLE_WARDEN, ROLE_BROKER, 0)                          \
 	X(RESOLVE_REQUEST, resolve_request, ROLE_WARDEN, ROLE_RESOLVER, 0)                        \
-	X(RESOLVE_ANSWER, resolve_answer, ROLE_RESOLVER, ROLE_WARDEN, 0)
+	X(RESOLVE_ANSWER, resolve_answer, ROLE_RESOLVER, ROLE_WARDEN, 0)                          \
+	/* measurer: plan, the model's mount, inputs (custody/measured.h), what is known already; \
+	   then the new table; then, when the jail has the mount, the comparison */               \
+	X(MEASURE_REQUEST, measure_request, ROLE_WARDEN, ROLE_MEASURER, 4)                        \
+	X(MEASURE_PROGRESS, measure_progress, ROLE_MEASURER, ROLE_WARDEN, 0)                      \
+	X(MEASURED, measured, ROLE_MEASURER, ROLE_WARDEN, 1)                                      \
+	X(MEASURE_COMPARE, measure_compare, ROLE_WARDEN, ROLE_MEASURER, 0)                        \
+	X(MEASURE_SAME, measure_same, ROLE_MEASURER, ROLE_WARDEN, 0)                              \
+	X(RECORD_MEASURED, record_measured, ROLE_WARDEN, ROLE_RECORDER, 0)                        \
+	/* after JAIL_BUILD that says so: the detached mount that becomes the zone weights */     \
+	X(JAIL_WEIGHTS, jail_weights, ROLE_WARDEN, ROLE_JAIL, 1)
 
 enum custody_message_type {
 	MSG_NONE = 0,
@@ -106,12 +118,6 @@ enum custody_message_type {
 _Static_assert(_MSG_MAX <= 64, "a permit mask is one __u64");
 
 #define MSG_BIT(type) (1ULL << (type))
-
-struct message_head {
-	__u32 type;		/* enum custody_message_type */
-	__u32 size;		/* of the whole struct */
-	__u64 id;		/* request or transaction this belongs to */
-};
 
 /* Who asked, from SO_PEERCRED. Zero from custodyctl; front fills it in. */
 struct message_peer {
@@ -268,6 +274,7 @@ struct reply_row {
 	__u32 pad;
 	struct reply_ceiling ceilings[CEILING_SLOTS];
 	struct reply_limits limits;
+	struct ledger_measured measured;	/* jail_id 0: the model was not measured */
 };
 
 struct reply_counter {
@@ -324,6 +331,12 @@ struct jail_build {
 	struct message_head head;
 	__u32 jail_id;
 	__u32 slot;		/* block of uids: CUSTODY_UID_JAIL_BASE + slot * BLOCK */
+	__u32 weights;		/* 1: JAIL_WEIGHTS follows; 0: the zone is opened by its path */
+	__u32 pad;
+};
+
+struct jail_weights {
+	struct message_head head;
 };
 
 struct jail_zone {
@@ -547,5 +560,7 @@ struct resolve_answer {
 	__u32 n;
 	struct resolved_address addresses[CUSTODY_ADDRESSES_MAX];
 };
+
+#include "custody/message_measure.h"
 
 #endif

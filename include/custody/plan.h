@@ -23,6 +23,8 @@
 #define PLAN_ARGS_MAX	256
 #define PLAN_ENV_MAX	64
 #define PLAN_PROGRAMS_MAX	16
+#define PLAN_KEYS_MAX		8
+#define PLAN_ATTESTATIONS_MAX	8
 
 /* Planes of enforcement: plan.planes_required, doctor, ps, ledger and evidence use these bits. */
 enum custody_plane {
@@ -158,6 +160,30 @@ enum custody_format {
 	CUSTODY_FORMATS_ALL = 0xff,
 };
 
+/* What a model must show before it starts. */
+enum plan_admission {
+	PLAN_ADMISSION_MEASURE = 1U << 0,	/* set when there is any other */
+	PLAN_ADMISSION_SIGNATURE = 1U << 1,	/* by one of `keys` */
+	PLAN_ADMISSION_PICKLE = 1U << 2,	/* pickles are let in */
+	PLAN_ADMISSIONS_ALL = 0x7,
+};
+
+/* Of enum custody_format: programs, which run when they are loaded. */
+#define PLAN_FORMATS_CODE ((__u32)CUSTODY_FORMAT_PICKLE | (__u32)CUSTODY_FORMAT_TORCH)
+
+/* A file of keys: PEM, one public key, or certificates that are roots. */
+struct plan_key {
+	struct plan_string path;
+	struct plan_string origin;
+};
+
+/* A statement of this type about the model must be there, signed by this key. */
+struct plan_attestation {
+	struct plan_string type;	/* predicateType */
+	struct plan_string key;		/* path, as in struct plan_key */
+	struct plan_string origin;
+};
+
 #define PLAN_DISK_RATE_MIN 65536ULL	/* limit_io_*: bytes a second */
 
 #define PLAN_TOTAL_AUTO (~0ULL)		/* of the model's own total: from the weights, at launch */
@@ -203,6 +229,17 @@ struct custody_plan {
 	__u64 limit_memory_high;	/* bytes from which it is slowed down; 0 = none */
 	__u64 limit_io_read;		/* bytes a second from each disk; 0 = no limit */
 	__u64 limit_io_write;		/* likewise, to it */
+	__u32 admission;		/* enum plan_admission mask; 0: the model is not measured */
+	__u32 formats;			/* enum custody_format mask: let in; 0: every one */
+	__u32 n_keys;
+	__u32 n_attestations;
+	struct plan_string admission_origin;	/* of the setting that asks for it first */
+	struct plan_string formats_origin;
+	struct plan_string signature;	/* path; empty: model.sig in the model's directory */
+	struct plan_string signature_origin;
+	struct plan_string attestations_path;	/* directory; empty: there is none */
+	struct plan_key keys[PLAN_KEYS_MAX];
+	struct plan_attestation attestations[PLAN_ATTESTATIONS_MAX];
 	char pool[PLAN_POOL_SIZE];
 };
 
@@ -211,6 +248,8 @@ _Static_assert(sizeof(struct plan_zone) == 48, "plan_zone has no hidden padding"
 _Static_assert(sizeof(struct plan_endpoint) == 48, "plan_endpoint has no hidden padding");
 _Static_assert(sizeof(struct plan_device) == 32, "plan_device has no hidden padding");
 _Static_assert(sizeof(struct plan_program) == 24, "plan_program has no hidden padding");
+_Static_assert(sizeof(struct plan_key) == 16, "plan_key has no hidden padding");
+_Static_assert(sizeof(struct plan_attestation) == 24, "plan_attestation has no hidden padding");
 _Static_assert(offsetof(struct custody_plan, limit_memory) == 192, "plan header is fixed");
 _Static_assert(sizeof(struct custody_plan) % 8 == 0, "plan has no tail padding");
 

@@ -30,6 +30,7 @@ PYTHON = "/usr/bin/python3"
 PROGRAM = "/usr/bin/true"
 PROBE = os.path.join(TOP, os.environ.get("B", "build"), "root", "syscall_probe")
 CALLS = 200000
+WORD = os.path.join(TOP, os.environ.get("B", "build"), "root", "verity_preload.so")
 GETPPID = ["110"]
 PRCTL = ["157", "3"]        # PR_GET_DUMPABLE, which the filters tell by its argument
 READY_S = 30
@@ -43,7 +44,8 @@ BWRAP = ["bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--symlink", "us
 class Custody:
     """custodyd in a temporary root. Everything it made is gone after close()."""
 
-    def __init__(self):
+    def __init__(self, binaries=BIN):
+        self.binaries = binaries
         self.root = tempfile.mkdtemp(prefix="custody-bench.")
         self.cgroup = "custody-bench-%d" % os.getpid()
         self.daemon = None
@@ -56,7 +58,7 @@ class Custody:
 
     def start(self):
         with open(self.path("log"), "w", encoding="utf-8") as log:
-            self.daemon = subprocess.Popen([os.path.join(BIN, "custodyd"), "--root", self.root,
+            self.daemon = subprocess.Popen([os.path.join(self.binaries, "custodyd"), "--root", self.root,
                                             "--cgroup", self.cgroup], stderr=log)
         deadline = time.monotonic() + READY_S
         while True:
@@ -69,7 +71,7 @@ class Custody:
             time.sleep(0.05)
 
     def ctl(self, *words):
-        return [os.path.join(BIN, "custodyctl"), "--quiet", "--root", self.root, *words]
+        return [os.path.join(self.binaries, "custodyctl"), "--quiet", "--root", self.root, *words]
 
     def write_profile(self, name, text):
         with open(self.path("etc/custody/profiles", name + ".ini"), "w", encoding="ascii") as file:
@@ -142,6 +144,63 @@ def measure_launches(custody, rounds):
             if turn > 0:        # the first round warms caches
                 times[name].append(seconds)
     return times
+
+
+# ---- launches of a model that was measured before ----
+
+def bring_word(binaries):
+    """The executables, with a measurer to which every file has an fs-verity digest: how fast a launch
+    is when the kernel knows the files, on a kernel that does not. False when that cannot be had."""
+    if not os.path.exists(WORD):
+        return False
+    shutil.copytree(BIN, binaries)
+    measurer = os.path.join(binaries, "custody-measurer")
+    os.rename(measurer, os.path.join(binaries, "real-measurer"))
+    with open(measurer, "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\nLD_PRELOAD=%s exec %s/real-measurer\n" % (WORD, binaries))
+    os.chmod(measurer, 0o755)
+    return True
+
+
+def measure_relaunches(rounds):
+    """Seconds until it has ended, of a small model and of a large one that were both read before."""
+    top = tempfile.mkdtemp(prefix="custody-bench-bin.")
+    binaries = os.path.join(top, "bin")
+    custody, times = None, {"10 KiB": [], "10 GiB": []}
+    try:
+        if not bring_word(binaries):
+            return None
+        custody = Custody(binaries)
+        custody.start()
+        for name, size in (("small", 10 << 10), ("large", 10 << 30)):
+            os.makedirs(custody.path(name))
+            with open(custody.path(name, "weights.bin"), "wb") as file:
+                file.truncate(size)
+            custody.write_profile(name, "[model]\npath = %s\nmeasure = yes\n[process]\n"
+                                  "command = %s\n" % (custody.path(name), PROGRAM))
+        for turn in range(rounds + 1):
+            for label, name in take_turns((("10 KiB", "small"), ("10 GiB", "large")), turn):
+                seconds = time_launch(custody.ctl("run", "--name", name, "--profile", name, "--",
+                                                  PROGRAM))
+                if turn > 0:    # the first reads them
+                    times[label].append(seconds)
+        return times
+    finally:
+        if custody:
+            custody.close()
+        shutil.rmtree(top)
+
+
+def report_relaunches(times):
+    print("Launch of %s with a model that was measured before, and that the kernel says is the same"
+          % PROGRAM)
+    if not times:
+        print("  not measured: build/root/verity_preload.so is not built\n")
+        return
+    for label, seconds in times.items():
+        print("  %-11s %8.1f ms" % (label, statistics.median(seconds) * 1000))
+    apart = statistics.median(b - a for a, b in zip(times["10 KiB"], times["10 GiB"]))
+    print("  apart       %8.1f ms  (the first launch reads 10 GiB)\n" % (apart * 1000), flush=True)
 
 
 # ---- system calls ----
@@ -279,6 +338,7 @@ def main():
         report("Requests to a Python HTTP server, 1 KiB answers, all on one connection", kept,
                lambda rate: "%8.0f /s" % rate)
         report("The same, a connection for each request", fresh, lambda rate: "%8.0f /s" % rate)
+        report_relaunches(measure_relaunches(rounds))
         hashing.report(custody.path("model"), max(rounds // 4, 1))
     except RuntimeError as error:
         sys.exit("bench: %s" % error)

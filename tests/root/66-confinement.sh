@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What each process of custody may do, read from /proc/PID/status while it runs, against a table of
 # what the README claims. custodyd, front, recorder, broker and model are read as they serve; the
-# planner and the sweeper are halted at a system call that they make after confining themselves.
+# planner, the measurer and the sweeper are halted at a system call that they make after confining themselves.
 set -u
 # shellcheck source=tests/root/house.bash
 . "$(dirname "$0")/house.bash"
@@ -116,6 +116,22 @@ confined planner "$(cat "$ROOT/held")" 60612 "" 2
 kill -CONT "$(cat "$ROOT/held")"
 wait "$CLIENT"
 release planner
+
+hold measurer memfd_create 1
+profile measured "$(free_port)"
+sed -i "s|^path = .*|&\nmeasure = yes|" "$ROOT/etc/custody/profiles/measured.ini"
+"$BIN/custodyctl" --root "$ROOT" start measured >"$ROOT/measured.out" 2>&1 &
+CLIENT=$!
+check "the measurer is held as it makes its table" wait_for 8 held_still measurer
+confined measurer "$(cat "$ROOT/held")" 60615 "dac_read_search" 2
+[ -z "$(ls -A "/proc/$(cat "$ROOT/held")/root/")" ] && ok "measurer: its root directory is empty" ||
+	not_ok "measurer: its root directory is empty" "$(ls -A "/proc/$(cat "$ROOT/held")/root/")"
+[ "$(readlink "/proc/$(cat "$ROOT/held")/ns/net")" != "$(readlink /proc/self/ns/net)" ] && ok "measurer: not on the host's network" ||
+	not_ok "measurer: not on the host's network"
+kill -CONT "$(cat "$ROOT/held")"
+wait "$CLIENT"
+release measurer
+ctl stop measured >/dev/null 2>&1
 
 hold sweeper sendmsg 1
 "$BIN/custodyctl" --root "$ROOT" retire web >"$ROOT/retire.out" 2>&1 &

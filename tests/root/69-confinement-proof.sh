@@ -63,6 +63,19 @@ for call in setresuid setresgid seccomp; do
 done
 truth broker
 
+# ---- measurer: nothing is started ----
+profile measured "$PORT"
+sed -i "s|^path = .*|&\nmeasure = yes|" "$ROOT/etc/custody/profiles/measured.ini"
+for call in chroot capset unshare $lies; do
+	lie measurer $call "$([ $call = seccomp ] && echo "$CALLS" || echo 1+)"
+	refused "measurer, $call did nothing: nothing is started" 5 "measurer: (giving up privileges|Landlock and seccomp)" ctl start measured
+done
+lie measurer capset 2
+refused "measurer, the last capset did nothing: nothing is started" 5 "measurer: Landlock and seccomp" ctl start measured
+truth measurer
+check "with the measurer as it is, it starts" ctl start measured
+ctl retire measured >/dev/null
+
 # ---- sweeper: nothing is said to be clean ----
 for call in setresuid setresgid capset seccomp; do
 	check "start" ctl start web

@@ -115,7 +115,7 @@ leaks() {
 	[ ! -d "$CGROUP" ] || find "$CGROUP" -mindepth 1 -type d -printf 'cgroup %p\n'
 	while read -r pid exe; do
 		case $exe in
-		"$BIN"/custody-jail | "$BIN"/custody-broker | "$BIN"/custody-planner | "$BIN"/custody-sweeper | "$BIN"/custody-resolver)
+		"$BIN"/custody-jail | "$BIN"/custody-broker | "$BIN"/custody-planner | "$BIN"/custody-sweeper | "$BIN"/custody-resolver | "$BIN"/custody-measurer)
 			grep -qs "${CGROUP##*/}" "$pid/cgroup" && echo "process ${pid#/proc/}" ;;
 		esac
 	done < <(find /proc/[0-9]* -maxdepth 1 -name exe -printf '%h %l\n' 2>/dev/null)

@@ -97,6 +97,24 @@ static inline void plan_fixture_add_rest(struct custody_plan *plan)
 	plan->n_programs = 1;
 }
 
+/* Everything that can be asked of a model. */
+static inline void plan_fixture_add_admission(struct custody_plan *plan)
+{
+	const struct plan_string origin = plan_fixture_add(plan, "test.ini:4 [model] key");
+
+	plan->admission = PLAN_ADMISSIONS_ALL;
+	plan->formats = CUSTODY_FORMAT_GGUF;
+	plan->admission_origin = plan->formats_origin = plan->signature_origin = origin;
+	plan->signature = plan_fixture_add(plan, "/srv/models/m.sig");
+	plan->attestations_path = plan_fixture_add(plan, "/srv/models/m.attestations");
+	plan->keys[0] = (struct plan_key){ plan_fixture_add(plan, "/etc/keys/a.pem"), origin };
+	plan->n_keys = 1;
+	plan->attestations[0] = (struct plan_attestation){
+		plan_fixture_add(plan, "urn:test"), plan->keys[0].path, origin,
+	};
+	plan->n_attestations = 1;
+}
+
 static inline void plan_fixture_make(struct custody_plan *plan)
 {
 	memset(plan, 0, sizeof(*plan));
@@ -131,6 +149,7 @@ static inline void plan_fixture_make(struct custody_plan *plan)
 	plan->n_env = 2;
 	plan_fixture_add_zones(plan);
 	plan_fixture_add_rest(plan);
+	plan_fixture_add_admission(plan);
 }
 
 #endif

@@ -4,6 +4,7 @@
  * process of its own: what is printed where, exit codes, and nothing that a terminal would obey.
  * link: daemon/front/loop.c daemon/front/client.c daemon/front/check.c
  * link: tools/custodyctl/render_ceiling.c tools/custodyctl/render_limits.c
+ * link: tools/custodyctl/render_measured.c
  * link: tools/custodyctl/client.c tools/custodyctl/progress.c tools/custodyctl/render.c
  * link: tools/custodyctl/table.c tools/custodyctl/start.c tools/custodyctl/stop.c
  * link: tools/custodyctl/ps.c tools/custodyctl/status.c tools/custodyctl/run.c

@@ -6,7 +6,8 @@
  *
  * link: daemon/planner/settings.c daemon/planner/types.c daemon/planner/value.c
  * link: daemon/planner/words.c daemon/planner/problems.c daemon/planner/profile.c
- * link: daemon/planner/support.c daemon/planner/build.c daemon/planner/build_ceiling.c
+ * link: daemon/planner/support.c daemon/planner/build.c daemon/planner/build_admission.c
+ * link: daemon/planner/build_ceiling.c
  * link: daemon/planner/source.c
  */
 #include <errno.h>

@@ -237,6 +237,23 @@ struct mutation {
 	M(device_uvm_static, "GPU", plan.devices[3].major = 10)                                  \
 	M(device_uvm_minor, "GPU", plan.devices[3].minor = 1)                                    \
 	M(device_origin, "origin", plan.devices[0].origin.off++)                                 \
+	M(admission_bit, "conditions", plan.admission |= 8)                                      \
+	M(admission_format, "formats", plan.formats |= 0x100)                                    \
+	M(admission_unmeasured, "not to be measured", plan.admission = 0)                        \
+	M(admission_half, "not to be measured", plan.admission = PLAN_ADMISSION_SIGNATURE)       \
+	M(admission_keyless, "without keys",                                                     \
+	  (plan.n_keys = 0, plan.keys[0] = (struct plan_key){ 0 }))                              \
+	M(admission_unsigned, "without", plan.admission &= ~(__u32)PLAN_ADMISSION_SIGNATURE)     \
+	M(admission_keys, "count", plan.n_keys = PLAN_KEYS_MAX + 1)                              \
+	M(admission_many, "count", plan.n_attestations = PLAN_ATTESTATIONS_MAX + 1)              \
+	M(admission_behind, "not empty", plan.keys[1].path = plan.keys[0].path)                  \
+	M(admission_key_relative, "keys", plan.keys[0].path = ADD("etc/a.pem"))                  \
+	M(admission_key_kernel, "keys", plan.keys[0].path = ADD("/proc/1/environ"))              \
+	M(admission_key_own, "keys", plan.attestations[0].key = ADD("/var/lib/custody/keys/k"))  \
+	M(admission_type, "type", plan.attestations[0].type = (struct plan_string){ 0 })         \
+	M(admission_signature, "signature", plan.signature = ADD("/srv/../s"))                   \
+	M(admission_statements, "attestations", plan.attestations_path = ADD("/dev/shm"))        \
+	M(admission_origin, "origin", plan.admission_origin.off++)                               \
 	M(device_twice, "devices are the same", plan.devices[1] = plan.devices[0])
 
 /* clang-format on */
@@ -275,6 +292,10 @@ static void test_least_plan(void **state)
 	memset(plan.env, 0, sizeof(plan.env));
 	plan.n_zones = plan.n_endpoints = plan.n_devices = plan.n_env = 0;
 	plan.model_path = plan.model_origin = (struct plan_string){ 0 };
+	plan.admission = plan.formats = plan.n_keys = plan.n_attestations = 0;
+	plan.signature = plan.attestations_path = (struct plan_string){ 0 };
+	memset(plan.keys, 0, sizeof(plan.keys));
+	memset(plan.attestations, 0, sizeof(plan.attestations));
 	plan.limit_memory = plan.limit_cpu_percent = plan.retain_days = plan.drain_timeout_s = 0;
 	plan.flags = 0;
 	assert_true(plan_check(&plan, &why));

@@ -2,6 +2,7 @@
 /*
  * Numbers, states, planes and endpoints in words; columns of tables.
  * link: tools/custodyctl/render_ceiling.c tools/custodyctl/render_limits.c
+ * link: tools/custodyctl/render_measured.c
  * link: tools/custodyctl/render.c tools/custodyctl/table.c
  * link: tools/custodyctl/event_words.c
  */

@@ -35,6 +35,12 @@ static const struct sample samples[] = {
 	{ "model.require-signature", "yes", "yes", "true", NULL },
 	{ "model.trusted-keys", "/a.pem '/b c.pem'", "/a.pem\n  \"/b c.pem\"", "a.pem", NULL },
 	{ "model.formats", "gguf onnx", "gguf\n  onnx", "gguf exe", NULL },
+	{ "model.signature", "/srv/a.sig", "/srv/a.sig", "a.sig", NULL },
+	{ "model.allow-pickle", "yes", "yes", "maybe", NULL },
+	{ "model.require-attestation", "urn:a by /k urn:b by /k",
+	  "urn:a\n  by\n  /k\n  urn:b\n  by\n  /k", "\"urn a\" by /k", NULL },
+	{ "model.attestations", "/srv/a", "/srv/a", "/srv/a/", NULL },
+	{ "model.measure", "no", "no", "once", NULL },
 	{ "process.command", "/bin/a -b 'c d' \"\"", "/bin/a\n  -b\n  \"c d\"\n  \"\"", "\"\"",
 	  NULL },
 	{ "process.environment", "A=1 \"B=x y\"", "A=1\n  \"B=x y\"", "A", NULL },
@@ -199,11 +205,10 @@ static void test_support(void **state)
 		const char *value;
 		bool refused;
 	} cases[] = {
-		{ "model.require-signature", "yes", true },
 		{ "model.require-signature", "no", false },
-		{ "model.trusted-keys", "/k.pem", true },
 		{ "model.trusted-keys", "none", false },
-		{ "model.formats", "gguf", true },
+		{ "model.formats", "gguf torch\nallow-pickle = yes", false },
+		{ "model.measure", "yes", false },
 		{ "network.egress", "none", false },
 		/* without the cgroup plane, which no planes are set to require here */
 		{ "network.egress", "tcp:1.2.3.4:5", true },
@@ -245,6 +250,43 @@ static void test_support(void **state)
 	}
 }
 
+/* A setting of [model] that would do nothing, or cannot be met, is an error with its line. */
+static void test_admission(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *value;
+		const char *expected; /* NULL: it is well */
+	} cases[] = {
+		{ "model.require-signature", "yes", "Name the public keys" },
+		{ "model.require-signature", "yes\ntrusted-keys = /k", NULL },
+		{ "model.trusted-keys", "/k", "set require-signature = yes" },
+		{ "model.signature", "/s", "set require-signature = yes" },
+		{ "model.attestations", "/a", "set require-attestation" },
+		{ "model.formats", "gguf pickle", "set allow-pickle = yes" },
+		{ "model.formats", "torch", "set allow-pickle = yes" },
+		{ "model.formats", "gguf safetensors", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct problems problems = { 0 };
+		struct settings settings = { 0 };
+
+		parse_one(cases[i].name, cases[i].value, &settings, &problems);
+		assert_true(problems_none(&problems));
+		profile_check_support(&settings, &problems);
+		assert_int_equal(problems.n, cases[i].expected ? 1 : 0);
+		if (cases[i].expected) {
+			assert_int_equal(problems.list[0].exit, CUSTODY_EXIT_USAGE);
+			assert_int_equal(problems.list[0].line, 2);
+			assert_non_null(strstr(problems.list[0].text, cases[i].expected));
+		}
+		problems_clear(&problems);
+		settings_clear(&settings);
+	}
+}
+
 static void assert_explained(const char *section, const char *key, const char *expected)
 {
 	char text[256];
@@ -273,7 +315,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table_is_covered), cmocka_unit_test(test_good_values),
 		cmocka_unit_test(test_bad_values),	 cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_support),		 cmocka_unit_test(test_suggestions),
+		cmocka_unit_test(test_support),
+		cmocka_unit_test(test_admission),		 cmocka_unit_test(test_suggestions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

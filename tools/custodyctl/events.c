@@ -26,7 +26,7 @@ struct events {
 static bool events_is_shown(__u32 type)
 {
 	return type == LEDGER_EVENT || type == LEDGER_LAUNCH || type == LEDGER_STATE ||
-	       type == LEDGER_GAP || type == LEDGER_VERDICT;
+	       type == LEDGER_GAP || type == LEDGER_VERDICT || type == LEDGER_MEASURED;
 }
 
 /* Names first: what happens while a jail is built is recorded before its launch. */
@@ -38,8 +38,7 @@ static int events_collect_names(struct events *events)
 
 	ledger_reader_setup(events->reader, events->fd, 0, 0, NULL, false);
 	while ((r = ledger_reader_next(events->reader, &entry, &why)) == 0) {
-		if (entry.head.type == LEDGER_LAUNCH &&
-		    ledger_names_add(&events->names, &entry.payload.launch) < 0)
+		if (ledger_names_take(&events->names, &entry) < 0)
 			return CUSTODY_EXIT_INTERNAL;
 	}
 	if (r != -ENODATA && r != -EAGAIN)
@@ -75,9 +74,8 @@ static int events_read(struct events *events)
 	int r;
 
 	while ((r = ledger_reader_next(events->reader, &entry, &why)) == 0) {
-		if (entry.head.type == LEDGER_LAUNCH &&
-		    !ledger_names_find(&events->names, entry.head.jail_id) &&
-		    ledger_names_add(&events->names, &entry.payload.launch) < 0)
+		if (!ledger_names_find(&events->names, entry.head.jail_id) &&
+		    ledger_names_take(&events->names, &entry) < 0)
 			return CUSTODY_EXIT_INTERNAL;
 		if (events_is_shown(entry.head.type) && !events_print(events, &entry))
 			return CUSTODY_EXIT_INTERNAL;

@@ -105,6 +105,18 @@ int ledger_names_add(struct ledger_names *names, const struct ledger_launch *lau
 	return 0;
 }
 
+int ledger_names_take(struct ledger_names *names, const struct record_entry *entry)
+{
+	struct ledger_launch refused = { .jail_id = entry->head.jail_id };
+
+	if (entry->head.type == LEDGER_LAUNCH)
+		return ledger_names_add(names, &entry->payload.launch);
+	if (entry->head.type != LEDGER_MEASURED)
+		return 0;
+	memcpy(refused.name, entry->payload.measured.name, sizeof(refused.name));
+	return ledger_names_add(names, &refused);
+}
+
 const char *ledger_names_find(const struct ledger_names *names, __u32 jail_id)
 {
 	for (size_t i = names->n; i > 0; i--) {

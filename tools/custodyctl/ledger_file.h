@@ -29,6 +29,9 @@ struct ledger_names {
 };
 
 int ledger_names_add(struct ledger_names *names, const struct ledger_launch *launch);
+
+/* The name in a record that has one: of a launch, or of one that was refused. 0 or -ENOMEM. */
+int ledger_names_take(struct ledger_names *names, const struct record_entry *entry);
 const char *ledger_names_find(const struct ledger_names *names, __u32 jail_id);
 bool ledger_names_has(const struct ledger_names *names, const char *name);
 void ledger_names_free(struct ledger_names *names);

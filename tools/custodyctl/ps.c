@@ -9,10 +9,11 @@
 #include "escape.h"
 #include "render.h"
 #include "render_ceiling.h"
+#include "render_measured.h"
 #include "table.h"
 
 static const char *const ps_headings[] = {
-	"NAME", "STATE", "PROFILE", "PLANES", "ENDPOINTS", ">ALLOWED", ">DENIED", ">OUT",
+	"NAME", "STATE", "PROFILE", "MODEL", "PLANES", "ENDPOINTS", ">ALLOWED", ">DENIED", ">OUT",
 	">CEILING", ">IN", ">LOST", ">AGE", NULL,
 };
 
@@ -51,8 +52,9 @@ static int ps_add_row(struct ps *ps, const struct reply_row *row)
 	char allowed[RENDER_WORD], denied[RENDER_WORD], out[RENDER_WORD];
 	char in[RENDER_WORD], lost[RENDER_WORD], age[RENDER_WORD];
 	char planes[RENDER_PLANES], ceiling[RENDER_CEILING];
-	const char *const cells[] = { name, state, profile, planes, endpoints, allowed, denied, out,
-				      ceiling, in, lost, age };
+	char model[RENDER_DIGEST_SHORT];
+	const char *const cells[] = { name, state, profile, model, planes, endpoints, allowed,
+				      denied, out, ceiling, in, lost, age };
 
 	_Static_assert(ARRAY_SIZE(cells) + 1 == ARRAY_SIZE(ps_headings), "a cell per heading");
 	(void)escape_text(row->name, sizeof(row->name), false, name, sizeof(name));
@@ -69,6 +71,7 @@ static int ps_add_row(struct ps *ps, const struct reply_row *row)
 	render_bytes(row->bytes_out, out);
 	render_bytes(row->bytes_in, in);
 	render_ceiling_short(row, ceiling);
+	render_measured_short(&row->measured, model);
 	render_age(ps->now_s > row->started_s ? ps->now_s - row->started_s : 0, age);
 	return table_add_row(&ps->table, cells);
 }

@@ -13,6 +13,7 @@
 #include "escape.h"
 #include "event_words.h"
 #include "render.h"
+#include "render_measured.h"
 #include "retirement.h"
 
 #define NO_SYSCALL 0xffffffffU
@@ -255,10 +256,15 @@ static void record_render_body(const struct record_entry *entry, char *ret, size
 	char planes[RENDER_PLANES];
 	char missing[RENDER_STRUCTURE];
 	char state[RENDER_WORD];
+	char measured[RENDER_MEASURED];
 
 	switch (entry->head.type) {
 	case LEDGER_EVENT:
 		record_render_event(&p->event, ret, size);
+		return;
+	case LEDGER_MEASURED:
+		render_measured_line(&p->measured, measured);
+		(void)snprintf(ret, size, "measured  %s", measured);
 		return;
 	case LEDGER_LAUNCH:
 		render_planes(p->launch.planes_required, p->launch.planes_active, planes);
@@ -421,6 +427,8 @@ static json_t *record_render_body_json(const struct record_entry *entry)
 				 record_render_causes[p->gap.cause], "lost",
 				 (json_int_t)p->gap.lost, "total", (json_int_t)p->gap.total,
 				 "site", (json_int_t)p->gap.site);
+	case LEDGER_MEASURED:
+		return render_measured_json(&p->measured);
 	case LEDGER_VERDICT:
 		return json_pack("{s:s}", "verdict", verdict_name(p->verdict.verdict));
 	default:

@@ -13,6 +13,7 @@
 #include "escape.h"
 #include "render_ceiling.h"
 #include "render_limits.h"
+#include "render_measured.h"
 
 static const char *const render_states[_JAIL_STATE_MAX] = {
 	[JAIL_STATE_STARTING] = "starting", [JAIL_STATE_RUNNING] = "running",
@@ -268,7 +269,7 @@ json_t *render_row_json(const struct reply_row *row)
 
 	render_state(row->state, state);
 	return json_pack("{s:o, s:o, s:s, s:I, s:I, s:I, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o,"
-			 " s:o, s:o, s:o, s:b, s:o, s:I, s:I, s:o, s:o}",
+			 " s:o, s:o, s:o, s:b, s:o, s:I, s:I, s:o, s:o, s:o}",
 			 "name", render_text_json(row->name),
 			 "profile", render_text_json(row->profile),
 			 "state", state,
@@ -291,7 +292,8 @@ json_t *render_row_json(const struct reply_row *row)
 			 "uid_first", (json_int_t)row->uid_first,
 			 "uid_count", (json_int_t)row->uid_count,
 			 "ceilings", render_ceilings_json(row),
-			 "limits", render_limits_json(row));
+			 "limits", render_limits_json(row),
+			 "measured", render_measured_json(&row->measured));
 }
 
 json_t *render_counter_json(const struct reply_counter *counter)

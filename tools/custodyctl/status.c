@@ -12,6 +12,7 @@
 #include "render.h"
 #include "render_ceiling.h"
 #include "render_limits.h"
+#include "render_measured.h"
 #include "table.h"
 
 static const char *const status_headings[] = {
@@ -128,6 +129,19 @@ static void status_print_times(const struct reply_row *row)
 		     row->adopted ? "; taken over by a custodyd that was started later" : "");
 }
 
+static void status_print_measured(const struct reply_row *row)
+{
+	char text[RENDER_MEASURED];
+
+	if (row->measured.jail_id == 0) {
+		(void)printf("  %-10s not measured: its profile asks for nothing in [model]\n",
+			     "weights");
+		return;
+	}
+	render_measured_line(&row->measured, text);
+	(void)printf("  %-10s %s\n", "weights", text);
+}
+
 static void status_print_row(const struct reply_row *row, bool colour)
 {
 	char state[RENDER_WORD], memory[RENDER_WORD], out[RENDER_WORD], in[RENDER_WORD];
@@ -153,6 +167,7 @@ static void status_print_row(const struct reply_row *row, bool colour)
 		(void)printf("  %-10s %u-%u on the host, of no other model\n", "uids",
 			     row->uid_first, row->uid_first + row->uid_count - 1);
 	status_print_times(row);
+	status_print_measured(row);
 	(void)printf("  %-10s %s (its profile requires %s)\n", "planes", active, required);
 	if (row->planes_required & ~row->planes_active) {
 		render_planes(row->planes_required & ~row->planes_active, 0, required);

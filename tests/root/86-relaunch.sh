@@ -1,0 +1,169 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# A model that was measured is read again, unless the kernel says that it is the same: by fs-verity, or
+# by the guard. A change, a swapped file, a remount or a cache that does not hold each have it read.
+set -u
+# shellcheck source=tests/root/house.bash
+. "$(dirname "$0")/house.bash"
+house_open
+command -v openssl >/dev/null || skip_all "needs openssl"
+PYTHON=/usr/bin/python3
+PRELOAD=$TOP/build/root/verity_preload.so
+mkdir "$ROOT/bin" "$ROOT/disk"
+cp "$BIN"/* "$ROOT/bin/"
+BIN=$ROOT/bin
+PORT=$(free_port)
+MODEL=$ROOT/model
+openssl ecparam -genkey -name prime256v1 -noout -out "$ROOT/a.pem" 2>/dev/null
+openssl ec -in "$ROOT/a.pem" -pubout -out "$ROOT/a.pub" 2>/dev/null
+skip() { N=$((N + 1)); echo "ok $N - $1 # SKIP $2"; }
+
+asks() { # asks DIRECTORY: the profile "known" of a signed model there
+	profile known "$PORT"
+	sed -i "s|^path = .*|path = $1\nrequire-signature = yes\ntrusted-keys = $ROOT/a.pub|; s|--directory $MODEL|--directory $1|" \
+		"$ROOT/etc/custody/profiles/known.ini"
+}
+fill() { # fill DIRECTORY
+	mkdir -p "$1/sub"
+	echo hello >"$1/index.html"
+	head -c 300000 /dev/urandom >"$1/sub/a.bin"
+	truncate -s 20M "$1/b.bin"
+	sign "$1"
+}
+sign() { "$BIN/custodyctl" --quiet model sign "$1" --key "$ROOT/a.pem" >/dev/null; }
+# reads TEXT BYTES [known]: it starts, and so many bytes of it are read for that
+reads() {
+	local row
+	check "$1: it starts" ctl start known
+	row=$(ctl status known --json | $PYTHON -c 'import json, sys
+m = json.load(sys.stdin)["measured"]
+print(m["bytes_read"], "known" if "known" in m["flags"] else "")')
+	[ "$row" = "$2 ${3:-}" ] && ok "$1: $2 bytes are read" || not_ok "$1: $2 bytes are read" "$row"
+	ctl stop known >/dev/null
+}
+ALL=$((6 + 300000 + (20 << 20)))
+
+# ---- nothing that the kernel could say ----
+fill "$MODEL"
+asks "$MODEL"
+HOUSE_NO_GUARD=1 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
+reads "first" "$ALL"
+reads "again, and neither fs-verity nor the guard" "$ALL"
+ctl start known >/dev/null
+ctl status known | grep -q ", 20M read" && ok "status says so" || not_ok "status says so" "$(ctl status known | grep weights)"
+ctl stop known >/dev/null
+
+# ---- the kernel's word, as if it had fs-verity ----
+verity() {
+	mv "$BIN/custody-measurer" "$BIN/real-measurer"
+	printf '#!/bin/sh\nLD_PRELOAD=%q exec %q\n' "$PRELOAD" "$BIN/real-measurer" >"$BIN/custody-measurer"
+	chmod 755 "$BIN/custody-measurer"
+}
+CACHE=$ROOT/var/lib/custody/measured/known
+verity
+reads "first with digests" "$ALL"
+reads "again" 0 known
+ctl start known >/dev/null
+ctl status known | grep -q "known from before" && ok "status says so" || not_ok "status says so" "$(ctl status known | grep weights)"
+ctl stop known >/dev/null
+printf x | dd of="$MODEL/sub/a.bin" bs=1 seek=7 conv=notrunc 2>/dev/null
+refused "a byte changed: it is read, and is not what was signed" 3 "sub/a.bin was changed" ctl start known
+sign "$MODEL"
+reads "signed anew: only the changed file is read" 300000
+reads "again" 0 known
+cp "$MODEL/sub/a.bin" "$MODEL/sub/x"; mv "$MODEL/sub/x" "$MODEL/sub/a.bin"
+reads "a file swapped with its copy is read" 300000
+printf '{"x":1}' >"$MODEL/model.sig"
+refused "a known model with a bad signature" 3 "signature is none" ctl start known
+sign "$MODEL"
+reads "with a good one" 0 known
+daemon_kill
+HOUSE_NO_GUARD=1 daemon_start || not_ok "custodyd says ready again"
+reads "after custodyd was killed" 0 known
+
+[ "$(stat -c %U:%a "$CACHE")" = root:600 ] && ok "the cache is root's alone" || not_ok "the cache is root's alone" "$(stat -c %U:%a "$CACHE")"
+cp "$CACHE" "$ROOT/cache"
+printf '\377' | dd of="$CACHE" bs=1 seek=200 conv=notrunc 2>/dev/null
+reads "a cache with a byte changed is none" "$ALL"
+cp "$ROOT/cache" "$CACHE"; truncate -s -9 "$CACHE"
+reads "a cache that is cut off is none" "$ALL"
+: >"$CACHE"
+reads "an empty one is none" "$ALL"
+chmod 644 "$CACHE"
+reads "one that others may read is none" "$ALL"
+rm -f "$CACHE"; mkfifo "$CACHE"
+reads "a FIFO is none" "$ALL"
+reads "and what was kept is good again" 0 known
+ctl start known >/dev/null
+check "retired" ctl retire known
+[ ! -e "$CACHE" ] && ok "nothing is kept of what is retired" || not_ok "nothing is kept of what is retired"
+mv -f "$BIN/real-measurer" "$BIN/custody-measurer"
+daemon_stop
+
+# ---- fs-verity itself ----
+disk() { # an ext4 with fs-verity on $ROOT/disk, or 1
+	truncate -s 64M "$ROOT/image" && mkfs.ext4 -q -b 4096 -O verity "$ROOT/image" >/dev/null 2>&1 &&
+		mount -o loop "$ROOT/image" "$ROOT/disk" 2>/dev/null
+}
+enable() { # FS_IOC_ENABLE_VERITY, SHA-256, blocks of 4096
+	$PYTHON - "$@" <<'PY'
+import fcntl, struct, sys
+for path in sys.argv[1:]:
+    with open(path, "rb") as f:
+        fcntl.ioctl(f, 0x40806685, struct.pack("<IIII", 1, 1, 4096, 0) + bytes(112))
+PY
+}
+if disk && fill "$ROOT/disk/m" && enable "$ROOT/disk/m/index.html" "$ROOT/disk/m/sub/a.bin" "$ROOT/disk/m/b.bin" 2>/dev/null; then
+	asks "$ROOT/disk/m"
+	HOUSE_NO_GUARD=1 daemon_start || not_ok "custodyd says ready"
+	reads "fs-verity: first" "$ALL"
+	reads "fs-verity: again" 0 known
+	refused "fs-verity: the file cannot be written" 1 "not permitted" dd if=/dev/zero of="$ROOT/disk/m/b.bin" bs=1 count=1 conv=notrunc
+	umount "$ROOT/disk" && mount -o loop "$ROOT/image" "$ROOT/disk"
+	reads "fs-verity: mounted anew, it is still what it was" 0 known
+	cp "$ROOT/disk/m/b.bin" "$ROOT/disk/m/x"; mv "$ROOT/disk/m/x" "$ROOT/disk/m/b.bin"
+	reads "fs-verity: a copy without it is read" $((20 << 20))
+	printf x | dd of="$ROOT/disk/m/b.bin" bs=1 seek=7 conv=notrunc 2>/dev/null
+	refused "fs-verity: a byte of the copy changed" 3 "b.bin was changed" ctl start known
+	daemon_stop
+	umount "$ROOT/disk"
+else
+	umount "$ROOT/disk" 2>/dev/null
+	skip "fs-verity" "this kernel has none (CONFIG_FS_VERITY)"
+fi
+
+# ---- the guard ----
+rm -rf "$MODEL"
+fill "$MODEL"
+asks "$MODEL"
+daemon_start || not_ok "custodyd says ready"
+ctl start known >/dev/null
+GUARDED=$(ctl status known --json | $PYTHON -c 'import json, sys
+print("guarded" in json.load(sys.stdin)["measured"]["flags"])')
+UNIQUE=$($PYTHON -c 'import platform; v = platform.release().split("."); print((int(v[0]), int(v[1].split("-")[0])) >= (6, 8))')
+ctl stop known >/dev/null
+if [ "$GUARDED" = True ]; then
+	refused "guard: a model that has stopped stays guarded" 1 "not permitted" dd if=/dev/zero of="$MODEL/b.bin" bs=1 count=1 conv=notrunc
+	if [ "$UNIQUE" = True ]; then
+		reads "guard: nobody can have written" 0 known
+		daemon_kill
+		daemon_start || not_ok "custodyd says ready again"
+		reads "guard: after custodyd was killed" 0 known
+	else
+		reads "guard: without unique mount ids (before Linux 6.8) it is read" "$ALL"
+	fi
+	ctl start known >/dev/null
+	check "guard: retired" ctl retire known
+	check "guard: then it may be written" dd if=/dev/zero of="$MODEL/b.bin" bs=1 count=1 conv=notrunc
+	printf '\0' | dd of="$MODEL/b.bin" bs=1 conv=notrunc 2>/dev/null
+	reads "guard: and is read" "$ALL"
+	daemon_stop
+	daemon_start || not_ok "custodyd says ready"
+	reads "guard: after a clean stop of custodyd, which opened it, it is read" "$ALL"
+else
+	skip "the guard" "this kernel has no lsm plane"
+fi
+daemon_stop
+rm -f "$ROOT"/run/custody/jails/*.state "$ROOT"/run/custody/jails/*.plan
+no_leaks "nothing is left"
+finish
