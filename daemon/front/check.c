@@ -103,17 +103,58 @@ static bool check_restrict(const struct request_restrict *request, const char **
 	return !*ret_why;
 }
 
+static bool check_paths(const struct request_model *request)
+{
+	const char *const optional[] = { request->signature, request->card };
+
+	for (size_t i = 0; i < 2; i++) {
+		if (optional[i][0] && !check_path(optional[i]))
+			return false;
+	}
+	return check_path(request->directory);
+}
+
+static bool check_model(const struct request_model *request, const char **ret_why)
+{
+	const __u32 verb = request->verb;
+
+	*ret_why = NULL;
+	if (verb < REGISTRY_LIST || verb > REGISTRY_REVOKE)
+		*ret_why = "This custodyd does not know that request about the registry.";
+	else if (!plan_check_name(request->name) && (verb != REGISTRY_LIST || request->name[0]))
+		*ret_why = "The name must start with a-z or 0-9, hold only a-z 0-9 . _ - and be "
+			   "shorter than 64 characters.";
+	else if (request->version > REGISTRY_VERSIONS_MAX ||
+		 (request->version && verb != REGISTRY_ROLLBACK && verb != REGISTRY_REVOKE))
+		*ret_why = "Versions are numbers from 1 to 64, and only rollback and revoke take "
+			   "one.";
+	else if (request->pad != 0 || request->running > (verb == REGISTRY_ROLLBACK))
+		*ret_why = "A field that must be zero is not.";
+	else if (verb == REGISTRY_REVOKE && !request->why[0])
+		*ret_why = "A revocation needs a reason.";
+	else if (verb == REGISTRY_ADD && request->profile[0] && !plan_check_name(request->profile))
+		*ret_why = "The profile must be named by its name (a-z 0-9 . _ -), not by a path.";
+	else if (verb == REGISTRY_ADD && !check_paths(request))
+		*ret_why = "What is registered must be named by absolute paths without \".\" and "
+			   "\"..\".";
+	return !*ret_why;
+}
+
 bool check_request(const union message_buffer *request, const char **ret_why)
 {
 	const struct request_start *start = (const struct request_start *)request;
 
 	switch (request->head.type) {
 	case MSG_REQUEST_START:
-		return check_launch(start->name, start->profile, start->model, ret_why);
+		*ret_why = "Versions are numbers from 1 to 64.";
+		return start->version <= REGISTRY_VERSIONS_MAX && start->pad == 0 &&
+		       check_launch(start->name, start->profile, start->model, ret_why);
 	case MSG_REQUEST_RUN:
 		return check_run((const struct request_run *)request, ret_why);
 	case MSG_REQUEST_NAME:
 		return check_verb((const struct request_name *)request, ret_why);
+	case MSG_REQUEST_MODEL:
+		return check_model((const struct request_model *)request, ret_why);
 	case MSG_REQUEST_RESTRICT:
 		return check_restrict((const struct request_restrict *)request, ret_why);
 	default:
@@ -125,9 +166,12 @@ bool check_request(const union message_buffer *request, const char **ret_why)
 bool check_permission(const union message_buffer *request, enum check_rank rank)
 {
 	const struct request_name *named = (const struct request_name *)request;
+	const struct request_model *model = (const struct request_model *)request;
 
 	if (rank == CHECK_ROOT)
 		return true;
+	if (rank == CHECK_READER && request->head.type == MSG_REQUEST_MODEL)
+		return model->verb == REGISTRY_LIST;
 	return rank == CHECK_READER && request->head.type == MSG_REQUEST_NAME &&
 	       (named->verb == REQUEST_PS || named->verb == REQUEST_STATUS);
 }
@@ -141,6 +185,8 @@ const char *check_find_name(const union message_buffer *request)
 		return ((const struct request_run *)request)->name;
 	case MSG_REQUEST_RESTRICT:
 		return ((const struct request_restrict *)request)->name;
+	case MSG_REQUEST_MODEL:
+		return ((const struct request_model *)request)->name;
 	default:
 		return ((const struct request_name *)request)->name;
 	}
@@ -155,6 +201,8 @@ struct message_peer *check_find_peer(union message_buffer *request)
 		return &((struct request_run *)request)->peer;
 	case MSG_REQUEST_RESTRICT:
 		return &((struct request_restrict *)request)->peer;
+	case MSG_REQUEST_MODEL:
+		return &((struct request_model *)request)->peer;
 	default:
 		return &((struct request_name *)request)->peer;
 	}

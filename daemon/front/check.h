@@ -13,12 +13,13 @@
 
 /* The types that a client may send, as a permit mask for message_recv(). */
 #define CHECK_REQUESTS (MSG_BIT(MSG_REQUEST_START) | MSG_BIT(MSG_REQUEST_RUN) | \
-			MSG_BIT(MSG_REQUEST_NAME) | MSG_BIT(MSG_REQUEST_RESTRICT))
+			MSG_BIT(MSG_REQUEST_NAME) | MSG_BIT(MSG_REQUEST_RESTRICT) | \
+			MSG_BIT(MSG_REQUEST_MODEL))
 
 /* How much a client may ask for. */
 enum check_rank {
 	CHECK_NOBODY = 0,	/* nothing: refused before a byte of it is read */
-	CHECK_READER,		/* ps, status */
+	CHECK_READER,		/* ps, status, model list */
 	CHECK_ROOT,		/* everything */
 };
 

@@ -56,6 +56,15 @@ struct message_text {
 	  sizeof(MEMBER(body, array)) / sizeof(MEMBER(body, array[0])),                     \
 	  sizeof(MEMBER(body, array[0])) }
 
+/* Every text of a struct model_version. */
+#define MODEL_TEXTS(type, body, field)                                                      \
+	TEXT(type, body, field.name), TEXT(type, body, field.profile),                      \
+	TEXT(type, body, field.directory), TEXT(type, body, field.signature),               \
+	TEXT(type, body, field.card), TEXT(type, body, field.fingerprints),                 \
+	TEXT(type, body, field.signer), TEXT(type, body, field.registered.why),             \
+	TEXT(type, body, field.served.why), TEXT(type, body, field.retired.why),            \
+	TEXT(type, body, field.revoked.why)
+
 static const struct message_text message_texts[] = {
 	TEXT(REQUEST_START, request_start, name),
 	TEXT(REQUEST_START, request_start, profile),
@@ -74,6 +83,7 @@ static const struct message_text message_texts[] = {
 	TEXT(PLAN_REQUEST, plan_request, name),
 	TEXT(PLAN_REQUEST, plan_request, profile),
 	TEXT(PLAN_REQUEST, plan_request, model),
+	TEXT(PLAN_REQUEST, plan_request, signature),
 	TEXT(REFUSED, refused, text),
 	TEXTS(JAIL_BUILT, jail_built, zones, target),
 	TEXT(RECORDER_SETUP, recorder_setup, origin),
@@ -100,6 +110,21 @@ static const struct message_text message_texts[] = {
 	TEXT(RECORD_MEASURED, record_measured, measured.name),
 	TEXT(RECORD_MEASURED, record_measured, measured.signer),
 	TEXT(RECORD_MEASURED, record_measured, measured.why),
+	TEXT(REQUEST_MODEL, request_model, name),
+	TEXT(REQUEST_MODEL, request_model, profile),
+	TEXT(REQUEST_MODEL, request_model, directory),
+	TEXT(REQUEST_MODEL, request_model, signature),
+	TEXT(REQUEST_MODEL, request_model, card),
+	TEXT(REQUEST_MODEL, request_model, why),
+	MODEL_TEXTS(REPLY_MODEL, reply_model, model),
+	TEXT(REGISTRY_REQUEST, registry_request, mark.why),
+	MODEL_TEXTS(REGISTRY_REQUEST, registry_request, add),
+	MODEL_TEXTS(REGISTRY_ROW, registry_row, model),
+	MODEL_TEXTS(REGISTRY_ANSWER, registry_answer, model),
+	MODEL_TEXTS(REGISTRY_TEXT, registry_text, model),
+	TEXT(RECORD_MODEL, record_model, model.name),
+	TEXT(RECORD_MODEL, record_model, model.profile),
+	TEXT(RECORD_MODEL, record_model, model.why),
 };
 
 void message_close_fds(struct message_fds *fds)

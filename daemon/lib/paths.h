@@ -21,6 +21,7 @@
 #define PATHS_KEYS		"/var/lib/custody/keys"
 #define PATHS_CEILINGS		"/var/lib/custody/ceilings"
 #define PATHS_MEASURED		"/var/lib/custody/measured"
+#define PATHS_MODELS		"/var/lib/custody/models"
 #define PATHS_LOGS		"/var/lib/custody/logs"
 #define PATHS_RUN		"/run/custody"
 #define PATHS_SOCKET		"/run/custody/control.sock"

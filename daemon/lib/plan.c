@@ -469,6 +469,8 @@ static bool plan_check_numbers(const struct custody_plan *plan, const char **ret
 	if (!plan_check_disk_rate(plan->limit_io_read) ||
 	    !plan_check_disk_rate(plan->limit_io_write))
 		return plan_refuse(ret_why, "disk rate out of range");
+	if (plan->model_version > REGISTRY_VERSIONS_MAX || plan->pad != 0)
+		return plan_refuse(ret_why, "the registered version is out of range");
 	if (plan->limit_open_files == 0 || plan->limit_open_files > PLAN_FILES_MAX)
 		return plan_refuse(ret_why, "open file limit out of range");
 	return true;

@@ -31,6 +31,7 @@ static const struct record_row record_rows[_LEDGER_TYPE_MAX] = {
 	[LEDGER_RETIRE] = { "retire", sizeof(struct ledger_retire) },
 	[LEDGER_VERDICT] = { "verdict", sizeof(struct ledger_verdict) },
 	[LEDGER_MEASURED] = { "measured", sizeof(struct ledger_measured) },
+	[LEDGER_MODEL] = { "model", sizeof(struct ledger_model) },
 };
 
 struct record_text {
@@ -53,6 +54,9 @@ static const struct record_text record_texts[] = {
 	TEXT(LEDGER_MEASURED, ledger_measured, name),
 	TEXT(LEDGER_MEASURED, ledger_measured, signer),
 	TEXT(LEDGER_MEASURED, ledger_measured, why),
+	TEXT(LEDGER_MODEL, ledger_model, name),
+	TEXT(LEDGER_MODEL, ledger_model, profile),
+	TEXT(LEDGER_MODEL, ledger_model, why),
 };
 
 const char *record_type_name(__u32 type)
@@ -198,12 +202,23 @@ static bool record_check_verdict(const struct ledger_verdict *verdict)
 
 static bool record_check_measured(const struct ledger_measured *measured)
 {
-	return measured->jail_id != 0 && measured->pad == 0 &&
+	/* what was not registered was to be of no jail */
+	return (measured->jail_id != 0 || (measured->flags & MEASURED_REFUSED)) &&
+	       measured->pad == 0 &&
 	       record_check_name(measured->name, sizeof(measured->name)) &&
 	       (measured->flags & ~(__u32)MEASURED_FLAGS_ALL) == 0 &&
 	       (measured->formats & ~(__u32)CUSTODY_FORMATS_ALL) == 0 &&
 	       measured->files <= INT64_MAX && measured->bytes <= INT64_MAX &&
 	       measured->read <= INT64_MAX;
+}
+
+static bool record_check_model(const struct ledger_model *model)
+{
+	return model->jail_id == 0 && model->pad == 0 && model->failed <= 1 &&
+	       model->change > LEDGER_MODEL_NONE && model->change < _LEDGER_MODEL_MAX &&
+	       model->version >= 1 && model->version <= REGISTRY_VERSIONS_MAX &&
+	       record_check_name(model->name, sizeof(model->name)) &&
+	       record_check_name(model->profile, sizeof(model->profile));
 }
 
 static bool record_check_gap(const struct ledger_gap *gap)
@@ -240,6 +255,8 @@ static bool record_check_body(__u32 type, const union record_payload *payload,
 		return record_check_verdict(&payload->verdict);
 	case LEDGER_MEASURED:
 		return record_check_measured(&payload->measured);
+	case LEDGER_MODEL:
+		return record_check_model(&payload->model);
 	default:
 		*ret_why = "there is no such type of record";
 		return false;

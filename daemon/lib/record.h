@@ -23,6 +23,7 @@ union record_payload {
 	struct ledger_retire retire;
 	struct ledger_verdict verdict;
 	struct ledger_measured measured;
+	struct ledger_model model;
 };
 
 #define RECORD_SIZE_MAX (sizeof(struct ledger_record) + sizeof(union record_payload))

@@ -572,7 +572,8 @@ void build_plan(const struct settings *settings, const struct build_request *req
 	};
 
 	*ret = (struct custody_plan){
-		.magic = PLAN_MAGIC, .version = PLAN_VERSION, .size = sizeof(*ret), .pool_used = 1
+		.magic = PLAN_MAGIC, .version = PLAN_VERSION, .size = sizeof(*ret), .pool_used = 1,
+		.model_version = request->model_version,
 	};
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", request->name);
 	(void)snprintf(ret->profile, sizeof(ret->profile), "%s", request->profile);

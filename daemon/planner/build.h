@@ -18,6 +18,9 @@ struct build_request {
 	const char *args;	/* n_args NUL-terminated strings that replace the command */
 	size_t args_len;
 	__u32 n_args;
+	__u32 model_version;	/* of the registry; 0: none */
+	const char *signature;	/* replaces model.signature; "" or NULL: none */
+	bool measure;		/* whatever the profile says: the registry asks for the digest */
 	/*
 	 * To look at a profile without launching it: a missing model path or command, which may
 	 * come with the request or with a profile that extends this one, is no error.

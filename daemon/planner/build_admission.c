@@ -7,6 +7,8 @@
 
 #include "build_internal.h"
 
+static const struct place build_registry_place = { .file = "registry", .line = 0 };
+
 /* The first setting that asks for anything: the one to be named when it cannot be had. */
 static void build_ask(struct build *b, __u32 what, const struct setting_value *value,
 		      const char *key)
@@ -35,15 +37,33 @@ static void build_add_keys(struct build *b)
 	}
 }
 
+/* The one that the registry has. Nobody looks at it unless the profile says by whom it must be. */
+static bool build_add_registered(struct build *b)
+{
+	const char *signature = b->request->signature;
+
+	if (!signature || !signature[0])
+		return false;
+	if (!b->settings->require_signature.number)
+		problems_add(b->problems, build_registry_place, CUSTODY_EXIT_REFUSED,
+			     "the model is registered with a signature, which the profile does "
+			     "not verify; set [model] require-signature = yes and trusted-keys, or "
+			     "register it without one");
+	b->plan->signature = build_add_string(b, signature, build_registry_place);
+	b->plan->signature_origin = build_add_string(b, "the registry", build_registry_place);
+	return true;
+}
+
 static void build_add_signature(struct build *b)
 {
 	const struct settings *s = b->settings;
+	const bool registered = build_add_registered(b);
 
 	if (!s->require_signature.number)
 		return;
 	build_ask(b, PLAN_ADMISSION_SIGNATURE, &s->require_signature, "require-signature");
 	build_add_keys(b);
-	if (!s->signature.set)
+	if (!s->signature.set || registered)
 		return;
 	b->plan->signature =
 		build_add_string(b, s->signature.words.list[0].text, s->signature.place);
@@ -129,6 +149,10 @@ void build_add_admission(struct build *b)
 		return;
 	if (s->measure.number)
 		build_ask(b, 0, &s->measure, "measure");
+	if (b->request->measure && plan->admission == 0) {
+		plan->admission = PLAN_ADMISSION_MEASURE;
+		plan->admission_origin = build_add_string(b, "the registry", build_registry_place);
+	}
 	if (formats) {
 		build_ask(b, 0, &s->formats, "formats");
 		plan->formats = (__u32)s->formats.number;

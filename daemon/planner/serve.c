@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One PLAN_REQUEST to one sealed plan, or one HOST_REQUEST to the host's settings, or one refusal.
- * Run by the planner, started by custodyd as
- * root. Trusts custodyd; trusts no profile.
+ * One PLAN_REQUEST to one sealed plan, one HOST_REQUEST to the host's settings, one
+ * REGISTRY_REQUEST to what the registry says, or one refusal. Run by the planner, started by
+ * custodyd as root. Trusts custodyd; trusts no profile.
  *
  * Order: privileges go before the first byte is received. The directories come with the request,
  * so Landlock and seccomp, which are made from them, follow it; custodyd is the sender, and no
@@ -24,6 +24,7 @@
 #include "message.h"
 #include "paths.h"
 #include "plan.h"
+#include "registry_serve.h"
 #include "source.h"
 
 #ifndef MFD_NOEXEC_SEAL
@@ -60,20 +61,19 @@ static int serve_refuse(int channel, __u64 id, const struct problems *problems, 
 	return (int)problem->exit;
 }
 
-/* The plan in a memfd that nobody can change any more. */
-static int serve_seal(const struct custody_plan *plan, int *ret)
+int serve_seal(const char *name, const void *data, size_t size, int *ret)
 {
 	cleanup_fd int fd =
-		memfd_create("custody-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-	const char *bytes = (const char *)plan;
+		memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	const char *bytes = data;
 	size_t done = 0;
 
 	if (fd < 0 && errno == EINVAL) /* before 6.3 */
-		fd = memfd_create("custody-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
-	while (done < sizeof(*plan)) {
-		ssize_t n = write(fd, bytes + done, sizeof(*plan) - done);
+	while (done < size) {
+		ssize_t n = write(fd, bytes + done, size - done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -93,7 +93,7 @@ static int serve_send_plan(int channel, __u64 id, const struct custody_plan *pla
 {
 	struct plan_sealed sealed = { 0 };
 	cleanup_fd int fd = -1;
-	int r = serve_seal(plan, &fd);
+	int r = serve_seal("custody-plan", plan, sizeof(*plan), &fd);
 
 	if (r < 0)
 		return serve_fail(channel, id, r, "sealing the plan");
@@ -112,6 +112,9 @@ static int serve_plan(int channel, const struct plan_request *message, struct so
 		.args = message->args,
 		.args_len = message->args_len,
 		.n_args = message->n_args,
+		.model_version = message->model_version,
+		.signature = message->signature,
+		.measure = message->measure || message->model_version,
 	};
 	cleanup_problems struct problems problems = { 0 };
 	cleanup_profile struct profile profile = { 0 };
@@ -159,7 +162,8 @@ static const char *serve_check_request(const struct plan_request *message)
 	if (!plan_check_name(message->name))
 		return "the model's name is not made of a-z 0-9 . _ -, or begins with . _ -";
 	if (message->args_len > REQUEST_ARGS_SIZE || message->n_args > PLAN_ARGS_MAX ||
-	    (message->n_args == 0 && message->args_len != 0))
+	    (message->n_args == 0 && message->args_len != 0) ||
+	    message->model_version > REGISTRY_VERSIONS_MAX)
 		return "the command is malformed, or has too many arguments";
 	return NULL;
 }
@@ -190,7 +194,7 @@ int serve_request(int channel)
 	const struct plan_request *message = (const struct plan_request *)&buffer;
 	struct source source = { 0 };
 	cleanup_fd int proof = -1;
-	bool host = false;
+	bool plan = false;
 	const char *why;
 	int r = confine_close_fds_from(channel + 1);
 
@@ -207,21 +211,26 @@ int serve_request(int channel)
 	if (r < 0)
 		return serve_fail(channel, 0, r, "dropping privileges");
 	r = message_recv(channel, ROLE_PLANNER, ROLE_WARDEN,
-			 MSG_BIT(MSG_PLAN_REQUEST) | MSG_BIT(MSG_HOST_REQUEST), &buffer, &fds);
+			 MSG_BIT(MSG_PLAN_REQUEST) | MSG_BIT(MSG_HOST_REQUEST) |
+				 MSG_BIT(MSG_REGISTRY_REQUEST), &buffer, &fds);
 	if (r < 0)
 		return r == -ENODATA ? CUSTODY_EXIT_DONE : CUSTODY_EXIT_INTERNAL;
-	host = message->head.type == MSG_HOST_REQUEST;
-	source.n = host ? 1 : 2;
+	plan = message->head.type == MSG_PLAN_REQUEST;
+	source.n = plan ? 2 : 1;
 	source.directories[0].fd = fds.fd[0];
 	source.directories[1].fd = fds.fd[1];
-	source_name_directory(&source.directories[0], host ? PATHS_ETC : PATHS_PROFILES_ETC);
-	if (!host)
+	source_name_directory(&source.directories[0], plan ? PATHS_PROFILES_ETC :
+			      message->head.type == MSG_HOST_REQUEST ? PATHS_ETC : PATHS_MODELS);
+	if (plan)
 		source_name_directory(&source.directories[1], PATHS_PROFILES_USR);
 	r = serve_confine(channel, message->head.id, &source, TAKE_FD(proof));
 	if (r != 0)
 		return r;
-	if (host)
+	if (message->head.type == MSG_HOST_REQUEST)
 		return serve_host(channel, message->head.id, &source.directories[0]);
+	if (message->head.type == MSG_REGISTRY_REQUEST)
+		return registry_serve(channel, (const struct registry_request *)&buffer,
+				      &source.directories[0]);
 	why = serve_check_request(message);
 	if (why) {
 		(void)message_send_refused(channel, ROLE_PLANNER, message->head.id,

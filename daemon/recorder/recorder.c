@@ -317,6 +317,7 @@ int recorder_handle(struct recorder *recorder, const union message_buffer *messa
 	const struct record_counter *counter = body;
 	const struct record_fact *fact = body;
 	const struct record_measured *measured = body;
+	const struct record_model *model = body;
 
 	switch (message->head.type) {
 	case MSG_RECORD_EVENT:
@@ -339,6 +340,9 @@ int recorder_handle(struct recorder *recorder, const union message_buffer *messa
 		return recorder_record(recorder, &message->head, LEDGER_MEASURED,
 				       measured->measured.jail_id, &measured->measured,
 				       sizeof(measured->measured));
+	case MSG_RECORD_MODEL:
+		return recorder_record(recorder, &message->head, LEDGER_MODEL,
+				       model->model.jail_id, &model->model, sizeof(model->model));
 	case MSG_RECORD_RETIRE:
 		return recorder_retire(recorder, body);
 	default:

@@ -252,18 +252,23 @@ static void ceiling_end_all(struct jail *jail)
 			    "themselves, within minutes.", jail->name, strerror(-r));
 }
 
-void ceiling_end_connections(struct jail *jail)
+bool ceiling_was_crossed(const struct jail *jail)
 {
 	const struct ceiling *c = jail->ceiling;
 	__u32 crossed = 0, cuts = 0;
 
-	if (!c || jail->ceiling_settled || ceiling_read(jail) < 0)
-		return;
-	for (__u32 i = 0; i < CEILING_SLOTS; i++)
+	for (__u32 i = 0; c && i < CEILING_SLOTS; i++)
 		crossed |= c->accounts.slot[i].crossed;
-	cuts |= c->limits.on_total ? CEILING_BY_TOTAL : 0;
-	cuts |= c->limits.on_rate > CEILING_THROTTLE ? CEILING_BY_RATE : 0;
-	if (crossed & cuts)
+	cuts |= c && c->limits.on_total ? CEILING_BY_TOTAL : 0;
+	cuts |= c && c->limits.on_rate > CEILING_THROTTLE ? CEILING_BY_RATE : 0;
+	return crossed & cuts;
+}
+
+void ceiling_end_connections(struct jail *jail)
+{
+	if (!jail->ceiling || jail->ceiling_settled || ceiling_read(jail) < 0)
+		return;
+	if (ceiling_was_crossed(jail))
 		ceiling_end_all(jail);
 }
 

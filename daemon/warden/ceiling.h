@@ -33,6 +33,12 @@ void ceiling_settle(struct jail *jail);
 /* Sets aside more of the accounts, acts on what was reached. Each second, and when woken. */
 void ceiling_check(struct warden *warden);
 
+/*
+ * As of the last look: a total is used up, or a rate was reached that the profile wants more done
+ * about than to throttle.
+ */
+bool ceiling_was_crossed(const struct jail *jail);
+
 /* For ps and status. */
 void ceiling_fill_row(struct jail *jail, struct reply_row *row);
 

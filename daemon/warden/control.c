@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "launch.h"
 #include "plan.h"
+#include "registry.h"
 #include "retire.h"
 #include "warden.h"
 
@@ -311,7 +312,7 @@ void control_request(struct warden *warden, union message_buffer *buf, struct me
 {
 	const struct request_start *start = (const struct request_start *)buf;
 	const struct request_run *run = (const struct request_run *)buf;
-	struct ticket ticket = { .id = buf->head.id };
+	struct launch_request launch;
 
 	if (warden->stopping) {
 		control_reply(warden, buf->head.id, CUSTODY_EXIT_REFUSED, 0,
@@ -320,22 +321,31 @@ void control_request(struct warden *warden, union message_buffer *buf, struct me
 	}
 	switch (buf->head.type) {
 	case MSG_REQUEST_START:
-		ticket.peer = start->peer;
+		launch = (struct launch_request){
+			.ticket = { .id = buf->head.id, .peer = start->peer },
+			.name = start->name, .profile = start->profile, .model = start->model,
+			.version = start->version,
+		};
 		if (control_may_start(warden, &start->head, &start->peer, start->name,
 				      start->profile))
-			launch_begin(warden, &ticket, start->name, start->profile, start->model,
-				     NULL, NULL);
+			launch_begin(warden, &launch);
+		break;
+	case MSG_REQUEST_MODEL:
+		registry_control(warden, (const struct request_model *)buf);
 		break;
 	case MSG_REQUEST_RESTRICT:
 		control_restrict(warden, (const struct request_restrict *)buf);
 		break;
 	case MSG_REQUEST_RUN:
-		ticket.peer = run->peer;
+		launch = (struct launch_request){
+			.ticket = { .id = buf->head.id, .peer = run->peer },
+			.name = run->name, .profile = run->profile, .model = run->model,
+			.run = run, .stdio = fds,
+		};
 		if (!control_may_start(warden, &run->head, &run->peer, run->name, run->profile))
 			break;
 		if (control_check_args(run))
-			launch_begin(warden, &ticket, run->name, run->profile, run->model, run,
-				     fds);
+			launch_begin(warden, &launch);
 		else
 			control_reply(warden, run->head.id, CUSTODY_EXIT_USAGE, 0,
 				      "The command to run is not well formed.");

@@ -12,6 +12,7 @@
 
 #include "launch.h"
 #include "measure.h"
+#include "registry.h"
 #include "retire.h"
 #include "sequence.h"
 #include "warden.h"
@@ -36,6 +37,13 @@ static int dispatch_refused(struct role *role, const struct refused *refused)
 {
 	struct jail *jail = role->jail;
 
+	if (role->role == ROLE_PLANNER && !jail) {
+		registry_refused(role, refused);
+		return 0;
+	}
+	if (role->role == ROLE_RECORDER &&
+	    registry_unrecorded(role->warden, refused->head.id, refused->text))
+		return 0;
 	if (role->role == ROLE_RECORDER) {
 		jail = jails_find_id(role->warden, (__u32)refused->head.id);
 		log_error("The recorder: %s", refused->text);
@@ -70,6 +78,8 @@ static int dispatch_recorder(struct warden *warden, union message_buffer *buf)
 	case MSG_RECORDER_RUNNING:
 		return recording_runs(warden, (const struct recorder_running *)buf);
 	case MSG_RECORDED:
+		if (registry_recorded(warden, buf->head.id))
+			return 0;
 		if (jail)
 			launch_recorded(jail);
 		return 0;
@@ -93,6 +103,12 @@ int dispatch_message(struct role *role, union message_buffer *buf, struct messag
 	case ROLE_RECORDER:
 		return dispatch_recorder(role->warden, buf);
 	case ROLE_PLANNER:
+		if (!role->jail) {
+			registry_message(role, buf, fds);
+			return 0;
+		}
+		launch_message(role->jail, role, buf, fds);
+		return 0;
 	case ROLE_JAIL:
 		launch_message(role->jail, role, buf, fds);
 		return 0;
@@ -125,8 +141,8 @@ void dispatch_gone(struct role *role, bool broken)
 	/* Whoever breaks the protocol is not what was started: it does not go on by itself. */
 	if (broken && role->pid > 0)
 		(void)kill(role->pid, SIGKILL);
-	if (broken && (role->role == ROLE_JAIL || role->role == ROLE_PLANNER ||
-		       role->role == ROLE_MEASURER))
+	if (broken && jail && (role->role == ROLE_JAIL || role->role == ROLE_PLANNER ||
+			       role->role == ROLE_MEASURER))
 		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EPROTO,
 				       "A process of the launch sent what it may not send; nothing "
 				       "was started. This is a defect of custody.");
@@ -167,7 +183,10 @@ void dispatch_gone(struct role *role, bool broken)
 		retire_sweeper_failed(jail, "The sweeper ended before it had looked everywhere.");
 		break;
 	default:
-		launch_role_gone(jail, role);
+		if (jail)
+			launch_role_gone(jail, role);
+		else
+			registry_planner_gone(role);
 		break;
 	}
 }

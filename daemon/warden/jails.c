@@ -180,6 +180,7 @@ int jails_send_row(struct jail *jail, __u64 id)
 	row.planes_active = jail->planes_active;
 	row.started_s = jail->started_ns / 1000000000ULL;
 	row.adopted = jail->adopted;
+	row.model_version = jail->plan ? jail->plan->model_version : 0;
 	row.restricted = jail->restricted;
 	row.cut = jail->cut;
 	row.uid_first = CUSTODY_UID_JAIL_BASE + jail->slot * CUSTODY_UID_JAIL_BLOCK;

@@ -23,9 +23,12 @@
 #include "measure.h"
 #include "paths.h"
 #include "plan.h"
+#include "registry.h"
 #include "sequence.h"
 
 static const struct sequence_step launch_steps[] = {
+	{ "asking the registry", "it says what a registered name is, or that it may not start",
+	  registry_step_find, registry_undo_find, 20000 },
 	{ "reading the profile", "nothing is made before it is known what is asked for",
 	  launch_step_plan, launch_undo_plan, 10000 },
 	{ "checking what this host offers", "a missing plane refuses before anything exists",
@@ -36,6 +39,8 @@ static const struct sequence_step launch_steps[] = {
 	  launch_step_policy, launch_undo_policy, 0 },
 	{ "measuring the model", "the guard is around its files by now; nothing is opened yet",
 	  measure_step_read, measure_undo, 60000 },
+	{ "comparing with the registry", "a version is its bytes, and no others",
+	  registry_step_compare, NULL, 0 },
 	{ "opening the endpoints", "an endpoint in use refuses before the jail is built",
 	  launch_step_broker, launch_undo_broker, 10000 },
 	{ "building the jail", "needs the broker's socket and the cgroup",
@@ -148,17 +153,37 @@ static bool launch_may_begin(struct warden *warden, const struct ticket *ticket,
 	return true;
 }
 
-void launch_begin(struct warden *warden, const struct ticket *ticket, const char *name,
-		  const char *profile, const char *model, const struct request_run *run,
-		  struct message_fds *stdio)
+/* What was asked for, into a jail that is new. False: out of memory. */
+static bool launch_take_request(struct jail *jail, const struct launch_request *request)
 {
+	jail->state = JAIL_STATE_STARTING;
+	jail->ticket = request->ticket;
+	jail->asked_profile = request->profile[0] != '\0';
+	jail->model_version = request->version;
+	(void)snprintf(jail->profile, sizeof(jail->profile), "%s",
+		       jail->asked_profile ? request->profile : request->name);
+	(void)snprintf(jail->asked_model, sizeof(jail->asked_model), "%s", request->model);
+	if (!request->run)
+		return true;
+	jail->foreground = true;
+	jail->run = malloc(sizeof(*jail->run));
+	if (jail->run)
+		*jail->run = *request->run;
+	for (unsigned int i = 0; i < 3; i++)
+		jail->stdio[i] = TAKE_FD(request->stdio->fd[i]);
+	return jail->run;
+}
+
+void launch_begin(struct warden *warden, const struct launch_request *request)
+{
+	const struct ticket *ticket = &request->ticket;
 	cleanup_fd int slot_fd = -1;
 	char text[CUSTODY_TEXT_SIZE];
 	struct jail *jail;
 	__u32 slot = 0;
 	int r;
 
-	if (!launch_may_begin(warden, ticket, name))
+	if (!launch_may_begin(warden, ticket, request->name))
 		return;
 	/* Before the jail is in the list: it would be found to use slot 0. */
 	r = slots_take(warden, &slot, &slot_fd);
@@ -170,28 +195,15 @@ void launch_begin(struct warden *warden, const struct ticket *ticket, const char
 		control_reply(warden, ticket->id, CUSTODY_EXIT_REFUSED, 0, text);
 		return;
 	}
-	jail = jails_new(warden, name);
-	if (!jail) {
-		control_reply(warden, ticket->id, CUSTODY_EXIT_INTERNAL, 0, "Out of memory.");
-		return;
+	jail = jails_new(warden, request->name);
+	if (jail) {
+		jail->slot = slot;
+		jail->slot_fd = TAKE_FD(slot_fd);
 	}
-	jail->slot = slot;
-	jail->slot_fd = TAKE_FD(slot_fd);
-	jail->state = JAIL_STATE_STARTING;
-	jail->ticket = *ticket;
-	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", profile[0] ? profile : name);
-	(void)snprintf(jail->asked_model, sizeof(jail->asked_model), "%s", model);
-	if (run) {
-		jail->foreground = true;
-		jail->run = malloc(sizeof(*run));
-		if (jail->run)
-			*jail->run = *run;
-		for (unsigned int i = 0; i < 3; i++)
-			jail->stdio[i] = TAKE_FD(stdio->fd[i]);
-	}
-	if (run && !jail->run) {
+	if (!jail || !launch_take_request(jail, request)) {
 		control_reply(warden, ticket->id, CUSTODY_EXIT_INTERNAL, 0, "Out of memory.");
-		jails_forget(jail);
+		if (jail)
+			jails_forget(jail);
 		return;
 	}
 	sequence_start(jail, launch_steps, ARRAY_SIZE(launch_steps), launch_finished);
@@ -216,7 +228,8 @@ static void launch_take_plan(struct jail *jail, struct message_fds *fds)
 		return;
 	jail->plan_fd = TAKE_FD(fds->fd[0]);
 	r = plan_map(jail->plan_fd, &jail->plan, &why);
-	if (r == 0 && strcmp(jail->plan->name, jail->name) != 0)
+	if (r == 0 && (strcmp(jail->plan->name, jail->name) != 0 ||
+		       jail->plan->model_version != jail->model_version))
 		r = -EPROTO;
 	if (r == 0)
 		r = launch_digest_plan(jail);

@@ -5,13 +5,19 @@
 
 #include "warden.h"
 
-/*
- * Starts a launch. The answer goes to ticket->id when it has ended, one way or the other.
- * `run` and `stdio` (three fds, taken) are for `custodyctl run`, NULL for `start`.
- */
-void launch_begin(struct warden *warden, const struct ticket *ticket, const char *name,
-		  const char *profile, const char *model, const struct request_run *run,
-		  struct message_fds *stdio);
+/* `run` and `stdio` (three fds, taken) are for `custodyctl run`, NULL for `start`. */
+struct launch_request {
+	struct ticket ticket;
+	const char *name;
+	const char *profile;		/* empty: the profile called like the model */
+	const char *model;		/* empty: the profile's model.path */
+	__u32 version;			/* of the registry; 0: the current one, if there is any */
+	const struct request_run *run;
+	struct message_fds *stdio;
+};
+
+/* Starts a launch. The answer goes to ticket.id when it has ended, one way or the other. */
+void launch_begin(struct warden *warden, const struct launch_request *request);
 
 /* A message of planner, jail or broker that belongs to a launch. */
 void launch_message(struct jail *jail, struct role *role, union message_buffer *buf,

@@ -51,6 +51,9 @@ int launch_step_plan(struct jail *jail)
 	(void)snprintf(request.name, sizeof(request.name), "%s", jail->name);
 	(void)snprintf(request.profile, sizeof(request.profile), "%s", jail->profile);
 	(void)snprintf(request.model, sizeof(request.model), "%s", jail->asked_model);
+	(void)snprintf(request.signature, sizeof(request.signature), "%s", jail->model_signature);
+	request.model_version = jail->model_version;
+	request.measure = jail->measure || jail->model_version;
 	if (jail->run) {
 		request.args_len = jail->run->args_len;
 		request.n_args = jail->run->n_args;

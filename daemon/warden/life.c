@@ -20,6 +20,7 @@
 #include "launch.h"
 #include "limits.h"
 #include "plan.h"
+#include "registry.h"
 #include "retire.h"
 #include "sequence.h"
 #include "superblock.h"
@@ -267,6 +268,8 @@ static void life_stopped(struct jail *jail, enum custody_exit exit_code, const c
 	if (exit_code == CUSTODY_EXIT_DONE)
 		(void)snprintf(line, sizeof(line), "%s has stopped.", jail->name);
 	log_info("%s", exit_code == CUSTODY_EXIT_DONE ? line : text);
+	if (exit_code == CUSTODY_EXIT_DONE)
+		registry_stopped(jail);
 	if (jail->run_ticket.id)
 		control_reply(jail->warden, jail->run_ticket.id, exit_code, status, text);
 	jail->run_ticket.id = 0;
@@ -294,6 +297,7 @@ static void life_begin_stop(struct jail *jail, bool ask)
 	unsigned int skip = ask ? 0 : 1;
 
 	recording_settle(jail);
+	jail->orderly = ask && jail->state == JAIL_STATE_RUNNING;
 	/* Saved, so that a restarted custodyd goes on with it (life_resume()). */
 	jail->state = JAIL_STATE_STOPPING;
 	(void)state_save(jail);

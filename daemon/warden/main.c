@@ -17,6 +17,7 @@
 #include "guard.h"
 #include "launch.h"
 #include "privileges.h"
+#include "registry.h"
 #include "warden.h"
 
 static const char main_help[] =
@@ -117,6 +118,7 @@ static int main_on_end(sd_event_source *source, const struct signalfd_siginfo *i
 		next = j->next;
 		launch_cancel(j, "custodyd was stopped");
 	}
+	registry_cancel_measures(warden);
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 

@@ -26,6 +26,7 @@
 #include "limits.h"
 #include "paths.h"
 #include "plan.h"
+#include "registry.h"
 #include "retire.h"
 #include "sequence.h"
 
@@ -106,6 +107,7 @@ void recording_gone(struct warden *warden)
 		retire_recorder_gone(j);
 		launch_recorder_gone(j);
 	}
+	registry_recorder_gone(warden);
 	if (served && !recording_falls_often(warden) && recording_start(warden) == 0)
 		return;
 	log_error("No recorder stays up; custodyd ends. The jails go on under the policy in the "
@@ -264,6 +266,13 @@ int recording_put_fact(struct jail *jail, const struct evidence_fact *fact)
 	struct record_fact record = { .fact = { .jail_id = jail->id, .fact = *fact } };
 
 	return recording_send(jail->warden, MSG_RECORD_FACT, 0, &record, sizeof(record), true);
+}
+
+int recording_put_model(struct warden *warden, const struct ledger_model *model, __u64 id)
+{
+	struct record_model record = { .model = *model };
+
+	return recording_send(warden, MSG_RECORD_MODEL, id, &record, sizeof(record), true);
 }
 
 static bool recording_swap_is_on(void)
@@ -441,7 +450,8 @@ void recording_check_losses(struct warden *warden)
 
 static bool recording_is_known_child(const struct warden *warden, pid_t pid)
 {
-	if (pid == warden->front.pid || pid == warden->recorder.pid)
+	if (pid == warden->front.pid || pid == warden->recorder.pid ||
+	    registry_knows_child(warden, pid))
 		return true;
 	for (const struct jail *j = warden->jails; j; j = j->next) {
 		if (pid == j->init || pid == j->planner.pid || pid == j->builder.pid ||
@@ -472,6 +482,8 @@ static int recording_on_timer(sd_event_source *source, uint64_t usec, void *data
 	if (warden->recorder_running)
 		recording_check_losses(warden);
 	ceiling_check(warden);
+	if (warden->recorder_running)
+		registry_tick(warden);
 	recording_reap_orphans(warden);
 	for (struct jail *j = warden->jails; j; j = j->next) {
 		if (j->state == JAIL_STATE_STOPPED)

@@ -18,6 +18,7 @@
 #include "cleanup.h"
 #include "measure.h"
 #include "plan.h"
+#include "registry.h"
 #include "sequence.h"
 #include "sockets.h"
 
@@ -475,6 +476,9 @@ static const struct sequence_step retire_steps[] = {
 	  retire_undo_sweep, 0 },
 	{ "Judging and signing", "the recorder computes the verdict from the ledger alone",
 	  retire_step_judge, NULL, 30000 },
+	{ "Marking the version retired in the registry",
+	  "before the jail is forgotten: it may not start again", registry_step_retire,
+	  registry_undo_find, 30000 },
 	{ "Forgetting the jail", "last: until now a restarted custodyd would go on from here",
 	  retire_step_forget, NULL, 0 },
 };

@@ -35,22 +35,24 @@ struct setup_directory {
 	const char *path;
 	mode_t mode;
 	uid_t owner;
+	gid_t group;	/* owner and group 0: left as they are */
 };
 
 static const struct setup_directory setup_directories[] = {
-	{ PATHS_ETC, 0755, 0 },
-	{ PATHS_PROFILES_ETC, 0755, 0 },
-	{ PATHS_PROFILES_USR, 0755, 0 },
-	{ PATHS_STATE, 0755, 0 },
-	{ PATHS_LEDGER, 0750, CUSTODY_UID_RECORDER },
-	{ PATHS_EVIDENCE, 0750, CUSTODY_UID_RECORDER },
-	{ PATHS_KEYS, 0700, 0 },
-	{ PATHS_LOGS, 0750, 0 },
-	{ PATHS_CEILINGS, 0700, 0 },
-	{ PATHS_MEASURED, 0700, 0 },
-	{ PATHS_RUN, 0755, 0 },
-	{ PATHS_JAILS, 0700, 0 },
-	{ SETUP_BPFFS, 0755, 0 },
+	{ PATHS_ETC, 0755, 0, 0 },
+	{ PATHS_PROFILES_ETC, 0755, 0, 0 },
+	{ PATHS_PROFILES_USR, 0755, 0, 0 },
+	{ PATHS_STATE, 0755, 0, 0 },
+	{ PATHS_LEDGER, 0750, CUSTODY_UID_RECORDER, CUSTODY_UID_RECORDER },
+	{ PATHS_EVIDENCE, 0750, CUSTODY_UID_RECORDER, CUSTODY_UID_RECORDER },
+	{ PATHS_KEYS, 0700, 0, 0 },
+	{ PATHS_LOGS, 0750, 0, 0 },
+	{ PATHS_MODELS, 0750, 0, CUSTODY_UID_PLANNER },
+	{ PATHS_CEILINGS, 0700, 0, 0 },
+	{ PATHS_MEASURED, 0700, 0, 0 },
+	{ PATHS_RUN, 0755, 0, 0 },
+	{ PATHS_JAILS, 0700, 0, 0 },
+	{ SETUP_BPFFS, 0755, 0, 0 },
 };
 
 static int setup_make_directory(struct warden *warden, const struct setup_directory *directory)
@@ -67,10 +69,11 @@ static int setup_make_directory(struct warden *warden, const struct setup_direct
 		log_error("%s cannot be made: %s.", path, strerror(-r));
 		return r;
 	}
-	if (directory->owner && st.st_uid != directory->owner &&
-	    (chown(path, directory->owner, directory->owner) < 0 || lstat(path, &st) < 0)) {
-		log_error("%s cannot be given to uid %u: %s.", path, directory->owner,
-			  strerror(errno));
+	if (directory->group &&
+	    (st.st_uid != directory->owner || st.st_gid != directory->group) &&
+	    (chown(path, directory->owner, directory->group) < 0 || lstat(path, &st) < 0)) {
+		log_error("%s cannot be given to uid %u, gid %u: %s.", path, directory->owner,
+			  directory->group, strerror(errno));
 		return -EPERM;
 	}
 	/* A bpf file system is mounted 1777 where nobody says otherwise: see setup_check_pins(). */

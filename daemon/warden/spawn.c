@@ -170,7 +170,8 @@ int spawn_role(struct warden *warden, struct jail *jail, struct role *ret, enum 
 		ret->permit = MSG_BIT(name->first) | MSG_BIT(MSG_REFUSED);
 	if (role == ROLE_FRONT)
 		ret->permit = MSG_BIT(MSG_REQUEST_START) | MSG_BIT(MSG_REQUEST_RUN) |
-			      MSG_BIT(MSG_REQUEST_NAME) | MSG_BIT(MSG_REQUEST_RESTRICT);
+			      MSG_BIT(MSG_REQUEST_NAME) | MSG_BIT(MSG_REQUEST_RESTRICT) |
+			      MSG_BIT(MSG_REQUEST_MODEL);
 	if (role == ROLE_SWEEPER)
 		ret->permit |= MSG_BIT(MSG_SWEEP_DONE);
 	if (role == ROLE_MEASURER)

@@ -21,6 +21,7 @@
 struct warden;
 struct jail;
 struct ceiling;
+struct registry_job;
 struct ring_buffer;
 struct sequence_step;
 
@@ -134,6 +135,15 @@ struct jail {
 	int broker_peer;		/* the jail's end of its socket to the broker, likewise */
 	char asked_model[CUSTODY_PATH_SIZE];
 
+	/* what the registry says it is (registry_launch.c); version 0: it is not registered */
+	bool asked_profile;		/* the profile was named by whoever asked */
+	__u32 model_version;		/* first as it was asked for, then as it was found */
+	__u8 model_digest[CUSTODY_DIGEST_SIZE];
+	char model_signature[CUSTODY_PATH_SIZE];
+	bool measure;			/* its digest is asked for: it is to be registered */
+	bool orderly;			/* was asked to stop while it was running */
+	bool served_told;		/* that it served well is in the registry, or on its way */
+
 	/* what it may send (ceiling.c); NULL: no ceiling */
 	struct ceiling *ceiling;
 	bool ceiling_settled;		/* its account is closed: nothing can be sent any more */
@@ -191,6 +201,9 @@ struct warden {
 	struct ring_buffer *wakes;	/* the kernel: look at the ceilings */
 	sd_event_source *wakes_event;
 	struct jail *jails;
+	struct registry_job *registry;	/* queue of what is asked of the registry ... */
+	struct registry_job *registry_measures; /* ... and what is measured before it may be */
+	__u32 registry_records;
 };
 
 /* ---- jails.c: the table ---- */
@@ -263,6 +276,7 @@ int recording_put_fact(struct jail *jail, const struct evidence_fact *fact);
 int recording_put_retire(struct jail *jail);
 void recording_put_broker_event(struct jail *jail, const struct broker_event *said);
 int recording_put_event(struct jail *jail, const struct custody_event *event);
+int recording_put_model(struct warden *warden, const struct ledger_model *model, __u64 id);
 void recording_put_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 lost, __u64 total);
 void recording_check_losses(struct warden *warden);	/* also called before facts are taken */
 int recording_start_timer(struct warden *warden);

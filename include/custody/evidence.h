@@ -13,6 +13,7 @@
 
 #include "custody/event.h"
 #include "custody/limits.h"
+#include "custody/model.h"
 #include "custody/policy.h"
 
 #define LEDGER_MAGIC	0x524c4443U	/* "CDLR" */
@@ -65,6 +66,7 @@ enum ledger_type {
 	LEDGER_RETIRE,		/* struct ledger_retire */
 	LEDGER_VERDICT,		/* struct ledger_verdict */
 	LEDGER_MEASURED,	/* struct ledger_measured: after its launch; or of a refusal */
+	LEDGER_MODEL,		/* struct ledger_model */
 	_LEDGER_TYPE_MAX,
 };
 
@@ -259,6 +261,41 @@ struct ledger_verdict {
 	__u8 statement_digest[CUSTODY_DIGEST_SIZE]; /* SHA-256 of the statement that was signed */
 };
 
+/* ---- the registry ---- */
+
+/* M(NAME, "json-name") */
+#define LEDGER_MODEL_CHANGES(M)                                                                    \
+	M(REGISTERED, "registered")                                                                \
+	M(ROLLED_BACK, "rolled-back")                                                              \
+	M(REVOKED, "revoked")                                                                      \
+	M(SERVED, "served-well")                                                                   \
+	M(RETIRED, "retired")
+
+enum ledger_model_change {
+	LEDGER_MODEL_NONE = 0,
+#define LEDGER_MODEL_ENUM(name, json) LEDGER_MODEL_##name,
+	LEDGER_MODEL_CHANGES(LEDGER_MODEL_ENUM)
+#undef LEDGER_MODEL_ENUM
+	_LEDGER_MODEL_MAX,
+};
+
+/*
+ * A change of the registry. It is on disk before the registry is changed; when the registry then
+ * could not be written, a second record says so (failed = 1).
+ */
+struct ledger_model {
+	__u32 jail_id;		/* always 0: a version is of no jail */
+	__u32 change;		/* enum ledger_model_change */
+	__u32 version;
+	__u32 requester_uid;	/* MODEL_NOBODY: nobody asked */
+	__u32 failed;
+	__u32 pad;
+	char name[CUSTODY_NAME_SIZE];
+	char profile[CUSTODY_NAME_SIZE];
+	__u8 digest[CUSTODY_DIGEST_SIZE];
+	char why[MODEL_WHY_SIZE];
+};
+
 _Static_assert(sizeof(struct ledger_record) == 64, "ledger_record");
 _Static_assert(sizeof(struct ledger_opened) == 88, "ledger_opened");
 _Static_assert(sizeof(struct ledger_launch) == 304, "ledger_launch");
@@ -270,5 +307,6 @@ _Static_assert(sizeof(struct evidence_fact) == 128, "evidence_fact");
 _Static_assert(sizeof(struct ledger_fact) == 136, "ledger_fact");
 _Static_assert(sizeof(struct ledger_retire) == 232, "ledger_retire");
 _Static_assert(sizeof(struct ledger_verdict) == 56, "ledger_verdict");
+_Static_assert(sizeof(struct ledger_model) == 440, "ledger_model");
 
 #endif

@@ -22,6 +22,7 @@
 #include "custody/message_head.h"
 #include "custody/plan.h"
 #include "custody/policy.h"
+#include "custody/registry.h"
 
 #define CUSTODY_CHANNEL_FD 3
 
@@ -106,7 +107,17 @@ enum custody_role {
 	X(MEASURE_SAME, measure_same, ROLE_MEASURER, ROLE_WARDEN, 0)                              \
 	X(RECORD_MEASURED, record_measured, ROLE_WARDEN, ROLE_RECORDER, 0)                        \
 	/* after JAIL_BUILD that says so: the detached mount that becomes the zone weights */     \
-	X(JAIL_WEIGHTS, jail_weights, ROLE_WARDEN, ROLE_JAIL, 1)
+	X(JAIL_WEIGHTS, jail_weights, ROLE_WARDEN, ROLE_JAIL, 1)                                  \
+	/* the registry: a control request like those above, and a row of its answer */           \
+	X(REQUEST_MODEL, request_model, ROLE_CONTROL | ROLE_FRONT, ROLE_FRONT | ROLE_WARDEN, 0)   \
+	X(REPLY_MODEL, reply_model, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)       \
+	/* planner: the directory of all models; it answers rows, then ANSWER, or TEXT with the   \
+	   sealed text that takes the place of registry.json */                                   \
+	X(REGISTRY_REQUEST, registry_request, ROLE_WARDEN, ROLE_PLANNER, 1)                       \
+	X(REGISTRY_ROW, registry_row, ROLE_PLANNER, ROLE_WARDEN, 0)                               \
+	X(REGISTRY_ANSWER, registry_answer, ROLE_PLANNER, ROLE_WARDEN, 0)                         \
+	X(REGISTRY_TEXT, registry_text, ROLE_PLANNER, ROLE_WARDEN, 1)                             \
+	X(RECORD_MODEL, record_model, ROLE_WARDEN, ROLE_RECORDER, 0)
 
 enum custody_message_type {
 	MSG_NONE = 0,
@@ -119,30 +130,14 @@ _Static_assert(_MSG_MAX <= 64, "a permit mask is one __u64");
 
 #define MSG_BIT(type) (1ULL << (type))
 
-/* Who asked, from SO_PEERCRED. Zero from custodyctl; front fills it in. */
-struct message_peer {
-	__u32 pid;
-	__u32 uid;
-	__u32 gid;
-	__u32 pad;
-};
-
-/* The documented exit codes: what a reply carries is what custodyctl exits with. */
-enum custody_exit {
-	CUSTODY_EXIT_DONE = 0,
-	CUSTODY_EXIT_FALSE = 1,		/* what was asked for is not so: residue, bad signature */
-	CUSTODY_EXIT_USAGE = 2,
-	CUSTODY_EXIT_REFUSED = 3,	/* by policy, by a missing plane, by state */
-	CUSTODY_EXIT_INCOMPLETE = 4,
-	CUSTODY_EXIT_INTERNAL = 5,
-};
-
 struct request_start {
 	struct message_head head;
 	struct message_peer peer;
 	char name[CUSTODY_NAME_SIZE];
 	char profile[CUSTODY_NAME_SIZE];	/* empty: the profile called like the model */
 	char model[CUSTODY_PATH_SIZE];		/* empty: the profile's model.path */
+	__u32 version;		/* of the registry; 0: the current one, if NAME is registered */
+	__u32 pad;
 };
 
 #define REQUEST_ARGS_SIZE 16384
@@ -275,6 +270,8 @@ struct reply_row {
 	struct reply_ceiling ceilings[CEILING_SLOTS];
 	struct reply_limits limits;
 	struct ledger_measured measured;	/* jail_id 0: the model was not measured */
+	__u32 model_version;	/* of the registry; 0: it is not registered */
+	__u32 pad2;
 };
 
 struct reply_counter {
@@ -314,6 +311,9 @@ struct plan_request {
 	__u32 args_len;		/* command override of `run`; 0 = the profile's command */
 	__u32 n_args;
 	char args[REQUEST_ARGS_SIZE];
+	__u32 model_version;	/* for the plan */
+	__u32 measure;		/* 1: its digest is asked for, whatever the profile says */
+	char signature[CUSTODY_PATH_SIZE];	/* in place of model.signature; empty: that one */
 };
 
 struct plan_sealed {

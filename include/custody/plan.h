@@ -15,6 +15,7 @@
 
 #include "custody/ceiling.h"
 #include "custody/limits.h"
+#include "custody/model.h"
 #include "custody/policy.h"
 
 #define PLAN_MAGIC	0x4e4c5043U	/* "CPLN" */
@@ -240,6 +241,8 @@ struct custody_plan {
 	struct plan_string attestations_path;	/* directory; empty: there is none */
 	struct plan_key keys[PLAN_KEYS_MAX];
 	struct plan_attestation attestations[PLAN_ATTESTATIONS_MAX];
+	__u32 model_version;		/* of the registry; 0: it is not registered */
+	__u32 pad;
 	char pool[PLAN_POOL_SIZE];
 };
 

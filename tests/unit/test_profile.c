@@ -239,6 +239,12 @@ static const char *plan_text_of(struct plan_string s)
 	return plan_string(&plan, s);
 }
 
+#define REQUEST(name_, profile_, model_, args_, size, n)                                           \
+	{                                                                                          \
+		.name = (name_), .profile = (profile_), .model = (model_), .args = (args_),        \
+		.args_len = (size), .n_args = (n)                                                  \
+	}
+
 static void make_plan(const char *text, const struct build_request *request,
 		      struct problems *problems)
 {
@@ -253,7 +259,7 @@ static void test_plan(void **state)
 {
 	static const char *const targets[] = { "/dev/shm", "/opt/a", "/scratch", "/srv/m",
 					       "/srv/out", "/tmp",   "/usr" };
-	const struct build_request request = { "digits", "sk", "", "", 0, 0, false };
+	const struct build_request request = REQUEST("digits", "sk", "", "", 0, 0);
 	cleanup_problems struct problems problems = { 0 };
 	const char *why = "";
 
@@ -289,8 +295,8 @@ static void test_plan(void **state)
 
 static void test_request_replaces(void **state)
 {
-	const struct build_request request = { "d", "sk", "/data/m", "/bin/a\0{model}\0",
-					       15,  2,	  false };
+	const struct build_request request =
+		REQUEST("d", "sk", "/data/m", "/bin/a\0{model}\0", 15, 2);
 	cleanup_problems struct problems problems = { 0 };
 
 	(void)state;
@@ -311,14 +317,8 @@ struct no_plan {
 	const char *why;
 };
 
-#define PLAIN                                                                                      \
-	{                                                                                          \
-		"n", "p", "", "", 0, 0, false                                                      \
-	}
-#define RUN(args, n)                                                                               \
-	{                                                                                          \
-		"n", "p", "", args, sizeof(args) - 1, n, false                                     \
-	}
+#define PLAIN REQUEST("n", "p", "", "", 0, 0)
+#define RUN(args, n) REQUEST("n", "p", "", args, sizeof(args) - 1, n)
 
 static const struct no_plan no_plans[] = {
 	{ "[files]\njit = no\n", PLAIN, 0, "command is not set" },
@@ -337,7 +337,7 @@ static const struct no_plan no_plans[] = {
 	{ "[files]\njit = no\n", RUN("/bin/a\0x\0", 1), 0, "left over" },
 	{ "[files]\njit = no\n", RUN("/bin/a\0", 2), 0, "malformed" },
 	{ "[files]\njit = no\n", RUN("a\0", 1), 0, "the program needs an absolute path" },
-	{ "[files]\njit = no\n", { "n", "p", "/a/../b", "/a\0", 3, 1, false }, 0, "absolute path" },
+	{ "[files]\njit = no\n", REQUEST("n", "p", "/a/../b", "/a\0", 3, 1), 0, "absolute path" },
 };
 
 static void test_no_plan(void **state)

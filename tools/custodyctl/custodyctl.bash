@@ -35,7 +35,7 @@ _custodyctl() {
 	case $before in
 	--profile) words=$(_custodyctl_profiles) ;;
 	--root | --model) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
-	--key | --cert | --roots | --out | --signature | --predicate | --output) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
+	--key | --cert | --roots | --out | --signature | --card | --predicate | --output) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
 	esac
 	if [ -z "$words" ]; then
 		case $(_custodyctl_command) in
@@ -53,6 +53,7 @@ _custodyctl() {
 		evidence) words="export" ;;
 		ledger) words="verify checkpoint --key" ;;
 		model) mapfile -t COMPREPLY < <(compgen -W "sign verify attest verify-attestation
+			register list rollback revoke --profile --card --restart --reason
 			--key --cert --out --shards --roots --signature --ignore-unsigned-files --json
 			--type --predicate --output" -- "$word"; compgen -d -- "$word") && return ;;
 		esac

@@ -26,7 +26,8 @@ struct events {
 static bool events_is_shown(__u32 type)
 {
 	return type == LEDGER_EVENT || type == LEDGER_LAUNCH || type == LEDGER_STATE ||
-	       type == LEDGER_GAP || type == LEDGER_VERDICT || type == LEDGER_MEASURED;
+	       type == LEDGER_GAP || type == LEDGER_VERDICT || type == LEDGER_MEASURED ||
+	       type == LEDGER_MODEL;
 }
 
 /* Names first: what happens while a jail is built is recorded before its launch. */
@@ -46,9 +47,19 @@ static int events_collect_names(struct events *events)
 	return CUSTODY_EXIT_DONE;
 }
 
+/* Some records of no jail say themselves whose they are. */
+static const char *events_find_name(const struct events *events, const struct record_entry *entry)
+{
+	if (entry->head.type == LEDGER_MODEL)
+		return entry->payload.model.name;
+	if (entry->head.type == LEDGER_MEASURED)
+		return entry->payload.measured.name;
+	return ledger_names_find(&events->names, entry->head.jail_id);
+}
+
 static bool events_print(struct events *events, const struct record_entry *entry)
 {
-	const char *name = ledger_names_find(&events->names, entry->head.jail_id);
+	const char *name = events_find_name(events, entry);
 	char line[RECORD_RENDER_LINE];
 	json_t *json;
 	bool ok;

@@ -111,7 +111,7 @@ int ledger_names_take(struct ledger_names *names, const struct record_entry *ent
 
 	if (entry->head.type == LEDGER_LAUNCH)
 		return ledger_names_add(names, &entry->payload.launch);
-	if (entry->head.type != LEDGER_MEASURED)
+	if (entry->head.type != LEDGER_MEASURED || entry->head.jail_id == 0)
 		return 0;
 	memcpy(refused.name, entry->payload.measured.name, sizeof(refused.name));
 	return ledger_names_add(names, &refused);

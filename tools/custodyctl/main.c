@@ -50,7 +50,7 @@ static const struct main_command main_commands[] = {
 	  "what this host can enforce, what is missing and what to do" },
 	{ "run", command_run, "[--profile P] [--name N] [--model DIR] -- CMD...",
 	  "run a command in custody, in the foreground" },
-	{ "start", command_start, "[--profile P] [--model DIR] NAME",
+	{ "start", command_start, "[--profile P] [--model DIR] NAME[@VERSION]",
 	  "take a model into custody and serve it" },
 	{ "stop", command_stop, "NAME", "end a model; its scratch is erased" },
 	{ "freeze", command_stop, "NAME", "halt every process of a model" },
@@ -74,8 +74,13 @@ static const struct main_command main_commands[] = {
 	  "       custodyctl model attest DIR --type TYPE --predicate FILE --key FILE\n"
 	  "                            --output FILE [--signature FILE] [--shards]\n"
 	  "       custodyctl model verify-attestation DIR FILE --key FILE [--type TYPE]\n"
-	  "                            [--signature FILE] [--shards] [--json]",
-	  "sign and verify models (OpenSSF Model Signing), and attestations about them" },
+	  "                            [--signature FILE] [--shards] [--json]\n"
+	  "       custodyctl model register NAME DIR [--profile P] [--signature FILE]\n"
+	  "                            [--card FILE]\n"
+	  "       custodyctl model list [NAME] [--json]\n"
+	  "       custodyctl model rollback NAME[@VERSION] [--restart]\n"
+	  "       custodyctl model revoke NAME[@VERSION] --reason TEXT",
+	  "sign, verify and attest models; register versions, roll back, revoke" },
 	{ "audit", main_answer_absent, "", "look for what retired models left (not yet)" },
 };
 

@@ -11,6 +11,7 @@
 #include "cleanup.h"
 #include "model_attest.h"
 #include "model_file.h"
+#include "registry.h"
 #include "render.h"
 
 struct model_words {
@@ -395,6 +396,8 @@ int command_model(int argc, char **argv, const struct command_options *options)
 	if (argc > 1 &&
 	    (strcmp(argv[1], "attest") == 0 || strcmp(argv[1], "verify-attestation") == 0))
 		return model_attest(argc, argv, options);
+	if (argc > 1 && registry_has_verb(argv[1]))
+		return command_registry(argc, argv, options);
 	argc = model_take_flags(argc, argv, &words);
 	n = client_parse_options(argc, argv, values, ARRAY_SIZE(values));
 	if (n < 0)
@@ -404,8 +407,8 @@ int command_model(int argc, char **argv, const struct command_options *options)
 	else if (n == 2 && strcmp(argv[1], "verify") == 0)
 		r = model_verify(&run, argv[2]);
 	else
-		client_complain("model takes sign DIR, verify DIR, attest DIR or "
-				"verify-attestation DIR FILE. See custodyctl help model.");
+		client_complain("model takes sign, verify, attest, verify-attestation, register, "
+				"list, rollback or revoke. See custodyctl help model.");
 	model_close_directory(&run.directory);
 	return r;
 }

@@ -14,6 +14,7 @@
 #include "event_words.h"
 #include "render.h"
 #include "render_measured.h"
+#include "render_model.h"
 #include "retirement.h"
 
 #define NO_SYSCALL 0xffffffffU
@@ -292,6 +293,9 @@ static void record_render_body(const struct record_entry *entry, char *ret, size
 	case LEDGER_VERDICT:
 		(void)snprintf(ret, size, "verdict   %s", verdict_name(p->verdict.verdict));
 		return;
+	case LEDGER_MODEL:
+		render_model_line(&p->model, ret, size);
+		return;
 	default:
 		(void)snprintf(ret, size, "%s", record_type_name(entry->head.type));
 		return;
@@ -431,6 +435,8 @@ static json_t *record_render_body_json(const struct record_entry *entry)
 		return render_measured_json(&p->measured);
 	case LEDGER_VERDICT:
 		return json_pack("{s:s}", "verdict", verdict_name(p->verdict.verdict));
+	case LEDGER_MODEL:
+		return render_model_json(&p->model);
 	default:
 		return json_object();
 	}

@@ -84,7 +84,8 @@ json_t *render_measured_json(const struct ledger_measured *measured)
 	const bool refused = measured->flags & MEASURED_REFUSED;
 	char hex[OMS_HEX_SIZE];
 
-	if (measured->jail_id == 0)
+	/* what was not registered is on record, of no jail */
+	if (measured->jail_id == 0 && !refused)
 		return json_null();
 	oms_print_hex(measured->digest, hex);
 	return json_pack(

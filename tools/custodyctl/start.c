@@ -2,6 +2,7 @@
 /* custodyctl start: launches a model in custody. Run as the caller. Trusts no reply's text. */
 #include "cleanup.h"
 #include "client.h"
+#include "registry.h"
 
 int command_start(int argc, char **argv, const struct command_options *options)
 {
@@ -17,10 +18,11 @@ int command_start(int argc, char **argv, const struct command_options *options)
 	if (words < 0)
 		return CUSTODY_EXIT_USAGE;
 	if (words != 1) {
-		client_complain("start needs one NAME for the model.");
+		client_complain("start needs one NAME for the model, or NAME@VERSION.");
 		return CUSTODY_EXIT_USAGE;
 	}
-	if (!client_copy_text(request.name, sizeof(request.name), argv[1], "name") ||
+	if (!registry_take_version(request.name, sizeof(request.name), argv[1],
+				   &request.version) ||
 	    !client_copy_text(request.profile, sizeof(request.profile), profile, "profile"))
 		return CUSTODY_EXIT_USAGE;
 	if (model && !client_copy_directory(request.model, sizeof(request.model), model))

@@ -156,6 +156,9 @@ static void status_print_row(const struct reply_row *row, bool colour)
 	(void)printf("%s%s%s is %s\n", colour ? "\033[1m" : "", client_quote(row->name).text,
 		     colour ? "\033[0m" : "", state);
 	(void)printf("  %-10s %s\n", "profile", client_quote(row->profile).text);
+	if (row->model_version)
+		(void)printf("  %-10s %u (see custodyctl model list %s)\n", "version",
+			     row->model_version, client_quote(row->name).text);
 	if (row->processes == 0)
 		(void)printf("  %-10s %u: no process\n", "jail", row->jail_id);
 	else
