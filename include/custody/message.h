@@ -402,6 +402,13 @@ struct recorder_setup {
 	__u32 fsync_ms;		/* longest time that an event record stays unsynced */
 	__u32 pad;
 	char origin[CUSTODY_NAME_SIZE];	/* name of the ledger in signed heads */
+	/*
+	 * Every jail whose end is not known to be on record. A launch that is not among them and has
+	 * no end in the ledger gets one, and a gap: its records were lost with whoever had them.
+	 */
+	__u32 custody_known;	/* 0: the list says nothing */
+	__u32 n_custody;
+	__u32 custody[CUSTODY_JAILS_MAX];
 };
 
 struct recorder_running {
