@@ -38,6 +38,8 @@ static int dispatch_refused(struct role *role, const struct refused *refused)
 	if (role->role == ROLE_RECORDER) {
 		jail = jails_find_id(role->warden, (__u32)refused->head.id);
 		log_error("The recorder: %s", refused->text);
+		if (!(__u32)refused->head.id)
+			recording_answered(role->warden, false);
 		if (!role->warden->recorder_served)
 			return sd_event_exit(role->warden->event, (int)refused->exit);
 	}
@@ -67,8 +69,12 @@ static int dispatch_recorder(struct warden *warden, union message_buffer *buf)
 	case MSG_RECORDER_RUNNING:
 		return recording_runs(warden, (const struct recorder_running *)buf);
 	case MSG_RECORDED:
-		if (jail)
+		if (!(__u32)buf->head.id)
+			recording_answered(warden, true);
+		if (jail) {
 			launch_recorded(jail);
+			life_recorded(jail);
+		}
 		return 0;
 	case MSG_RETIRED:
 		if (jail)

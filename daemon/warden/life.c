@@ -31,6 +31,7 @@
 #define LIFE_KILL_POLL_US 50000
 #define LIFE_PIPE_SIZE 65536
 #define LIFE_REAP_MS 2000	/* from "the cgroup is empty" to "its init can be reaped" */
+#define LIFE_RETRY_US 10000000	/* from a stop that failed to the next */
 #define LIFE_GRACE_US 1000000	/* between the end of a broker and that of its jail */
 
 void life_reap(struct jail *jail)
@@ -210,9 +211,17 @@ static int life_step_term(struct jail *jail)
 
 static int life_step_count(struct jail *jail)
 {
+	int r;
+
 	recording_check_losses(jail->warden);
 	limits_look(jail);
-	return recording_put_counters(jail);
+	r = recording_put_counters(jail);
+	if (r < 0)
+		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
+					"The counters of %s could not be recorded (%s), so it has "
+					"not stopped yet; that goes on when the recorder runs.",
+					jail->name, strerror(-r));
+	return 0;
 }
 
 static int life_step_release(struct jail *jail)
@@ -228,16 +237,25 @@ static int life_step_release(struct jail *jail)
 	return 0;
 }
 
+/*
+ * Until the answer it is stopping: to the next recorder it is said again (life_resume()), also by
+ * the next custodyd, and it is written once.
+ */
 static int life_step_record(struct jail *jail)
 {
-	int r = recording_put_state(jail, JAIL_STATE_STOPPED, jail->why ? jail->why : "stopped",
-				    jail->ticket.peer.uid, 0);
+	(void)recording_put_state(jail, JAIL_STATE_STOPPED, jail->why ? jail->why : "stopped",
+				  jail->ticket.peer.uid, jail->id);
+	return -EINPROGRESS;
+}
 
-	if (r < 0)
-		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
-					"%s has ended, but that could not be recorded (%s); it is "
-					"tried again when the recorder runs.", jail->name,
-					strerror(-r));
+void life_recorded(struct jail *jail)
+{
+	if (sequence_waits_in(jail, life_step_record))
+		sequence_continue(jail);
+}
+
+static int life_step_stopped(struct jail *jail)
+{
 	jail->state = JAIL_STATE_STOPPED;
 	life_note_scratch(jail);
 	return state_save(jail);
@@ -251,7 +269,9 @@ static const struct sequence_step life_steps[] = {
 	  0 },
 	{ "removing policy and cgroup", "after the last process",
 	  life_step_release, NULL, 0 },
-	{ "recording the stop", "last, when it is true", life_step_record, NULL, 0 },
+	{ "recording the stop", "when it is true", life_step_record, NULL, 10000 },
+	{ "saving that it has stopped", "last: on record it does not change any more",
+	  life_step_stopped, NULL, 0 },
 };
 
 static void life_stopped(struct jail *jail, enum custody_exit exit_code, const char *text)
@@ -260,6 +280,7 @@ static void life_stopped(struct jail *jail, enum custody_exit exit_code, const c
 	int status = jail->wait_status;
 
 	jail->tick = sd_event_source_disable_unref(jail->tick);
+	jail->wait_until = life_now_us() + LIFE_RETRY_US;
 	if (exit_code == CUSTODY_EXIT_DONE)
 		(void)snprintf(line, sizeof(line), "%s has stopped.", jail->name);
 	log_info("%s", exit_code == CUSTODY_EXIT_DONE ? line : text);
@@ -475,6 +496,8 @@ static void life_resume_one(struct jail *jail)
 	    life_freeze(jail, false, "the recorder is back", ~0U) < 0)
 		log_error("%s could not be thawed; \"custodyctl thaw\" tries again.", jail->name);
 	jail->frozen_by_loss = false;
+	if (sequence_waits_in(jail, life_step_record))
+		(void)life_step_record(jail);
 	if (!jails_is_alive(jail) || jail->sequence)
 		return;
 	if (jail->state == JAIL_STATE_RETIRING) {
@@ -485,6 +508,14 @@ static void life_resume_one(struct jail *jail)
 	} else if (jail->state == JAIL_STATE_STOPPING || jail->abandoned) {
 		life_stop(jail, &nobody);
 	}
+}
+
+void life_retry(struct jail *jail)
+{
+	if (jail->state != JAIL_STATE_STOPPING || jail->sequence || jail->init != 0 ||
+	    !jail->warden->recorder_running || life_now_us() < jail->wait_until)
+		return;
+	life_ended(jail);
 }
 
 void life_resume(struct warden *warden)

@@ -145,6 +145,7 @@ try() {
 	again || { complain "custodyd does not start again"; return 1; }
 	after_"$4" "$1" "$2"
 	note_jail
+	[ "$(state_of web)" != stopping ] || wait_for 15 idle
 	case $(state_of web) in
 	absent | stopped) ;;
 	*) asked stop web >"$ROOT/out" || { nap 1; asked stop web >"$ROOT/out"; } || complain "it cannot be stopped: $(cat "$ROOT/out")" ;;
@@ -252,12 +253,13 @@ ${TABLE:-start custodyd clone=3 write=2 fsync=1 send=4 file=3 fd=3 map=3 alloc=4
 start custody-planner file=1 write=1 alloc=2 die:file=1
 start custody-jail clone=4 mount=3 write=2 file=2 alloc=2 die:mount=1
 start custody-broker file=1 fd=1 send=1 die:send=1
-start custody-recorder fsync=1 die:fsync=1
+start custody-recorder fsync=1 die:fsync=1 die:send=1
 start custody-front die:send=1
 serve custodyd map=1
 restrict custodyd write=2 fsync=1 file=2 map=2 die:write=1
 restrict custody-recorder die:write=1
 stop custodyd write=2 file=2 send=2 map=2
+stop custody-recorder fsync=2 die:write=2 die:fsync=2 die:send=1
 retire custodyd file=2 write=1 send=1
 retire custody-recorder fsync=1
 retire custody-sweeper die:send=1}
