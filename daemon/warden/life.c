@@ -32,6 +32,7 @@
 #define LIFE_PIPE_SIZE 65536
 #define LIFE_REAP_MS 2000	/* from "the cgroup is empty" to "its init can be reaped" */
 #define LIFE_RETRY_US 10000000	/* from a stop that failed to the next */
+#define LIFE_PROCESSES_MODEL 2U	/* init and the model */
 #define LIFE_GRACE_US 1000000	/* between the end of a broker and that of its jail */
 
 void life_reap(struct jail *jail)
@@ -311,6 +312,7 @@ static void life_begin_stop(struct jail *jail, bool ask)
 	unsigned int skip = ask ? 0 : 1;
 
 	recording_settle(jail);
+	life_settle_broker(jail);
 	/* Saved, so that a restarted custodyd goes on with it (life_resume()). */
 	jail->state = JAIL_STATE_STOPPING;
 	(void)state_save(jail);
@@ -412,6 +414,18 @@ void life_broker_gone(struct jail *jail)
 	if (sd_event_add_time_relative(jail->warden->event, &jail->broker_grace, CLOCK_MONOTONIC,
 				       LIFE_GRACE_US, 1000, life_on_broker_grace, jail) < 0)
 		recording_put_gap(jail, LEDGER_GAP_BROKER, 0, 1);
+}
+
+/* It is asked to end while its model still runs: the broker did not go because its jail did. */
+void life_settle_broker(struct jail *jail)
+{
+	__u32 processes = 0;
+
+	if (!jail->broker_grace || cgroup_count_processes(jail->cgroup, &processes) < 0 ||
+	    processes < LIFE_PROCESSES_MODEL)
+		return;
+	jail->broker_grace = sd_event_source_disable_unref(jail->broker_grace);
+	recording_put_gap(jail, LEDGER_GAP_BROKER, 0, 1);
 }
 
 static int life_on_broker_end(sd_event_source *source, int fd, uint32_t revents, void *data)

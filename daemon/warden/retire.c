@@ -525,6 +525,7 @@ void retire_begin(struct jail *jail, const struct ticket *ticket)
 	jail->narrate = true;
 	jail->why = NULL;
 	recording_settle(jail);
+	life_settle_broker(jail);
 	/* The retirement's own record says it too, at its end: what is lost here is a gap. */
 	if (recording_put_state(jail, JAIL_STATE_RETIRING, "retirement asked for",
 				ticket->peer.uid, 0) < 0)

@@ -302,6 +302,7 @@ int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid);
 int life_freeze_cgroups(const struct jail *jail, bool freeze);
 void life_ended(struct jail *jail);		/* its init is gone */
 void life_broker_gone(struct jail *jail);
+void life_settle_broker(struct jail *jail);	/* before its state changes: a gap, if it is gone */
 void life_end_model(struct jail *jail, const char *why); /* the model; then it ends as always */
 void life_lost_events(struct jail *jail);	/* the profile's on-loss answer */
 void life_recorder_gone(struct jail *jail);	/* likewise, and the gap is owed to the ledger */
