@@ -18,28 +18,29 @@ house_open
 . "$(dirname "$0")/fault.bash"
 # shellcheck disable=SC2034 # read by try
 JUDGE=1
-ALL=1 # of the rows that only FULL takes, none here
-[ -n "${FULL:-}" ] || ALL=0
+# What only FULL tries.
+ALL=0
+[ -z "${FULL:-}" ] || ALL=1
 fault_run "${TABLE:-start custodyd die:recv=$ALL die:taken=1 die:send=$ALL die:write=$ALL die:file=$ALL
-start custody-front die:recv=1 die:taken=$ALL die:send=$ALL
-start custody-planner die:recv=$ALL die:taken=1 die:send=$ALL
+start custody-front die:recv=$ALL die:taken=$ALL die:send=$ALL
+start custody-planner die:recv=$ALL die:taken=$ALL die:send=$ALL
 start custody-jail die:recv=$ALL die:taken=1 die:send=$ALL die:clone=$ALL die:mount=$ALL
-start custody-broker die:recv=$ALL die:taken=1 die:ioctl=2
+start custody-broker die:recv=$ALL die:taken=$ALL die:ioctl=1
 start custody-recorder die:recv=$ALL die:taken=1 die:write=$ALL die:fsync=$ALL
-serve custody-broker die:ioctl=2
+serve custody-broker die:ioctl=1
 serve custody-recorder die:fsync=$ALL
-restrict custodyd die:taken=1 die:file=$ALL die:send=$ALL
-restrict custody-front die:taken=1
+restrict custodyd die:taken=$ALL die:file=$ALL die:send=$ALL
+restrict custody-front die:taken=$ALL
 restrict custody-recorder die:taken=1 die:send=$ALL
 freeze custodyd die:taken=1 die:write=$ALL die:file=$ALL
-freeze custody-recorder die:taken=1
+freeze custody-recorder die:taken=$ALL
 freeze custody-front die:send=$ALL
 thaw custodyd die:taken=1 die:write=$ALL die:file=$ALL
 thaw custody-recorder die:taken=$ALL
 stop custodyd die:recv=$ALL die:taken=1 die:send=$ALL die:write=$ALL die:file=$ALL
 stop custody-front die:taken=$ALL
-stop custody-recorder die:taken=2 die:write=$ALL
-retire custodyd die:recv=$ALL die:taken=1 die:send=1 die:file=$ALL
+stop custody-recorder die:taken=1 die:write=$ALL
+retire custodyd die:recv=$ALL die:taken=1 die:send=$ALL die:file=$ALL
 retire custody-front die:taken=$ALL die:send=$ALL
-retire custody-recorder die:taken=2 die:fsync=$ALL
-retire custody-sweeper die:recv=$ALL die:taken=1 die:send=1}"
+retire custody-recorder die:taken=1 die:fsync=$ALL
+retire custody-sweeper die:recv=$ALL die:taken=$ALL die:send=1}"
