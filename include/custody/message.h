@@ -94,7 +94,9 @@ enum custody_role {
 	X(BROKER_RESOLVE, broker_resolve, ROLE_BROKER, ROLE_WARDEN, 0)                            \
 	X(BROKER_RESOLVED, broker_resolved, ROLE_WARDEN, ROLE_BROKER, 0)                          \
 	X(RESOLVE_REQUEST, resolve_request, ROLE_WARDEN, ROLE_RESOLVER, 0)                        \
-	X(RESOLVE_ANSWER, resolve_answer, ROLE_RESOLVER, ROLE_WARDEN, 0)
+	X(RESOLVE_ANSWER, resolve_answer, ROLE_RESOLVER, ROLE_WARDEN, 0)                          \
+	/* to a broker, before its jail is frozen and after it is thawed */                       \
+	X(BROKER_HOLD, broker_hold, ROLE_WARDEN, ROLE_BROKER, 0)
 
 enum custody_message_type {
 	MSG_NONE = 0,
@@ -541,6 +543,13 @@ struct broker_resolved {
 	__u32 n;
 	__u32 pad;
 	struct resolved_address addresses[CUSTODY_ADDRESSES_MAX];
+};
+
+/* A call that waits in its broker does not freeze: while it holds, every one is answered at once. */
+struct broker_hold {
+	struct message_head head;
+	__u32 hold;		/* 1 or 0 */
+	__u32 pad;
 };
 
 struct resolve_request {
