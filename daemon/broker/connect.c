@@ -206,9 +206,11 @@ static int connect_find_addresses(struct broker *broker, unsigned int index)
 
 /* ---- waiting calls ---- */
 
-/* Keeps broker->request. 0, or -EAGAIN when too many wait. A call that waited keeps its end. */
+/* Keeps broker->request. 0, -EAGAIN when too many wait, -EHOSTUNREACH when none may. A call that waited keeps its end. */
 static int connect_keep(struct broker *broker, int name, __u64 end_ns)
 {
+	if (broker->holds)
+		return -EHOSTUNREACH;
 	for (unsigned int i = 0; i < BROKER_WAITS_MAX; i++) {
 		struct broker_wait *wait = &broker->waits[i];
 
@@ -347,7 +349,7 @@ static void connect_resume(struct broker *broker, struct broker_wait *wait)
 	broker->response.resp.id = wait->notif.id;
 	if (!serve_is_valid(broker))
 		return;
-	if (serve_read_clock() >= end_ns)
+	if (broker->holds || serve_read_clock() >= end_ns)
 		broker->response.resp.error = -EHOSTUNREACH;
 	else if (connect_try(broker, end_ns) != 0)
 		return;
@@ -380,6 +382,15 @@ int connect_find_timeout(const struct broker *broker)
 		timeout = CONNECT_LOOK_MS;
 	}
 	return timeout;
+}
+
+void connect_hold(struct broker *broker, bool hold)
+{
+	broker->holds = hold;
+	for (unsigned int i = 0; hold && i < BROKER_WAITS_MAX; i++) {
+		if (broker->waits[i].end_ns != 0)
+			connect_resume(broker, &broker->waits[i]);
+	}
 }
 
 void connect_take_name(struct broker *broker, const struct broker_resolved *said)

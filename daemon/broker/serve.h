@@ -61,6 +61,7 @@ struct broker {
 	__u64 events_due;	/* report.h: when those so far are paid for, ns */
 	bool event_held;	/* `held` is the latest event that was over the rate */
 	struct broker_event held;
+	bool holds;		/* its jail is being frozen: no call waits */
 	int rejoin;		/* listening socket on which a new custodyd comes */
 	struct endpoint_set endpoints;
 	int outside[CUSTODY_ENDPOINTS_MAX];	/* directory of a UNIX destination; -1: none */

@@ -158,9 +158,20 @@ int life_kill(struct jail *jail)
 	return life_try_kill(jail, LIFE_KILL_SOON_MS);
 }
 
+/* An older broker of an adopted jail, or one that is gone: then only its short calls are over. */
+static void life_hold_calls(const struct jail *jail, bool hold)
+{
+	struct broker_hold message = { .hold = hold };
+
+	if (jail->broker.channel >= 0 &&
+	    MESSAGE_SEND(jail->broker.channel, ROLE_WARDEN, BROKER_HOLD, 0, &message) < 0)
+		log_warning("The broker of %s takes no message; what waits in it may hold off a "
+			    "freeze.", jail->name);
+}
+
 /*
  * The model first, and then the broker: a call that the broker has taken waits for the answer in a
- * sleep that only SIGKILL ends, and is not frozen before it has it.
+ * sleep that only SIGKILL ends, and is not frozen before it has it. It answers all of them now.
  */
 int life_freeze_cgroups(const struct jail *jail, bool freeze)
 {
@@ -168,10 +179,14 @@ int life_freeze_cgroups(const struct jail *jail, bool freeze)
 	int r = 0;
 
 	(void)snprintf(model, sizeof(model), "%s/model", jail->cgroup);
-	if (freeze)
+	if (freeze) {
+		life_hold_calls(jail, true);
 		r = cgroup_freeze(model, true, LIFE_FREEZE_MS);
+	}
 	if (r == 0)
 		r = cgroup_freeze(jail->cgroup, freeze, LIFE_FREEZE_MS);
+	if (r < 0 || !freeze)
+		life_hold_calls(jail, false);
 	/* Its parent holds it from here on, or nothing does: no use in waiting. */
 	(void)cgroup_freeze(model, false, 0);
 	return r;

@@ -31,7 +31,7 @@ serve custody-broker die:ioctl=1
 serve custody-recorder die:fsync=$ALL
 restrict custodyd die:taken=$ALL die:file=$ALL die:send=$ALL
 restrict custody-front die:taken=$ALL
-restrict custody-recorder die:taken=1 die:send=$ALL
+restrict custody-recorder die:taken=1
 freeze custodyd die:taken=1 die:write=$ALL die:file=$ALL
 freeze custody-recorder die:taken=$ALL
 freeze custody-front die:send=$ALL

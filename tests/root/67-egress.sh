@@ -565,7 +565,7 @@ command = /usr/bin/python3 {model}/server.py $P $U
 [network]
 listen = tcp:127.0.0.1:$P udp:127.0.0.1:$U
 egress = name:other.custody.test:9090 name:Metrics.custody.test:9090 name:alias.custody.test:9090
-  tcp:10.203.7.2:443 name:alias.custody.test:443
+  tcp:10.203.7.2:443 name:alias.custody.test:443 name:slow.custody.test:443
 egress-total = name:metrics.custody.test:9090=64K name:alias.custody.test:9090=64K
   name:alias.custody.test:443=64K
 [retire]
@@ -588,6 +588,18 @@ got=$(fetch "$P" connect/alias.custody.test/443)
 ctl events cap --json >"$O/cap.events"
 recorded "the address that was not used" "e['class'] == 'resolve' and e.get('path') == 'alias.custody.test' and e['verdict'] == 'denied' and e.get('error') == 'EADDRINUSE'" "$O/cap.events"
 says connect/10.203.7.2/443 ping "the listed address is reached as before"
+# A call that waits for a name server does not freeze: the broker answers it then.
+rm -f "$O/answer"
+fetch "$P" connect/slow.custody.test/443 >"$O/slow" &
+SLOW=$!
+check "a name is being resolved" wait_for 10 resolver
+check "freeze does not wait for it" ctl freeze cap
+check "thaw" ctl thaw cap
+wait "$SLOW"
+check "the call was answered, the name not reached" grep -qx EHOSTUNREACH "$O/slow"
+touch "$O/answer"
+reached() { [ "$(fetch "$P" connect/slow.custody.test/443)" = ping ]; }
+check "and afterwards it is, as ever" wait_for 30 reached
 check "restrict drops a name" ctl restrict cap --drop-endpoint name:other.custody.test:9090
 got=$(fetch "$P" connect/other.custody.test/9090)
 [ "$got" != ping ]; check "and it is not reached any more ($got)" test $? = 0

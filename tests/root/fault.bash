@@ -180,8 +180,8 @@ try() {
 }
 unknown() { [[ $OUT == *"carried out is not known"* || $OUT == *"cannot be reached"* ]]; }
 after_start() {
-	if [ "$GOT" = 0 ] && [ "$1" = custody-broker ]; then
-		# Its bind() may be what failed: then the server ends by itself.
+	if [ "$GOT" = 0 ] && [[ $1 =~ ^custody-(broker|jail)$ ]]; then
+		# Its bind() may be what failed, or what was to become it was killed after the go.
 		wait_for 5 confined_or_ended || complain "started, and $(state_of web) without serving"
 	elif [ "$GOT" = 0 ]; then
 		wait_for 5 confined || complain "started, but it does not serve, or not confined"
@@ -198,6 +198,9 @@ after_thaw() {
 }
 newest() { find "$ROOT/var/lib/custody/evidence" -maxdepth 1 -name "web-$1*" | sort | tail -n 1; }
 statement() { grep -o '"payload":"[^"]*"' "$(newest "$1")/statement.dsse.json" | cut -d'"' -f4 | base64 -d; }
+retires() {
+	asked retire web >"$ROOT/retired" || [[ $(tail -n 1 "$ROOT/retired") == *"is retired. Verdict"* ]]
+}
 # judged ROLE OPERATION: the model is retired now. While the recorder was gone something may have been
 # lost, without its broker a model was without endpoints, and a sweep that was cut short has not
 # looked: then the verdict is not "clean"; and whenever it is not, the record says why.
@@ -205,8 +208,7 @@ judged() {
 	local id=${JAILS##* } said facts
 	case $(state_of web) in
 	absent) [ "$2" = retire ] || return 0 ;; # it never ran
-	*) asked retire web >"$ROOT/retired" || [[ $(tail -n 1 "$ROOT/retired") == *"is retired. Verdict"* ]] ||
-		complain "it cannot be retired: $(tail -n 1 "$ROOT/retired")" ;;
+	*) wait_for 20 retires || complain "it cannot be retired: $(tail -n 1 "$ROOT/retired")" ;;
 	esac
 	said=$(ctl events web --json | grep "\"jail\":$id,")
 	facts=$(statement "$id")
