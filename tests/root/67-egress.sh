@@ -406,6 +406,11 @@ s.on("error", e => { console.error(e); process.exit(1) })'
 client "node connects by name, with IPv4 only" /usr/bin/node -e 'const s = require("net").connect({port: 9090, host: "metrics.custody.test", family: 4});
 s.on("connect", () => s.write("ping\n")); s.on("data", d => { process.stdout.write(d); process.exit(0) });
 s.on("error", e => { console.error(e); process.exit(1) })'
+mkdir -m 755 "$O/program"
+MUSL=${MUSL_GCC:-musl-gcc}
+! command -v "${MUSL%% *}" >/dev/null || $MUSL -static -o "$O/program/musl" "$TOP/tests/root/name_client.c"
+[ ! -x "$O/program/musl" ] || sed -i "s|^jit = yes|&\nread += $O/program|" "$ROOT/etc/custody/profiles/ej.ini"
+client "a static client of musl connects by name" "$O/program/musl" metrics.custody.test 9090
 client "busybox connects by name" /usr/bin/busybox nc metrics.custody.test 9090
 
 # recorded TEXT EXPRESSION: an event for which the Python expression holds.

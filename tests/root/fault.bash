@@ -49,6 +49,7 @@ arm() {
 	# shellcheck disable=SC2059 # made by le32
 	printf "$(le32 "${KIND[${2#die:}]}")$(le32 "$3")$(le32 "$error")$(le32 0)$(le32 0)$(le32 0)" 1<>"$ROOT/fault/$1"
 }
+touched() { [ "$(od -An -v -td4 -j 4 -N 4 "$ROOT/fault/$1" | tr -d ' ')" != "$2" ]; }
 # disarm ROLE: FIRED, LEFT and FROM say what came of it.
 disarm() {
 	local words
@@ -157,6 +158,8 @@ try() {
 	fi
 	arm "$1" "$2" "$3"
 	operate "$4"
+	# It is told, and asked of somebody else: until it has taken something.
+	[ "$1" != custody-recorder ] || wait_for 3 touched "$1" "$3"
 	disarm "$1"
 	[ -z "${VERBOSE:-}" ] || echo "# $POINT fired=$FIRED at $FROM: $GOT ${OUT##*$'\n'}" >&2
 	[ $GOT != 124 ] || complain "nobody answered"
