@@ -306,14 +306,10 @@ static int connect_try(struct broker *broker, __u64 end_ns)
 	_Alignas(8) unsigned char address[ADDRESS_SIZE_MAX] = { 0 };
 	struct address_decision decision;
 	size_t len = 0;
-	int r = serve_read_target(broker, &target, address, &len);
+	int r = serve_take_target(broker, &target, address, &len);
 
-	if (!serve_is_valid(broker))
-		return -ENOENT;
-	if (r < 0) {
-		serve_answer_unread(broker, &target, r);
-		return 0;
-	}
+	if (r != 0)
+		return r < 0 ? r : 0;
 	connect_decide(broker, &target, address, len, &decision);
 	if (decision.action == BROKER_GRANT) {
 		r = connect_grant(broker, &target, end_ns, &decision);
