@@ -7,11 +7,12 @@
 # make lint       style, documents and link rules only
 # make check-root the privileged tests only (root)
 # make fuzz-run   every fuzz target, RUNS=20000 inputs each
-# make check-vm   the privileged tests on every kernel of tests/vm/kernels, emulated (root)
+# make check-vm   the privileged tests that only the kernels of tests/vm/kernels can run, emulated
+#                 (root); ALL=1 runs every privileged test there, which takes long
 # make verifier   write tests/vm/verifier.txt anew: what BPF programs cost each kernel's verifier
 # make vm         a shell in a virtual machine with custody installed; KERNEL=6.1 chooses (root)
 # make check-gpu  what only a real GPU can show
-# make bench      launches and requests: plain, under bubblewrap, in custody (root)
+# make bench      launches, requests, measuring of models (root)
 # make install    into $(DESTDIR)$(PREFIX)
 #
 # V=1 prints the commands. CC=clang-14 B=build-clang builds a second tree beside the first.
@@ -202,7 +203,7 @@ JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 SELFTEST := $(sort $(wildcard tests/runner/*.sh))
 LINT := tests/lint/selftest.sh tests/lint/lint.sh
 PRIVILEGED := $(sort $(wildcard tests/root/[0-9]*.sh)) $(sort $(wildcard tests/attack/[0-9]*.sh))
-MACHINES := $(addprefix vm:,$(shell sed -n 's/^\([^\#[:space:]][^[:space:]]*\).*/\1/p' tests/vm/kernels))
+MACHINES := $(addprefix $(if $(ALL),vm-all:,vm:),$(shell sed -n 's/^\([^\#[:space:]][^[:space:]]*\).*/\1/p' tests/vm/kernels))
 
 deps:
 	$(Q)tests/deps.sh check
@@ -248,7 +249,7 @@ check-gpu:
 	fi
 
 bench: deps
-	$(Q)$(MAKE) --no-print-directory $(JOBS) all $(B)/root/syscall_probe
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all $(B)/root/syscall_probe $(B)/root/hash_driver
 	$(Q)tests/bench/bench.py
 
 # ---- installing ----

@@ -157,7 +157,9 @@ int oms_bundle_sign(struct oms_manifest *manifest, const struct oms_key *key,
 		    const char *certificates, size_t certificates_n, time_t now, char **ret,
 		    size_t *ret_n, struct oms_why *why);
 
-/* ---- models on disk (oms_tree.c, oms_hash.c, oms_measure.c) ---- */
+/* ---- models on disk (oms_tree.c, oms_hash.c, oms_work.c, oms_measure.c) ---- */
+
+struct fingerprint_index; /* fingerprint.h */
 
 struct oms_file {
 	char *path;
@@ -186,8 +188,13 @@ struct oms_model {
 	char *const *ignore; /* see struct oms_manifest */
 	size_t n_ignore;
 	const struct oms_identity *skip; /* NULL: nothing */
-	void (*progress)(void *data, __u64 done, __u64 total); /* NULL: none */
+	/* NULL: none. Called by the threads that read, one at a time. */
+	void (*progress)(void *data, __u64 done, __u64 total);
 	void *data;
+	/* Threads that read, the caller's among them. 0: one for each core; 1: none is made. */
+	unsigned int threads;
+	/* What the content is known by later, made in the same pass. NULL: none. */
+	struct fingerprint_index *ret_fingerprints;
 };
 
 /* Every regular file of the model, sorted by path. Contents are not read. */
@@ -201,26 +208,14 @@ int oms_tree_open(int dirfd, const struct oms_file *file, int *ret_fd, struct om
 void oms_tree_free(struct oms_tree *tree);
 #define cleanup_oms_tree __attribute__((cleanup(oms_tree_free)))
 
-/* Called for each piece of a file, in order: the whole file, or its shards. 0 or -errno. */
-typedef int (*oms_piece_fn)(void *data, __u64 start, __u64 end, const __u8 digest[OMS_DIGEST_SIZE]);
-
-struct oms_hash {
-	__u64 size; /* what the file must have, no more and no less */
-	__u64 shard_size; /* 0: one piece, the whole file */
-	oms_piece_fn piece;
-	void (*read)(void *data, __u64 bytes); /* NULL: nobody asks */
-	void *data; /* of both */
-};
+#define OMS_THREADS_MAX 64
+#define OMS_MEASURE_BYTES (48UL << 20)
 
 /*
- * Reads fd from its beginning to its end once. -EBUSY when it is longer or shorter than
- * hash->size; -errno of read(). An empty file has one piece as a whole and none in shards.
- */
-int oms_hash_file(int fd, const struct oms_hash *hash);
-
-/*
- * Hashes the model: manifest->items, from method, shard_size. With `listed` only the files that it
- * names are looked at. -EBUSY when anything changed between the first look and the last.
+ * Hashes the model: manifest->items, from method, shard_size; the same whatever the threads. With
+ * `listed` only the files that it names are looked at. -EBUSY when anything changed between the
+ * first look and the last. Needs OMS_MEASURE_BYTES at most, besides the names of files and shards.
+ * When fewer threads can be made (seccomp, limits) it goes on with those.
  */
 int oms_measure(const struct oms_model *model, const struct oms_manifest *listed,
 		struct oms_manifest *manifest, struct oms_why *why);

@@ -1,83 +1,110 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One file read once and hashed, as a whole or in shards. Run by custodyctl and whatever measures
- * models. Trusts nothing of the file: it may grow or shrink while it is read.
+ * A range of a file read once, hashed, and fingerprinted while it is in the cache. Run by
+ * custodyctl and whatever measures models, in each of their threads. Trusts nothing of the file:
+ * it may grow or shrink while it is read.
+ *
+ * read() and not mmap(): what is truncated while it is mapped kills the reader, and there is little
+ * to gain. Against SHA-256 over memory, in one run on one core with SHA-NI, the file in the page
+ * cache in large folios (as read-ahead leaves it): pread() in blocks of 128 KiB to 1 MiB 0.93, of
+ * 32 KiB 0.89; mapped and populated 0.88 by 1 MiB, 0.99 by 16 MiB. In folios of 4 KiB: pread()
+ * 0.83, mapped 0.75.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "oms.h"
+#include "fingerprint.h"
+#include "oms_internal.h"
 
-#define OMS_HASH_BUFFER (1U << 20)
+#define OMS_BLOCK (256U << 10) /* fits the cache of one core, with room */
+#define OMS_PAGE 4096
 
-static void oms_hash_free_context(EVP_MD_CTX **ctx)
+struct oms_hasher {
+	EVP_MD *sha256; /* looked up once: small files would spend their time on that */
+	EVP_MD_CTX *ctx;
+	__u8 *block;
+};
+
+void oms_hasher_free(struct oms_hasher **hasher)
 {
-	EVP_MD_CTX_free(*ctx);
+	if (*hasher) {
+		EVP_MD_CTX_free((*hasher)->ctx);
+		EVP_MD_free((*hasher)->sha256);
+		free((*hasher)->block);
+		free(*hasher);
+	}
+	*hasher = NULL;
 }
-#define cleanup_context __attribute__((cleanup(oms_hash_free_context)))
+
+int oms_hasher_make(struct oms_hasher **ret)
+{
+	cleanup_oms_hasher struct oms_hasher *hasher = calloc(1, sizeof(*hasher));
+
+	if (!hasher)
+		return -ENOMEM;
+	hasher->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	hasher->ctx = EVP_MD_CTX_new();
+	hasher->block = aligned_alloc(OMS_PAGE, OMS_BLOCK);
+	if (!hasher->sha256 || !hasher->ctx || !hasher->block)
+		return -ENOMEM;
+	*ret = TAKE_PTR(hasher);
+	return 0;
+}
 
 /* Bytes that were read, 0 at the end of the file, or -errno. */
-static ssize_t oms_hash_read(int fd, void *buffer, __u64 n)
+static ssize_t oms_hash_read(int fd, void *block, __u64 n, __u64 at)
 {
 	ssize_t got;
 
 	do {
-		got = read(fd, buffer, n < OMS_HASH_BUFFER ? n : OMS_HASH_BUFFER);
+		got = pread(fd, block, n < OMS_BLOCK ? n : OMS_BLOCK, (off_t)at);
 	} while (got < 0 && errno == EINTR);
 	return got < 0 ? -errno : got;
 }
 
-static int oms_hash_piece(int fd, const struct oms_hash *hash, __u64 start, __u64 end,
-			  EVP_MD_CTX *ctx, void *buffer)
+static int oms_hash_blocks(struct oms_hasher *hasher, const struct oms_range *range,
+			   struct fingerprint_feed *feed)
 {
-	__u8 digest[OMS_DIGEST_SIZE];
-
-	if (EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
-		return -ENOMEM;
-	for (__u64 at = start; at < end;) {
-		ssize_t got = oms_hash_read(fd, buffer, end - at);
+	for (__u64 at = range->start; at < range->end;) {
+		ssize_t got = oms_hash_read(range->fd, hasher->block, range->end - at, at);
+		int r;
 
 		if (got <= 0)
 			return got < 0 ? (int)got : -EBUSY;
-		if (EVP_DigestUpdate(ctx, buffer, (size_t)got) != 1)
+		if (EVP_DigestUpdate(hasher->ctx, hasher->block, (size_t)got) != 1)
 			return -ENOMEM;
+		if (feed)
+			fingerprint_feed_add(feed, hasher->block, (size_t)got);
 		at += (__u64)got;
-		if (hash->read)
-			hash->read(hash->data, (__u64)got);
+		r = range->read(range->data, (__u64)got);
+		if (r < 0)
+			return r;
 	}
-	if (EVP_DigestFinal_ex(ctx, digest, NULL) != 1)
-		return -ENOMEM;
-	return hash->piece(hash->data, start, end, digest);
+	return 0;
 }
 
-int oms_hash_file(int fd, const struct oms_hash *hash)
+int oms_hasher_run(struct oms_hasher *hasher, const struct oms_range *range,
+		   __u8 ret[OMS_DIGEST_SIZE])
 {
-	cleanup_context EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	cleanup_ptr void *buffer = malloc(OMS_HASH_BUFFER);
-	__u64 step = hash->shard_size ? hash->shard_size : hash->size;
-	__u64 at = 0;
-	ssize_t more;
-	int r = 0;
+	struct fingerprint_feed feed;
+	ssize_t more = 0;
+	int r;
 
-	if (!ctx || !buffer)
+	if (EVP_DigestInit_ex(hasher->ctx, hasher->sha256, NULL) != 1)
 		return -ENOMEM;
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	if (hash->size == 0 && !hash->shard_size)
-		r = oms_hash_piece(fd, hash, 0, 0, ctx, buffer);
-	while (r == 0 && at < hash->size) {
-		__u64 end = hash->size - at < step ? hash->size : at + step;
-
-		r = oms_hash_piece(fd, hash, at, end, ctx, buffer);
-		at = end;
-	}
+	if (range->builder)
+		fingerprint_feed_begin(&feed, range->builder);
+	r = oms_hash_blocks(hasher, range, range->builder ? &feed : NULL);
+	if (range->builder)
+		fingerprint_feed_end(&feed);
 	if (r < 0)
 		return r;
-	more = oms_hash_read(fd, buffer, 1);
-	if (more < 0)
-		return (int)more;
-	return more == 0 ? 0 : -EBUSY;
+	if (range->last)
+		more = oms_hash_read(range->fd, hasher->block, 1, range->end);
+	if (more != 0)
+		return more < 0 ? (int)more : -EBUSY;
+	return EVP_DigestFinal_ex(hasher->ctx, ret, NULL) == 1 ? 0 : -ENOMEM;
 }

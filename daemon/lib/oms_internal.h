@@ -56,6 +56,40 @@ int oms_json_string(const json_t *object, const char *key, const char **ret, str
 int oms_json_bytes(const json_t *object, const char *key, struct oms_blob *ret,
 		   struct oms_why *why);
 
+/* ---- reading (oms_hash.c, oms_work.c) ---- */
+
+struct oms_hasher; /* a thread's buffer and digest */
+
+int oms_hasher_make(struct oms_hasher **ret);
+void oms_hasher_free(struct oms_hasher **hasher);
+#define cleanup_oms_hasher __attribute__((cleanup(oms_hasher_free)))
+
+struct oms_range {
+	int fd;
+	__u64 start;
+	__u64 end;
+	bool last; /* the file must end at `end` */
+	struct fingerprint_builder *builder; /* NULL: no fingerprints are wanted */
+	int (*read)(void *data, __u64 bytes); /* after each block; not 0 ends the reading with it */
+	void *data;
+};
+
+/* -EBUSY when the file is shorter, or longer and `last`; -errno of pread(); what read() said. */
+int oms_hasher_run(struct oms_hasher *hasher, const struct oms_range *range,
+		   __u8 ret[OMS_DIGEST_SIZE]);
+
+/* What one thread hashes at a time: a file, or a shard of one. */
+struct oms_unit {
+	const struct oms_file *file;
+	__u64 start;
+	__u64 end;
+	__u8 *digest; /* NULL: an empty file, which has no shard, is only looked at */
+};
+
+/* Hashes all units, the largest first. Sorts them so. */
+int oms_work_run(const struct oms_model *model, struct oms_unit *units, size_t n,
+		 struct fingerprint_builder *builder, struct oms_why *why);
+
 /* Takes over pkey in every case. */
 int oms_key_wrap(EVP_PKEY *pkey, struct oms_key **ret, struct oms_why *why);
 const EVP_PKEY *oms_key_pkey(const struct oms_key *key);

@@ -10,78 +10,102 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "fingerprint.h"
 #include "oms_internal.h"
 
-struct oms_measurement {
-	const struct oms_model *model;
-	struct oms_manifest *manifest;
-	const struct oms_file *file;
-	size_t room;
-	__u64 done;
-	__u64 total;
-};
-
-static int oms_measure_take_piece(void *data, __u64 start, __u64 end,
-				  const __u8 digest[OMS_DIGEST_SIZE])
+/* The name that a unit has in the manifest. */
+static int oms_measure_name(struct oms_item *item, enum oms_method method,
+			    const struct oms_unit *unit)
 {
-	struct oms_measurement *m = data;
-	struct oms_manifest *manifest = m->manifest;
-	const char *path = m->file->path;
-	struct oms_item *item;
+	const char *path = unit->file->path;
 	int n;
 
-	if (manifest->n_items == m->room) {
-		size_t room = m->room ? m->room * 2 : 64;
-
-		item = reallocarray(manifest->items, room, sizeof(*item));
-		if (!item)
-			return -ENOMEM;
-		manifest->items = item;
-		m->room = room;
-	}
-	item = &manifest->items[manifest->n_items];
-	*item = (struct oms_item){ .path_n = strlen(path) };
-	if (manifest->method == OMS_SHARDS)
-		n = asprintf(&item->name, "%s:%llu:%llu", path, (unsigned long long)start,
-			     (unsigned long long)end);
+	item->path_n = strlen(path);
+	if (method == OMS_SHARDS)
+		n = asprintf(&item->name, "%s:%llu:%llu", path, (unsigned long long)unit->start,
+			     (unsigned long long)unit->end);
 	else
 		n = asprintf(&item->name, "%s", path);
 	if (n < 0)
-		return -ENOMEM;
-	memcpy(item->digest, digest, OMS_DIGEST_SIZE);
-	manifest->n_items++;
+		item->name = NULL;
+	return n < 0 ? -ENOMEM : 0;
+}
+
+static bool oms_measure_is_empty(const struct oms_manifest *manifest, const struct oms_file *file)
+{
+	return manifest->method == OMS_SHARDS && file->size == 0;
+}
+
+/* As many as hashed at once: all of a file, or its shards. An empty file is looked at anyway. */
+static __u64 oms_measure_count(const struct oms_manifest *manifest, const struct oms_tree *tree)
+{
+	__u64 n = 0;
+
+	for (size_t i = 0; i < tree->n && n <= OMS_VALUES_MAX; i++) {
+		__u64 size = tree->files[i].size;
+
+		if (manifest->method == OMS_FILES || size == 0)
+			n++;
+		else
+			n += (size - 1) / manifest->shard_size + 1;
+	}
+	return n;
+}
+
+struct oms_units {
+	struct oms_unit *units;
+	size_t n;
+};
+
+/* The units of one file, and the manifest's items, which have their digests later. */
+static int oms_measure_split(struct oms_manifest *manifest, const struct oms_file *file,
+			     struct oms_units *units)
+{
+	__u64 step = manifest->method == OMS_SHARDS ? manifest->shard_size : file->size;
+	__u64 at = 0;
+
+	do {
+		struct oms_unit *unit = &units->units[units->n++];
+		struct oms_item *item = &manifest->items[manifest->n_items];
+
+		*unit = (struct oms_unit){
+			.file = file,
+			.start = at,
+			.end = file->size - at < step ? file->size : at + step,
+		};
+		at = unit->end;
+		if (oms_measure_is_empty(manifest, file))
+			continue;
+		manifest->n_items++;
+		if (oms_measure_name(item, manifest->method, unit) < 0)
+			return -ENOMEM;
+		unit->digest = item->digest;
+	} while (at < file->size);
 	return 0;
 }
 
-static void oms_measure_count(void *data, __u64 bytes)
+static int oms_measure_read(const struct oms_model *model, const struct oms_tree *tree,
+			    struct fingerprint_builder *builder, struct oms_manifest *manifest,
+			    struct oms_why *why)
 {
-	struct oms_measurement *m = data;
+	__u64 count = oms_measure_count(manifest, tree);
+	struct oms_units units = { 0 };
+	cleanup_ptr struct oms_unit *owner = NULL;
+	int r = 0;
 
-	m->done += bytes;
-	m->model->progress(m->model->data, m->done, m->total);
-}
-
-static int oms_measure_file(struct oms_measurement *m, struct oms_why *why)
-{
-	const struct oms_file *file = m->file;
-	struct oms_hash hash = {
-		.size = file->size,
-		.shard_size = m->manifest->method == OMS_SHARDS ? m->manifest->shard_size : 0,
-		.piece = oms_measure_take_piece,
-		.read = m->model->progress ? oms_measure_count : NULL,
-		.data = m,
-	};
-	cleanup_fd int fd = -1;
-	int r;
-
-	r = oms_tree_open(m->model->dirfd, file, &fd, why);
-	if (r < 0)
-		return r;
-	r = oms_hash_file(fd, &hash);
-	if (r == -EBUSY)
-		return oms_explain(why, r, "%s grew or shrank while it was read.",
-				   oms_quote(file->path, strlen(file->path)).text);
-	return r < 0 && r != -ENOMEM ? oms_explain_io(why, file->path, r) : r;
+	if (count > OMS_VALUES_MAX)
+		return oms_explain(why, -EINVAL,
+				   "The model has more files or shards than the %u that a "
+				   "signature may name.",
+				   OMS_VALUES_MAX);
+	owner = calloc(count + 1, sizeof(*owner));
+	manifest->items = calloc(count + 1, sizeof(*manifest->items));
+	if (!owner || !manifest->items)
+		return -ENOMEM;
+	units.units = owner;
+	for (size_t i = 0; r == 0 && i < tree->n; i++)
+		r = oms_measure_split(manifest, &tree->files[i], &units);
+	return r < 0 ? r : oms_work_run(model, units.units, units.n, builder, why);
 }
 
 struct oms_paths {
@@ -182,30 +206,37 @@ static int oms_measure_compare(const void *a, const void *b)
 	return strcmp(((const struct oms_item *)a)->name, ((const struct oms_item *)b)->name);
 }
 
+static void oms_measure_forget(struct oms_manifest *manifest)
+{
+	for (size_t i = 0; i < manifest->n_items; i++)
+		free(manifest->items[i].name);
+	free(manifest->items);
+	manifest->items = NULL;
+	manifest->n_items = 0;
+}
+
 int oms_measure(const struct oms_model *model, const struct oms_manifest *listed,
 		struct oms_manifest *manifest, struct oms_why *why)
 {
-	struct oms_measurement m = { .model = model, .manifest = manifest };
+	cleanup_fingerprint_builder struct fingerprint_builder *builder = NULL;
 	cleanup_oms_tree struct oms_tree tree = { 0 };
 	int r;
 
-	if (manifest->n_items > 0)
+	if (manifest->items || (manifest->method == OMS_SHARDS && manifest->shard_size == 0))
 		return -EINVAL;
 	r = oms_measure_list(model, listed, &tree, why);
-	if (r < 0)
+	if (r == 0 && model->ret_fingerprints)
+		r = fingerprint_builder_make(tree.bytes, &builder);
+	if (r == 0)
+		r = oms_measure_read(model, &tree, builder, manifest, why);
+	if (r == 0)
+		r = oms_measure_check_again(model, listed, &tree, why);
+	if (r < 0) {
+		oms_measure_forget(manifest);
 		return r;
-	m.total = tree.bytes;
-	for (size_t i = 0; i < tree.n; i++) {
-		m.file = &tree.files[i];
-		r = oms_measure_file(&m, why);
-		if (r < 0)
-			return r;
 	}
-	r = oms_measure_check_again(model, listed, &tree, why);
-	if (r < 0)
-		return r;
-	if (manifest->n_items > 0)
-		qsort(manifest->items, manifest->n_items, sizeof(struct oms_item),
-		      oms_measure_compare);
+	qsort(manifest->items, manifest->n_items, sizeof(struct oms_item), oms_measure_compare);
+	if (builder)
+		fingerprint_builder_finish(builder, model->ret_fingerprints);
 	return 0;
 }

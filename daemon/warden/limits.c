@@ -148,11 +148,14 @@ static int limits_put_event(struct jail *jail, enum policy_limit limit, int erro
 	return recording_put_event(jail, &event);
 }
 
-/* The cgroup's own limit was reached, too, unless it was the host that had nothing left. */
+/*
+ * The cgroup's own limit was reached, too, unless it was the host that had nothing left. One end of
+ * memory kills all of the model, one process after the other: a look may come in between, and the
+ * next one finds more killed of the same cause.
+ */
 static bool limits_tell_killed(struct jail *jail, const struct cgroup_hits *hits)
 {
-	enum policy_limit limit = hits->oom > jail->oom_told ? POLICY_LIMIT_MEMORY
-							     : POLICY_LIMIT_HOST_MEMORY;
+	enum policy_limit limit = hits->oom > 0 ? POLICY_LIMIT_MEMORY : POLICY_LIMIT_HOST_MEMORY;
 
 	if (hits->oom_kill <= jail->killed_told ||
 	    limits_put_event(jail, limit, -ENOMEM, hits->oom_kill, jail->killed_told) < 0)
@@ -162,7 +165,6 @@ static bool limits_tell_killed(struct jail *jail, const struct cgroup_hits *hits
 		    limit == POLICY_LIMIT_MEMORY ? "it used up its memory (limits.memory)"
 						 : "the host had no memory left");
 	jail->killed_told = hits->oom_kill;
-	jail->oom_told = hits->oom;
 	return true;
 }
 

@@ -24,7 +24,7 @@
 #include "warden.h"
 
 #define STATE_MAGIC	0x54534a43U	/* "CJST" */
-#define STATE_VERSION	5
+#define STATE_VERSION	6
 
 enum state_flag {
 	STATE_FOREGROUND = 1U << 0,	/* of a `run`, whose client ends with custodyd */
@@ -46,7 +46,6 @@ struct state_file {
 	__u64 scratch_dev[SCRATCH_DEVICES_MAX];
 	__u64 started_ns;
 	__u64 lost_told;
-	__u64 oom_told;
 	__u64 killed_told;
 	__u64 forks_told;
 	__u64 ns_inode[_JAIL_NS_MAX];
@@ -164,7 +163,6 @@ int state_save(struct jail *jail)
 	memcpy(file->scratch_dev, jail->scratch_dev, sizeof(file->scratch_dev));
 	file->started_ns = jail->started_ns;
 	file->lost_told = jail->lost_told;
-	file->oom_told = jail->oom_told;
 	file->killed_told = jail->killed_told;
 	file->forks_told = jail->forks_told;
 	memcpy(file->ns_inode, jail->ns_inode, sizeof(file->ns_inode));
@@ -291,7 +289,6 @@ static void state_fill_jail(struct jail *jail, const struct state_file *file)
 	memcpy(jail->scratch_dev, file->scratch_dev, sizeof(jail->scratch_dev));
 	jail->started_ns = file->started_ns;
 	jail->lost_told = file->lost_told;
-	jail->oom_told = file->oom_told;
 	jail->killed_told = file->killed_told;
 	jail->forks_told = file->forks_told;
 	memcpy(jail->ns_inode, file->ns_inode, sizeof(jail->ns_inode));

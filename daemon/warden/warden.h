@@ -133,7 +133,6 @@ struct jail {
 	bool ceiling_settled;		/* its account is closed: nothing can be sent any more */
 
 	/* limits it ran into (limits.c), as far as the ledger has been told */
-	__u64 oom_told;
 	__u64 killed_told;
 	__u64 forks_told;
 	sd_event_source *memory_event;

@@ -19,9 +19,13 @@ kernel=$(uname -r | cut -d. -f1,2)
 sed 's/^/# /' "$dir/log"
 [ -s "$dir/now" ] || not_ok "the table is printed"
 grep "^$kernel " "$table" | cut -d' ' -f2- >"$dir/before"
+declare -A old_processed old_ways
+while read -r name _ insns outside _ processed _; do
+	[ "$insns" = absent ] && processed=absent
+	old_processed[$name]=$processed old_ways[$name]=$outside
+done <"$dir/before"
 while read -r name section insns outside _ processed _; do
-	old=$(awk -v n="$name" '$1 == n { print $3 == "absent" ? $3 : $6 }' "$dir/before")
-	old_outside=$(awk -v n="$name" '$1 == n { print $4 }' "$dir/before")
+	old=${old_processed[$name]:-} old_outside=${old_ways[$name]:-}
 	text="$section $name"
 	case $insns in
 	rejected) not_ok "$text: rejected, error $processed" ;;

@@ -211,6 +211,22 @@ printf 'x' | dd of="$TMP/big" bs=1 seek=1000000000 conv=notrunc status=none
 ends 1 "changed +big:1000000000:1000000001" "a changed shard is named" verify "$TMP/big" --key "$PUB"
 rm "$TMP/big"
 
+# ---- memory: of 2 GiB in 8 threads, with fingerprints, less than 64 MiB ----
+DRIVER=$PWD/${BUILD:-build}/root/hash_driver
+mkdir "$TMP/sparse"
+truncate -s 2G "$TMP/sparse/w"
+head -c 8M /dev/urandom >>"$TMP/sparse/w"
+for shard in 0 200000000; do
+	read -r _ _ digest _ values peak <<<"$("$DRIVER" "$TMP/sparse" 8 $shard "$TMP/index")"
+	is "$(((peak >> 20) < 64)) $((values > 400))" "1 1" \
+		"2 GiB take less than 64 MiB of memory (shards of $shard): $((peak >> 20)) MiB"
+	is "$("$DRIVER" "$TMP/sparse" 1 $shard "$TMP/index1" | cut -d' ' -f3)" "$digest" \
+		"one thread gives the same digest"
+	cmp "$TMP/index" "$TMP/index1"
+	tap $? "and the same index, byte by byte"
+done
+rm -r "$TMP/sparse"
+
 # ---- certificates ----
 certify() { # certify NAME ISSUER EXTENSIONS [openssl x509 option...]
 	local name=$1 issuer=$2 extensions=$3

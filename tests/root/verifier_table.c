@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loads every BPF program of the skeleton, each alone, and prints what the kernel says of it:
+ * Loads every BPF program of the skeleton, together where the kernel takes them all, else each
+ * alone, and prints what the kernel says of it:
  *
  *   NAME SECTION INSNS OUTSIDE JITED PROCESSED STATES PEAK
  *   NAME SECTION absent           this kernel has no such hook
@@ -15,6 +16,7 @@
  * by root from tests/root/27-programs.sh and tests/vm/verifier.sh; trusts the skeleton.
  */
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -26,6 +28,7 @@
 #include "custody.skel.h"
 
 #define TABLE_LOG_SIZE (1U << 20)
+#define TABLE_COUNTS_SIZE 4096 /* of a log that holds only the counts: level 4 */
 #define TABLE_FAR (~0U)
 
 static int table_print_nothing(enum libbpf_print_level level, const char *format, va_list arguments)
@@ -265,10 +268,63 @@ static int table_show(const struct bpf_program *wanted, char *log, __s32 helper)
 	return 1;
 }
 
+/* Whether the kernel has what the program is attached to. */
+static bool table_is_absent(const struct btf *kernel, const struct bpf_program *program)
+{
+	const char *section = bpf_program__section_name(program);
+	char name[128];
+
+	if (strncmp(section, "lsm/", 4) == 0) {
+		(void)snprintf(name, sizeof(name), "bpf_lsm_%s", section + 4);
+		return btf__find_by_name_kind(kernel, name, BTF_KIND_FUNC) < 0;
+	}
+	if (strncmp(section, "tp_btf/", 7) == 0) {
+		(void)snprintf(name, sizeof(name), "btf_trace_%s", section + 7);
+		return btf__find_by_name_kind(kernel, name, BTF_KIND_TYPEDEF) < 0;
+	}
+	return false;
+}
+
+/* All in one object: what is not in the kernel stays out. Nothing is printed on failure. */
+static int table_show_together(char *logs, __s32 helper)
+{
+	struct custody_bpf *object = custody_bpf__open();
+	struct btf *kernel = btf__load_vmlinux_btf();
+	struct bpf_program *program;
+	size_t i = 0;
+	int r = object && kernel ? 0 : -EINVAL;
+
+	if (r == 0) {
+		bpf_object__for_each_program(program, object->obj) {
+			bpf_program__set_autoload(program, !table_is_absent(kernel, program));
+			(void)bpf_program__set_log_level(program, 4);
+			(void)bpf_program__set_log_buf(program, logs + i++ * TABLE_COUNTS_SIZE,
+						       TABLE_COUNTS_SIZE);
+		}
+		r = custody_bpf__load(object);
+	}
+	i = 0;
+	if (r == 0) {
+		bpf_object__for_each_program(program, object->obj) {
+			const char *log = logs + i++ * TABLE_COUNTS_SIZE;
+
+			if (!bpf_program__autoload(program))
+				printf("%s %s absent\n", bpf_program__name(program),
+				       bpf_program__section_name(program));
+			else if (table_print_loaded(program, log, helper) < 0)
+				(void)fprintf(stderr, "%s: no counts\n",
+					      bpf_program__name(program));
+		}
+	}
+	btf__free(kernel);
+	custody_bpf__destroy(object);
+	return r;
+}
+
 int main(void)
 {
 	struct custody_bpf *object = NULL;
-	cleanup_ptr char *log = malloc(TABLE_LOG_SIZE);
+	cleanup_ptr char *log = calloc(1, TABLE_LOG_SIZE);
 	const __s32 helper = table_find_helper();
 	const struct bpf_program *program;
 	int failures = 0;
@@ -277,6 +333,11 @@ int main(void)
 	object = custody_bpf__open();
 	if (!object || !log)
 		return 2;
+	_Static_assert(TABLE_LOG_SIZE / TABLE_COUNTS_SIZE > 200, "a log for each program");
+	if (table_show_together(log, helper) == 0) {
+		custody_bpf__destroy(object);
+		return 0;
+	}
 	for (program = bpf_object__next_program(object->obj, NULL); program;
 	     program = bpf_object__next_program(object->obj, (struct bpf_program *)program))
 		failures += table_show(program, log, helper);

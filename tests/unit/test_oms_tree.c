@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of oms_tree.c, oms_hash.c, oms_measure.c: models on disk, also while they change. */
+/* Tests of oms_tree.c, oms_measure.c: models on disk, also while they change. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

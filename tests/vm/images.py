@@ -198,17 +198,18 @@ def base_image(folder, say):
 # ---- kernels ----
 
 def list_kernels():
-    """name -> (package, tests, command line), in the order of tests/vm/kernels."""
+    """name -> (package, tests, all tests, command line), in the order of tests/vm/kernels."""
     kernels = {}
     with open(os.path.join(HERE, "kernels"), encoding="ascii") as file:
         for number, line in enumerate(file, 1):
             if line.startswith("#") or not line.strip():
                 continue
-            words = line.split(None, 3)
-            if len(words) < 3 or words[0] in kernels:
-                raise LabError("tests/vm/kernels:%d: NAME PACKAGE TESTS [COMMAND LINE], each name "
+            words = line.split(None, 4)
+            if len(words) < 4 or words[0] in kernels:
+                raise LabError("tests/vm/kernels:%d: NAME PACKAGE TESTS ALL-TESTS [COMMAND LINE], each "
+                               "name "
                                "once" % number)
-            kernels[words[0]] = (words[1], words[2], words[3].strip() if len(words) > 3 else "")
+            kernels[words[0]] = (*words[1:4], words[4].strip() if len(words) > 4 else "")
     return kernels
 
 
