@@ -31,6 +31,8 @@
 #define LIFE_KILL_POLL_US 50000
 #define LIFE_PIPE_SIZE 65536
 #define LIFE_REAP_MS 2000	/* from "the cgroup is empty" to "its init can be reaped" */
+#define LIFE_SETTLE_US 500000
+#define LIFE_SETTLE_POLL_US 5000
 #define LIFE_RETRY_US 10000000	/* from a stop that failed to the next */
 #define LIFE_PROCESSES_MODEL 2U	/* init and the model */
 #define LIFE_GRACE_US 1000000	/* between the end of a broker and that of its jail */
@@ -253,6 +255,43 @@ static int life_step_release(struct jail *jail)
 	return 0;
 }
 
+bool life_scratch_is_gone(const struct jail *jail)
+{
+	for (unsigned int i = 0; i < SCRATCH_DEVICES_MAX; i++) {
+		if (jail->scratch_dev[i] != 0 && !(jail->scratch_gone & (1U << i)))
+			return false;
+	}
+	return true;
+}
+
+static int life_on_settle_tick(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct jail *jail = data;
+
+	(void)usec;
+	life_note_scratch(jail);
+	if (!life_scratch_is_gone(jail) && life_now_us() < jail->wait_until &&
+	    sd_event_source_set_time_relative(source, LIFE_SETTLE_POLL_US) >= 0 &&
+	    sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) >= 0)
+		return 0;
+	jail->tick = sd_event_source_disable_unref(jail->tick);
+	sequence_continue(jail);
+	return 0;
+}
+
+/* The kernel takes mounts down a little later, and then the device's number is anybody's. */
+static int life_step_settle(struct jail *jail)
+{
+	life_note_scratch(jail);
+	jail->wait_until = life_now_us() + LIFE_SETTLE_US;
+	jail->tick = sd_event_source_disable_unref(jail->tick);
+	if (life_scratch_is_gone(jail) ||
+	    sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC,
+				       LIFE_SETTLE_POLL_US, 1000, life_on_settle_tick, jail) < 0)
+		return 0;
+	return -EINPROGRESS;
+}
+
 /*
  * Until the answer it is stopping: to the next recorder it is said again (life_resume()), also by
  * the next custodyd, and it is written once.
@@ -285,6 +324,8 @@ static const struct sequence_step life_steps[] = {
 	  0 },
 	{ "removing policy and cgroup", "after the last process",
 	  life_step_release, NULL, 0 },
+	{ "seeing its scratch go", "while its device's number is nobody else's",
+	  life_step_settle, NULL, 0 },
 	{ "recording the stop", "when it is true", life_step_record, NULL, 10000 },
 	{ "saving that it has stopped", "last: on record it does not change any more",
 	  life_step_stopped, NULL, 0 },

@@ -310,6 +310,7 @@ void life_recorded(struct jail *jail);		/* its end is on disk */
 void life_retry(struct jail *jail);		/* an end that could not be recorded, now and then */
 int life_watch_broker(struct jail *jail, int pidfd);	/* takes pidfd; for an adopted jail */
 void life_reap(struct jail *jail);		/* waits for the killed init and forgets it */
+bool life_scratch_is_gone(const struct jail *jail);
 void life_note_scratch(struct jail *jail);	/* before the device number is another's */
 int life_kill(struct jail *jail);	/* begins a step of a sequence: 0, -EINPROGRESS, -errno */
 int life_release(struct jail *jail);		/* processes, policy, cgroup: all but the record */
