@@ -206,7 +206,10 @@ static int connect_find_addresses(struct broker *broker, unsigned int index)
 
 /* ---- waiting calls ---- */
 
-/* Keeps broker->request. 0, -EAGAIN when too many wait, -EHOSTUNREACH when none may. A call that waited keeps its end. */
+/*
+ * Keeps broker->request. 0, -EAGAIN when too many wait, -EHOSTUNREACH when none may. A call that
+ * waited keeps its end.
+ */
 static int connect_keep(struct broker *broker, int name, __u64 end_ns)
 {
 	if (broker->holds)

@@ -164,9 +164,9 @@ int resolve_request(struct jail *jail, const struct broker_resolve *asked)
 }
 
 /*
- * The address as a destination of every endpoint of that name. 0 or -errno. The packet program knows
- * an endpoint by its address: one with a ceiling of its own shares none with another, which would be
- * a way round it.
+ * The address as a destination of every endpoint of that name. 0 or -errno. The packet program
+ * knows an endpoint by its address: one with a ceiling of its own shares none with another, which
+ * would be a way round it.
  */
 static int resolve_install(struct jail *jail, const struct resolved_address *address)
 {

@@ -301,13 +301,13 @@ int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid);
 int life_freeze_cgroups(const struct jail *jail, bool freeze);
 void life_ended(struct jail *jail);		/* its init is gone */
 void life_broker_gone(struct jail *jail);
-void life_settle_broker(struct jail *jail);	/* before its state changes: a gap, if it is gone */
+void life_settle_broker(struct jail *jail);	/* before it ends: a gap, if it is gone */
 void life_end_model(struct jail *jail, const char *why); /* the model; then it ends as always */
 void life_lost_events(struct jail *jail);	/* the profile's on-loss answer */
 void life_recorder_gone(struct jail *jail);	/* likewise, and the gap is owed to the ledger */
 void life_resume(struct warden *warden);	/* the recorder runs: what had to wait for it */
 void life_recorded(struct jail *jail);		/* its end is on disk */
-void life_retry(struct jail *jail);		/* an end that could not be recorded, now and then */
+void life_retry(struct jail *jail);		/* an end that could not be recorded */
 int life_watch_broker(struct jail *jail, int pidfd);	/* takes pidfd; for an adopted jail */
 void life_reap(struct jail *jail);		/* waits for the killed init and forgets it */
 bool life_scratch_is_gone(const struct jail *jail);

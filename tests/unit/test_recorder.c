@@ -9,12 +9,10 @@
 #include <errno.h>
 #include <openssl/sha.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <cmocka.h>
 
 #include "cleanup.h"
@@ -22,142 +20,8 @@
 #include "daemon/recorder/recorder.h"
 #include "dsse.h"
 #include "ledger_fixture.h"
+#include "recorder_house.h"
 #include "tools/custody-verify/check.h"
-
-#define ORIGIN "custody/test/chain-v1"
-
-/* A recorder without its process: real files, real messages over a real socket. */
-struct house {
-	char path[40];
-	int dirfd, ledger, evidence, key;
-	int warden, channel;
-	struct recorder recorder;
-	union message_buffer answer;
-	struct check_result result;
-	struct check_failure failure;
-};
-
-static int start(struct house *house, char *problem, size_t size)
-{
-	struct recorder_setup setup = { .fsync_ms = 50, .origin = ORIGIN };
-	int r = recorder_open(&house->recorder, house->channel, house->ledger, house->key,
-			      house->evidence, &setup, problem, size);
-
-	return r < 0 ? r : recorder_begin(&house->recorder);
-}
-
-static int set_up(void **state)
-{
-	struct house *house = calloc(1, sizeof(*house));
-	char problem[CUSTODY_TEXT_SIZE] = "";
-
-	memcpy(house->path, "/tmp/custody-recorder-XXXXXX", 29);
-	house->dirfd = fixture_make_directory(house->path);
-	(void)mkdirat(house->dirfd, "ledger", 0700);
-	(void)mkdirat(house->dirfd, "evidence", 0700);
-	house->ledger = openat(house->dirfd, "ledger", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	house->evidence = openat(house->dirfd, "evidence", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	house->key = openat(house->dirfd, "key.pem", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	*state = house;
-	if (message_make_pair(&house->warden, &house->channel) < 0)
-		return -1;
-	return start(house, problem, sizeof(problem));
-}
-
-static int tear_down(void **state)
-{
-	struct house *house = *state;
-
-	recorder_close(&house->recorder);
-	(void)close(house->warden);
-	(void)close(house->channel);
-	(void)close(house->ledger);
-	(void)close(house->evidence);
-	(void)close(house->key);
-	(void)close(house->dirfd);
-	fixture_remove(AT_FDCWD, house->path);
-	free(house);
-	return 0;
-}
-
-/* Sends as custodyd, lets the recorder handle it; with an id, takes the answer's type. */
-static __u32 tell(struct house *house, __u32 type, __u64 id, void *body, size_t size)
-{
-	union message_buffer *in = malloc(sizeof(*in));
-
-	assert_int_equal(message_send(house->warden, ROLE_WARDEN, type, id, body, size, NULL, 0),
-			 0);
-	assert_int_equal(message_recv(house->channel, ROLE_RECORDER, ROLE_WARDEN, RECORDER_PERMIT,
-				      in, NULL), 0);
-	assert_int_equal(recorder_handle(&house->recorder, in), 0);
-	free(in);
-	if (id == 0)
-		return MSG_NONE;
-	assert_int_equal(message_recv_timeout(house->warden, ROLE_WARDEN, ROLE_RECORDER,
-					      MSG_BIT(MSG_RECORDED) | MSG_BIT(MSG_RETIRED) |
-					      MSG_BIT(MSG_REFUSED), &house->answer, NULL, 1000), 0);
-	assert_int_equal(house->answer.head.id, id);
-	return house->answer.head.type;
-}
-
-static void launch(struct house *house, __u32 jail_id)
-{
-	struct record_launch message = { .launch = fixture_launch(jail_id) };
-
-	assert_int_equal(tell(house, MSG_RECORD_LAUNCH, 11, &message, sizeof(message)),
-			 MSG_RECORDED);
-}
-
-static void sample(struct house *house, __u32 jail_id)
-{
-	struct custody_event event = fixture_event(jail_id);
-
-	recorder_take_sample(&house->recorder, &event, sizeof(event));
-}
-
-static void change_state(struct house *house, __u32 jail_id, __u32 to)
-{
-	struct record_state message = {
-		.state = { .jail_id = jail_id, .state = to, .why = "test" },
-	};
-
-	assert_int_equal(tell(house, MSG_RECORD_STATE, 12, &message, sizeof(message)),
-			 MSG_RECORDED);
-}
-
-static void facts(struct house *house, __u32 jail_id, __u32 left)
-{
-	for (__u32 phase = EVIDENCE_BEFORE_ERASE; phase <= EVIDENCE_AFTER_ERASE; phase++) {
-		for (__u32 id = 1; id < _FACT_MAX; id++) {
-			struct record_fact message = { .fact = fixture_fact(jail_id, id, phase) };
-
-			if (id == left)
-				message.fact.fact.value = 2;
-			if (id == FACT_SOCKETS_UNIX)
-				memcpy(message.fact.fact.detail, "/run/\x1b[31mx\xff", 13);
-			(void)tell(house, MSG_RECORD_FACT, 0, &message, sizeof(message));
-		}
-	}
-}
-
-static const struct retired *retire(struct house *house, __u32 jail_id)
-{
-	struct record_retire message = { .retire = fixture_retire(jail_id) };
-
-	assert_int_equal(tell(house, MSG_RECORD_RETIRE, 13, &message, sizeof(message)),
-			 MSG_RETIRED);
-	return (const struct retired *)&house->answer;
-}
-
-static void live_and_retire(struct house *house, __u32 jail_id, __u32 left)
-{
-	launch(house, jail_id);
-	sample(house, jail_id);
-	sample(house, jail_id + 1);	/* somebody else's record in between */
-	change_state(house, jail_id, JAIL_STATE_RETIRING);
-	facts(house, jail_id, left);
-	(void)retire(house, jail_id);
-}
 
 struct files {
 	char *bytes[3];
@@ -315,107 +179,6 @@ static void test_lying_recorder(void **state)
 	assert_non_null(strstr(house->failure.why, "predicate.verdict"));
 	free(payload);
 	unload(&files);
-}
-
-static __u64 count(struct house *house, __u32 jail_id, __u32 type, __u32 *ret_state)
-{
-	struct ledger_reader *reader = malloc(sizeof(*reader));
-	struct record_entry entry;
-	const char *why;
-	__u64 n = 0;
-
-	ledger_reader_setup(reader, ledger_fd(house->recorder.ledger), 0, 0, NULL, true);
-	while (ledger_reader_next(reader, &entry, &why) == 0) {
-		if (entry.head.jail_id != jail_id || entry.head.type != type)
-			continue;
-		if (type == LEDGER_STATE)
-			*ret_state = entry.payload.state.state;
-		n++;
-	}
-	free(reader);
-	return n;
-}
-
-/* Whoever was not told that the end is on record says it again. */
-static void test_one_end(void **state)
-{
-	struct house *house = *state;
-	const struct recorded *recorded = (const struct recorded *)&house->answer;
-	char problem[CUSTODY_TEXT_SIZE];
-	__u32 last = 0;
-	__u64 seq;
-
-	launch(house, FIXTURE_JAIL);
-	change_state(house, FIXTURE_JAIL, JAIL_STATE_STOPPED);
-	seq = recorded->seq;
-	change_state(house, FIXTURE_JAIL, JAIL_STATE_STOPPED);
-	assert_int_equal(recorded->seq, seq);
-	recorder_close(&house->recorder);
-	assert_int_equal(start(house, problem, sizeof(problem)), 0);
-	change_state(house, FIXTURE_JAIL, JAIL_STATE_STOPPED);
-	assert_int_equal(recorded->seq, seq);
-	assert_int_equal(count(house, FIXTURE_JAIL, LEDGER_STATE, &last), 1);
-	live_and_retire(house, FIXTURE_JAIL + 1, 0);
-	change_state(house, FIXTURE_JAIL + 1, JAIL_STATE_STOPPED);
-	assert_int_equal(count(house, FIXTURE_JAIL + 1, LEDGER_STATE, &last), 1);
-	assert_int_equal(last, JAIL_STATE_RETIRING);
-}
-
-/* A launch that nobody has in custody and that did not end: its end is written, and a gap. */
-static void test_lost_end(void **state)
-{
-	struct house *house = *state;
-	struct recorder_setup setup = {
-		.fsync_ms = 50, .origin = ORIGIN, .custody_known = 1, .n_custody = 1,
-		.custody = { FIXTURE_JAIL + 1 },
-	};
-	char problem[CUSTODY_TEXT_SIZE];
-	__u32 last = 0;
-
-	for (__u32 id = FIXTURE_JAIL; id < FIXTURE_JAIL + 3; id++)
-		launch(house, id);
-	change_state(house, FIXTURE_JAIL + 2, JAIL_STATE_STOPPED);
-	for (int i = 0; i < 2; i++) {
-		recorder_close(&house->recorder);
-		assert_int_equal(recorder_open(&house->recorder, house->channel, house->ledger,
-					       house->key, house->evidence, &setup, problem,
-					       sizeof(problem)), 0);
-		assert_int_equal(recorder_begin(&house->recorder), 0);
-		assert_int_equal(count(house, FIXTURE_JAIL, LEDGER_STATE, &last), 1);
-		assert_int_equal(last, JAIL_STATE_STOPPED);
-		assert_int_equal(count(house, FIXTURE_JAIL, LEDGER_GAP, NULL), 1);
-		assert_int_equal(count(house, FIXTURE_JAIL + 1, LEDGER_STATE, NULL), 0);
-		assert_int_equal(count(house, FIXTURE_JAIL + 1, LEDGER_GAP, NULL), 0);
-		assert_int_equal(count(house, FIXTURE_JAIL + 2, LEDGER_GAP, NULL), 0);
-	}
-	change_state(house, FIXTURE_JAIL + 1, JAIL_STATE_RETIRING);
-	facts(house, FIXTURE_JAIL + 1, 0);
-	assert_int_equal(retire(house, FIXTURE_JAIL + 1)->verdict, VERDICT_CLEAN);
-}
-
-/* No room for one record: one that nobody waits for is counted, and that count is a record. */
-static void test_no_room(void **state)
-{
-	struct house *house = *state;
-	struct record_state message = {
-		.state = { .jail_id = FIXTURE_JAIL, .state = JAIL_STATE_RUNNING, .why = "test" },
-	};
-	struct rlimit limit, none;
-	__u32 last = 0;
-
-	launch(house, FIXTURE_JAIL);
-	(void)signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &none), 0);
-	limit = none;
-	limit.rlim_cur = ledger_end(house->recorder.ledger);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	(void)tell(house, MSG_RECORD_STATE, 0, &message, sizeof(message));
-	assert_int_equal(tell(house, MSG_RECORD_STATE, 5, &message, sizeof(message)), MSG_REFUSED);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
-	assert_int_equal(count(house, FIXTURE_JAIL, LEDGER_GAP, NULL), 0);
-	change_state(house, FIXTURE_JAIL, JAIL_STATE_RUNNING);
-	assert_int_equal(count(house, FIXTURE_JAIL, LEDGER_STATE, &last), 1);
-	assert_int_equal(count(house, FIXTURE_JAIL, LEDGER_GAP, NULL), 1);
 }
 
 static void test_residue_and_retry(void **state)
@@ -621,7 +384,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_clean_retirement), T(test_every_byte_counts), T(test_mixed_bundles),
 		T(test_lying_recorder), T(test_residue_and_retry), T(test_missing_and_lost),
-		T(test_one_end), T(test_lost_end), T(test_no_room),
 		T(test_refusals), T(test_restart), T(test_fsync_policy),
 		cmocka_unit_test(test_paths), cmocka_unit_test(test_malformed_events),
 		cmocka_unit_test(test_call_sites),
