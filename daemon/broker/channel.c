@@ -27,13 +27,17 @@ static void channel_lose(struct broker *broker)
 		    "the next one", broker->jail_id, BROKER_EVENTS_KEPT);
 	cleanup_close_fd(&broker->channel);
 	connect_forget_asked(broker);
+	connect_hold(broker, false);
 }
 
 void channel_read(struct broker *broker)
 {
 	union message_buffer message;
+	const void *said = &message;
+	const struct broker_hold *hold = said;
 	int r = message_recv(broker->channel, ROLE_BROKER, ROLE_WARDEN,
-			     MSG_BIT(MSG_BROKER_RESOLVED), &message, NULL);
+			     MSG_BIT(MSG_BROKER_RESOLVED) | MSG_BIT(MSG_BROKER_HOLD), &message,
+			     NULL);
 
 	if (r == -EAGAIN || r == -EINTR)
 		return;
@@ -41,7 +45,10 @@ void channel_read(struct broker *broker)
 		channel_lose(broker);
 		return;
 	}
-	connect_take_name(broker, (const struct broker_resolved *)&message);
+	if (message.head.type == MSG_BROKER_HOLD)
+		connect_hold(broker, hold->hold != 0);
+	else
+		connect_take_name(broker, said);
 }
 
 void channel_rejoin(struct broker *broker)

@@ -206,9 +206,14 @@ static int connect_find_addresses(struct broker *broker, unsigned int index)
 
 /* ---- waiting calls ---- */
 
-/* Keeps broker->request. 0, or -EAGAIN when too many wait. A call that waited keeps its end. */
+/*
+ * Keeps broker->request. 0, -EAGAIN when too many wait, -EHOSTUNREACH when none may. A call that
+ * waited keeps its end.
+ */
 static int connect_keep(struct broker *broker, int name, __u64 end_ns)
 {
+	if (broker->holds)
+		return -EHOSTUNREACH;
 	for (unsigned int i = 0; i < BROKER_WAITS_MAX; i++) {
 		struct broker_wait *wait = &broker->waits[i];
 
@@ -304,14 +309,10 @@ static int connect_try(struct broker *broker, __u64 end_ns)
 	_Alignas(8) unsigned char address[ADDRESS_SIZE_MAX] = { 0 };
 	struct address_decision decision;
 	size_t len = 0;
-	int r = serve_read_target(broker, &target, address, &len);
+	int r = serve_take_target(broker, &target, address, &len);
 
-	if (!serve_is_valid(broker))
-		return -ENOENT;
-	if (r < 0) {
-		serve_answer_unread(broker, &target, r);
-		return 0;
-	}
+	if (r != 0)
+		return r < 0 ? r : 0;
 	connect_decide(broker, &target, address, len, &decision);
 	if (decision.action == BROKER_GRANT) {
 		r = connect_grant(broker, &target, end_ns, &decision);
@@ -347,7 +348,7 @@ static void connect_resume(struct broker *broker, struct broker_wait *wait)
 	broker->response.resp.id = wait->notif.id;
 	if (!serve_is_valid(broker))
 		return;
-	if (serve_read_clock() >= end_ns)
+	if (broker->holds || serve_read_clock() >= end_ns)
 		broker->response.resp.error = -EHOSTUNREACH;
 	else if (connect_try(broker, end_ns) != 0)
 		return;
@@ -380,6 +381,15 @@ int connect_find_timeout(const struct broker *broker)
 		timeout = CONNECT_LOOK_MS;
 	}
 	return timeout;
+}
+
+void connect_hold(struct broker *broker, bool hold)
+{
+	broker->holds = hold;
+	for (unsigned int i = 0; hold && i < BROKER_WAITS_MAX; i++) {
+		if (broker->waits[i].end_ns != 0)
+			connect_resume(broker, &broker->waits[i]);
+	}
 }
 
 void connect_take_name(struct broker *broker, const struct broker_resolved *said)

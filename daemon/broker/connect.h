@@ -44,4 +44,7 @@ void connect_take_name(struct broker *broker, const struct broker_resolved *said
 void connect_forget_asked(struct broker *broker);
 void connect_ask_again(struct broker *broker);
 
+/* Ends every waiting call, as if its time were over, and lets none wait until it is taken back. */
+void connect_hold(struct broker *broker, bool hold);
+
 #endif

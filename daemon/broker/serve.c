@@ -56,8 +56,8 @@ __u64 serve_read_clock(void)
 	return (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
 }
 
-int serve_read_target(const struct broker *broker, struct target *target, void *address,
-		      size_t *ret_len)
+static int serve_read_target(const struct broker *broker, struct target *target, void *address,
+			     size_t *ret_len)
 {
 	const struct seccomp_data *data = &broker->request.notif.data;
 	int len = (int)data->args[2];
@@ -143,12 +143,24 @@ static int serve_grant(const struct broker *broker, const struct target *target,
 }
 
 /* What the kernel itself says of such a call; a read we may not do is a denial. */
-void serve_answer_unread(struct broker *broker, const struct target *target, int error)
+static void serve_answer_unread(struct broker *broker, const struct target *target, int error)
 {
 	broker->response.resp.error = error == -EPERM || error == -ESRCH ? -EACCES : error;
 	if (broker->response.resp.error == -EACCES)
 		log_error("jail %u: cannot read thread %u: %s; its call is denied",
 			  broker->jail_id, target->tid, strerror(-error));
+}
+
+int serve_take_target(struct broker *broker, struct target *target, void *address, size_t *ret_len)
+{
+	int r = serve_read_target(broker, target, address, ret_len);
+
+	if (!serve_is_valid(broker))
+		return -ENOENT;
+	if (r == 0)
+		return 0;
+	serve_answer_unread(broker, target, r);
+	return SERVE_ANSWERED;
 }
 
 /*
@@ -161,14 +173,10 @@ static int serve_answer_bind(struct broker *broker)
 	struct address_decision decision;
 	_Alignas(8) unsigned char address[ADDRESS_SIZE_MAX] = { 0 };
 	size_t len = 0;
-	int r = serve_read_target(broker, &target, address, &len);
+	int r = serve_take_target(broker, &target, address, &len);
 
-	if (!serve_is_valid(broker))
-		return -ENOENT;
-	if (r < 0) {
-		serve_answer_unread(broker, &target, r);
-		return 0;
-	}
+	if (r != 0)
+		return r < 0 ? r : 0;
 	serve_decide(broker, &target, address, len, &decision);
 	if (decision.action == BROKER_GRANT) {
 		r = serve_grant(broker, &target, decision.endpoint);

@@ -61,6 +61,7 @@ struct broker {
 	__u64 events_due;	/* report.h: when those so far are paid for, ns */
 	bool event_held;	/* `held` is the latest event that was over the rate */
 	struct broker_event held;
+	bool holds;		/* its jail is being frozen: no call waits */
 	int rejoin;		/* listening socket on which a new custodyd comes */
 	struct endpoint_set endpoints;
 	int outside[CUSTODY_ENDPOINTS_MAX];	/* directory of a UNIX destination; -1: none */
@@ -81,16 +82,16 @@ bool serve_is_valid(const struct broker *broker);
 /* Monotonic with the machine's sleep, ns. */
 __u64 serve_read_clock(void);
 
+#define SERVE_ANSWERED 1
+
 /*
  * Reads everything that a decision on broker->request needs, into *target (the caller releases
- * it) and address (ADDRESS_SIZE_MAX bytes). -errno is what the call answers.
+ * it) and address (ADDRESS_SIZE_MAX bytes), of a call that is still there afterwards. 0: it is to
+ * be decided; SERVE_ANSWERED: it could not be read, and that is the answer; -ENOENT: nobody is
+ * there any more.
  */
 struct target;
-int serve_read_target(const struct broker *broker, struct target *target, void *address,
-		      size_t *ret_len);
-
-/* Turns the -errno of serve_read_target() into the answer. */
-void serve_answer_unread(struct broker *broker, const struct target *target, int error);
+int serve_take_target(struct broker *broker, struct target *target, void *address, size_t *ret_len);
 
 /* Sends broker->response. 0, also when nobody waits for it any more, or -errno. */
 int serve_send(struct broker *broker);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "write_all.h"
 
 #define LEDGER_WAIT_STEP_MS 20
 
@@ -325,19 +326,7 @@ int ledger_open(int dirfd, const struct ledger_ops *ops, int wait_ms, ledger_vis
 /* All of the bytes, or a failure after which the caller must cut. */
 static int ledger_write_all(struct ledger *ledger, int fd, const void *bytes, size_t n)
 {
-	const char *p = bytes;
-
-	while (n > 0) {
-		ssize_t w = ledger->ops.write(ledger->ops.data, fd, p, n);
-
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
-			return w < 0 ? -errno : -EIO;
-		p += w;
-		n -= (size_t)w;
-	}
-	return 0;
+	return write_all_by(ledger->ops.write, ledger->ops.data, fd, bytes, n);
 }
 
 int ledger_append(struct ledger *ledger, enum ledger_type type, __u32 jail_id,

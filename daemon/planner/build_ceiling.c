@@ -6,24 +6,35 @@
 #include "build_ceiling.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "plan.h"
 #include "value.h"
+
+static bool build_is_endpoint(const struct custody_plan *plan, const struct plan_endpoint *e,
+			      const struct value_endpoint *want)
+{
+	const char *path = plan_string(plan, e->path);
+
+	if (e->family != want->family || e->protocol != want->protocol || e->port != want->port ||
+	    memcmp(e->address, want->address, sizeof(e->address)) != 0)
+		return false;
+	/* The name of a host stands there as it was written, with its port. */
+	if (e->family == PLAN_FAMILY_NAME)
+		return strlen(path) == value_host_length(want->path) &&
+		       strncasecmp(path, want->path, strlen(path)) == 0;
+	return strcmp(path, want->path ? want->path : "") == 0;
+}
 
 /* The plan's endpoint that is written like this; CEILING_SLOTS: none. */
 static __u32 build_find_endpoint(const struct custody_plan *plan, const char *text)
 {
 	struct value_endpoint want = { 0 };
 
-	if (value_parse_endpoint(text, &want) < 0)
+	if (value_parse_endpoint(text, &want) < 0 && value_parse_egress(text, &want) < 0)
 		return CEILING_SLOTS;
 	for (__u32 i = 0; i < plan->n_endpoints; i++) {
-		const struct plan_endpoint *e = &plan->endpoints[i];
-
-		if (e->family == want.family && e->protocol == want.protocol &&
-		    e->port == want.port &&
-		    memcmp(e->address, want.address, sizeof(e->address)) == 0 &&
-		    strcmp(plan_string(plan, e->path), want.path ? want.path : "") == 0)
+		if (build_is_endpoint(plan, &plan->endpoints[i], &want))
 			return i;
 	}
 	return CEILING_SLOTS;

@@ -13,6 +13,7 @@
 
 #include "cleanup.h"
 #include "retirement.h"
+#include "write_all.h"
 
 #define BUNDLE_TEMPORARY	".unfinished"
 #define BUNDLE_ATTEMPTS_MAX	1000
@@ -20,23 +21,6 @@
 static const char *const bundle_files[] = {
 	RETIREMENT_FILE_STATEMENT, RETIREMENT_FILE_RECORDS, RETIREMENT_FILE_HEAD,
 };
-
-static int bundle_write_all(int fd, const void *bytes, size_t n)
-{
-	const char *p = bytes;
-
-	while (n > 0) {
-		ssize_t w = write(fd, p, n);
-
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
-			return w < 0 ? -errno : -EIO;
-		p += w;
-		n -= (size_t)w;
-	}
-	return 0;
-}
 
 static int bundle_create(int dirfd, const char *name)
 {
@@ -55,7 +39,7 @@ static int bundle_finish(int fd)
 static int bundle_write_file(int dirfd, const char *name, const char *bytes, size_t n)
 {
 	cleanup_fd int fd = bundle_create(dirfd, name);
-	int r = fd < 0 ? fd : bundle_write_all(fd, bytes, n);
+	int r = fd < 0 ? fd : write_all(fd, bytes, n);
 
 	return r < 0 ? r : bundle_finish(fd);
 }
@@ -80,7 +64,7 @@ static int bundle_copy_records(int dirfd, const struct bundle *bundle)
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
-		r = bundle_write_all(fd, buffer, (size_t)n);
+		r = write_all(fd, buffer, (size_t)n);
 		if (r < 0)
 			return r;
 		at += (__u64)n;

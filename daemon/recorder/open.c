@@ -14,6 +14,24 @@
 
 #include "cleanup.h"
 
+#define OPEN_STATUS_UNKNOWN 0x7fffffff	/* struct ledger_state */
+
+static void open_note_end(struct recorder *recorder, const struct record_entry *entry)
+{
+	struct recorder_launch *launch;
+
+	if (entry->head.type != LEDGER_VERDICT &&
+	    (entry->head.type != LEDGER_STATE ||
+	     (entry->payload.state.state != JAIL_STATE_STOPPED &&
+	      entry->payload.state.state != JAIL_STATE_RETIRED)))
+		return;
+	launch = recorder_find_launch(recorder, entry->head.jail_id);
+	if (!launch || launch->ended)
+		return;
+	launch->ended = true;
+	launch->ended_seq = entry->head.seq;
+}
+
 static int open_visit(void *data, const struct record_entry *entry, __u64 offset,
 		      const __u8 previous[CUSTODY_DIGEST_SIZE])
 {
@@ -22,6 +40,7 @@ static int open_visit(void *data, const struct record_entry *entry, __u64 offset
 		.jail_id = entry->head.jail_id, .seq = entry->head.seq, .offset = offset,
 	};
 
+	open_note_end(recorder, entry);
 	if (entry->head.type == LEDGER_OPENED)
 		memcpy(recorder->boot_id, entry->payload.opened.boot_id,
 		       sizeof(recorder->boot_id));
@@ -142,6 +161,9 @@ int recorder_open(struct recorder *recorder, int channel, int ledger_dirfd, int 
 	recorder->channel = channel;
 	recorder->evidence_fd = evidence_fd;
 	recorder->fsync_ms = setup->fsync_ms;
+	recorder->custody_known = setup->custody_known && setup->n_custody <= CUSTODY_JAILS_MAX;
+	recorder->n_custody = recorder->custody_known ? setup->n_custody : 0;
+	memcpy(recorder->custody, setup->custody, sizeof(recorder->custody));
 	(void)snprintf(problem, size, "the ledger's name must be printable, without space or '+'");
 	if (!note_check_origin(setup->origin))
 		return -EINVAL;
@@ -187,6 +209,43 @@ static int open_read_boot_id(__u8 ret[16])
 	return digits == 32 ? 0 : -EIO;
 }
 
+static bool open_is_in_custody(const struct recorder *recorder, __u32 jail_id)
+{
+	for (__u32 i = 0; i < recorder->n_custody; i++) {
+		if (recorder->custody[i] == jail_id)
+			return true;
+	}
+	return false;
+}
+
+/* Launches whose end was lost with an earlier recorder, an earlier custodyd or the host (R4). */
+static int open_end_launches(struct recorder *recorder)
+{
+	int r = 0;
+
+	for (size_t i = 0; recorder->custody_known && r == 0 && i < recorder->n_launches; i++) {
+		struct recorder_launch *launch = &recorder->launches[i];
+		struct ledger_gap gap = {
+			.jail_id = launch->jail_id, .cause = LEDGER_GAP_RECORDER_DOWN, .total = 1,
+		};
+		struct ledger_state state = {
+			.jail_id = launch->jail_id, .state = JAIL_STATE_STOPPED,
+			.status = OPEN_STATUS_UNKNOWN, .requester_uid = ~0U,
+			.why = "no longer in custody: its end reached no record",
+		};
+
+		if (launch->ended || open_is_in_custody(recorder, launch->jail_id))
+			continue;
+		r = ledger_append(recorder->ledger, LEDGER_GAP, launch->jail_id, &gap, sizeof(gap),
+				  NULL);
+		if (r == 0)
+			r = ledger_append(recorder->ledger, LEDGER_STATE, launch->jail_id, &state,
+					  sizeof(state), &launch->ended_seq);
+		launch->ended = r == 0;
+	}
+	return r;
+}
+
 int recorder_begin(struct recorder *recorder)
 {
 	struct ledger_opened opened = { .torn_bytes = ledger_torn(recorder->ledger) };
@@ -210,5 +269,7 @@ int recorder_begin(struct recorder *recorder)
 
 		r = ledger_append(recorder->ledger, LEDGER_GAP, 0, &gap, sizeof(gap), NULL);
 	}
+	if (r == 0)
+		r = open_end_launches(recorder);
 	return r < 0 ? r : recorder_sign(recorder);
 }

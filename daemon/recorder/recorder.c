@@ -214,7 +214,7 @@ int recorder_add_launch(struct recorder *recorder, const struct recorder_launch 
 	return 0;
 }
 
-const struct recorder_launch *recorder_find_launch(const struct recorder *recorder, __u32 jail_id)
+struct recorder_launch *recorder_find_launch(const struct recorder *recorder, __u32 jail_id)
 {
 	for (size_t i = recorder->n_launches; i > 0; i--) {
 		if (recorder->launches[i - 1].jail_id == jail_id)
@@ -237,20 +237,34 @@ static int recorder_append(struct recorder *recorder, enum ledger_type type, __u
 	return type == LEDGER_COUNTER ? 0 : recorder_sync(recorder);
 }
 
-static int recorder_record(struct recorder *recorder, const struct message_head *head,
-			   enum ledger_type type, __u32 jail_id, const void *payload, size_t n)
+#define RECORDER_NO_SEQ (~0ULL)
+
+/* On disk afterwards, or counted, or with the sender, who asked for an answer and will have one. */
+static int recorder_write(struct recorder *recorder, const struct message_head *head,
+			  enum ledger_type type, __u32 jail_id, const void *payload, size_t n,
+			  __u64 *ret_seq)
 {
-	__u64 seq = 0;
+	__u64 seq = RECORDER_NO_SEQ;
 	int r = recorder_append(recorder, type, jail_id, payload, n, &seq);
 
 	if (r == 0 && head->id != 0)
 		r = recorder_sync(recorder);
-	if (r == 0)
-		return recorder_answer(recorder, head->id, seq);
-	/* a gap that could not be written is itself one */
-	if (type == LEDGER_GAP)
+	/* A sync that failed has counted what it took back. */
+	if (r < 0 && head->id == 0 && seq == RECORDER_NO_SEQ)
 		recorder_lose(recorder, jail_id, LEDGER_GAP_UNWRITTEN, 1);
-	return recorder_answer_failure(recorder, head, r);
+	if (r == 0)
+		*ret_seq = seq;
+	return r;
+}
+
+static int recorder_record(struct recorder *recorder, const struct message_head *head,
+			   enum ledger_type type, __u32 jail_id, const void *payload, size_t n)
+{
+	__u64 seq = 0;
+	int r = recorder_write(recorder, head, type, jail_id, payload, n, &seq);
+
+	return r == 0 ? recorder_answer(recorder, head->id, seq) :
+			recorder_answer_failure(recorder, head, r);
 }
 
 static int recorder_handle_launch(struct recorder *recorder, const struct record_launch *message)
@@ -281,15 +295,38 @@ static int recorder_handle_launch(struct recorder *recorder, const struct record
 	return r;
 }
 
+/* custodyd says it until it has been told that it is on record: it is written once. */
+static int recorder_handle_end(struct recorder *recorder, const struct record_state *message)
+{
+	struct recorder_launch *launch = recorder_find_launch(recorder, message->state.jail_id);
+	__u64 seq = 0;
+	int r;
+
+	if (launch && launch->ended)
+		return recorder_answer(recorder, message->head.id, launch->ended_seq);
+	/* What the kernel told of it comes before its end, and goes to the disk with it. */
+	if (recorder->drain)
+		recorder->drain(recorder->drain_data);
+	r = recorder_write(recorder, &message->head, LEDGER_STATE, message->state.jail_id,
+			   &message->state, sizeof(message->state), &seq);
+	if (r < 0)
+		return recorder_answer_failure(recorder, &message->head, r);
+	if (launch) {
+		launch->ended = true;
+		launch->ended_seq = seq;
+	}
+	r = recorder_answer(recorder, message->head.id, seq);
+	(void)recorder_sign(recorder);
+	return r;
+}
+
 static int recorder_handle_state(struct recorder *recorder, const struct record_state *message)
 {
-	int r = recorder_record(recorder, &message->head, LEDGER_STATE, message->state.jail_id,
-				&message->state, sizeof(message->state));
-
 	if (message->state.state == JAIL_STATE_STOPPED ||
 	    message->state.state == JAIL_STATE_RETIRED)
-		(void)recorder_sign(recorder);
-	return r;
+		return recorder_handle_end(recorder, message);
+	return recorder_record(recorder, &message->head, LEDGER_STATE, message->state.jail_id,
+			       &message->state, sizeof(message->state));
 }
 
 static int recorder_handle_event(struct recorder *recorder, const struct record_event *message)

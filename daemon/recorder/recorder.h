@@ -7,7 +7,9 @@
  *   R1  RECORDED is answered only for a record that is on disk;
  *   R2  what cannot be recorded is counted, and the count goes into a gap record before the next
  *       record that can be written;
- *   R3  between a retire record and its verdict record nothing else is written.
+ *   R3  between a retire record and its verdict record nothing else is written;
+ *   R4  a launch without an end in the ledger is a jail in custody: what custodyd does not name at
+ *       the start gets its end then, and a gap, and no jail has two ends.
  */
 #ifndef CUSTODY_RECORDER_H
 #define CUSTODY_RECORDER_H
@@ -25,6 +27,8 @@ struct recorder_launch {
 	__u64 seq;
 	__u64 offset;
 	__u8 previous[CUSTODY_DIGEST_SIZE];
+	bool ended;		/* it has stopped, or a verdict: on record at ... */
+	__u64 ended_seq;
 };
 
 /* Events that reached no record, until a gap record says so. */
@@ -47,6 +51,9 @@ struct recorder {
 	__u64 head_size;		/* records under it */
 	bool failing;			/* the last write failed, and that was logged */
 	__u8 boot_id[16];		/* of the newest LEDGER_OPENED record */
+	__u32 custody[CUSTODY_JAILS_MAX];	/* of RECORDER_SETUP */
+	__u32 n_custody;
+	bool custody_known;
 	struct recorder_launch *launches;
 	size_t n_launches;
 	struct recorder_loss losses[RECORDER_LOSSES_MAX];
@@ -93,8 +100,7 @@ void recorder_close(struct recorder *recorder);
 /* ---- for the recorder's own files ---- */
 
 int recorder_add_launch(struct recorder *recorder, const struct recorder_launch *launch);
-const struct recorder_launch *recorder_find_launch(const struct recorder *recorder,
-						   __u32 jail_id);
+struct recorder_launch *recorder_find_launch(const struct recorder *recorder, __u32 jail_id);
 
 /* Counts events of a jail (0: of no particular one) as lost. */
 void recorder_lose(struct recorder *recorder, __u32 jail_id, enum ledger_gap_cause cause,

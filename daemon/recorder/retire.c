@@ -149,7 +149,7 @@ static int retire_answer(struct recorder *recorder, __u64 id, struct retire *ret
 int recorder_retire(struct recorder *recorder, const struct record_retire *message)
 {
 	const struct ledger_retire *body = &message->retire;
-	const struct recorder_launch *launch = recorder_find_launch(recorder, body->jail_id);
+	struct recorder_launch *launch = recorder_find_launch(recorder, body->jail_id);
 	cleanup_retire struct retire *retire = calloc(1, sizeof(*retire));
 	char directory[CUSTODY_NAME_SIZE * 2];
 	struct verdict_result result;
@@ -181,6 +181,8 @@ int recorder_retire(struct recorder *recorder, const struct record_retire *messa
 		return recorder_refuse_write(recorder, message->head.id, "the ledger", r);
 	recorder->head_size = ledger_size(recorder->ledger);
 	recorder->unsynced_since_ms = 0;
+	launch->ended = true;
+	launch->ended_seq = recorder->head_size - 1;
 	bundle = (struct bundle){
 		.name = retire->retirement.retire.name, .jail_id = body->jail_id,
 		.statement = retire->envelope, .statement_n = retire->envelope_n,

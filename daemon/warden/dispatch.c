@@ -47,6 +47,8 @@ static int dispatch_refused(struct role *role, const struct refused *refused)
 	if (role->role == ROLE_RECORDER) {
 		jail = jails_find_id(role->warden, (__u32)refused->head.id);
 		log_error("The recorder: %s", refused->text);
+		if (!(__u32)refused->head.id)
+			recording_answered(role->warden, false);
 		if (!role->warden->recorder_served)
 			return sd_event_exit(role->warden->event, (int)refused->exit);
 	}
@@ -80,8 +82,12 @@ static int dispatch_recorder(struct warden *warden, union message_buffer *buf)
 	case MSG_RECORDED:
 		if (registry_recorded(warden, buf->head.id))
 			return 0;
-		if (jail)
+		if (!(__u32)buf->head.id)
+			recording_answered(warden, true);
+		if (jail) {
 			launch_recorded(jail);
+			life_recorded(jail);
+		}
 		return 0;
 	case MSG_RETIRED:
 		if (jail)

@@ -32,6 +32,10 @@
 #define LIFE_KILL_POLL_US 50000
 #define LIFE_PIPE_SIZE 65536
 #define LIFE_REAP_MS 2000	/* from "the cgroup is empty" to "its init can be reaped" */
+#define LIFE_SETTLE_US 500000
+#define LIFE_SETTLE_POLL_US 5000
+#define LIFE_RETRY_US 10000000	/* from a stop that failed to the next */
+#define LIFE_PROCESSES_MODEL 2U	/* init and the model */
 #define LIFE_GRACE_US 1000000	/* between the end of a broker and that of its jail */
 
 void life_reap(struct jail *jail)
@@ -161,9 +165,20 @@ int life_kill(struct jail *jail)
 	return life_try_kill(jail, LIFE_KILL_SOON_MS);
 }
 
+/* An older broker of an adopted jail, or one that is gone: then only its short calls are over. */
+static void life_hold_calls(const struct jail *jail, bool hold)
+{
+	struct broker_hold message = { .hold = hold };
+
+	if (jail->broker.channel >= 0 &&
+	    MESSAGE_SEND(jail->broker.channel, ROLE_WARDEN, BROKER_HOLD, 0, &message) < 0)
+		log_warning("The broker of %s takes no message; what waits in it may hold off a "
+			    "freeze.", jail->name);
+}
+
 /*
  * The model first, and then the broker: a call that the broker has taken waits for the answer in a
- * sleep that only SIGKILL ends, and is not frozen before it has it.
+ * sleep that only SIGKILL ends, and is not frozen before it has it. It answers all of them now.
  */
 int life_freeze_cgroups(const struct jail *jail, bool freeze)
 {
@@ -171,10 +186,14 @@ int life_freeze_cgroups(const struct jail *jail, bool freeze)
 	int r = 0;
 
 	(void)snprintf(model, sizeof(model), "%s/model", jail->cgroup);
-	if (freeze)
+	if (freeze) {
+		life_hold_calls(jail, true);
 		r = cgroup_freeze(model, true, LIFE_FREEZE_MS);
+	}
 	if (r == 0)
 		r = cgroup_freeze(jail->cgroup, freeze, LIFE_FREEZE_MS);
+	if (r < 0 || !freeze)
+		life_hold_calls(jail, false);
 	/* Its parent holds it from here on, or nothing does: no use in waiting. */
 	(void)cgroup_freeze(model, false, 0);
 	return r;
@@ -215,9 +234,17 @@ static int life_step_term(struct jail *jail)
 
 static int life_step_count(struct jail *jail)
 {
+	int r;
+
 	recording_check_losses(jail->warden);
 	limits_look(jail);
-	return recording_put_counters(jail);
+	r = recording_put_counters(jail);
+	if (r < 0)
+		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
+					"The counters of %s could not be recorded (%s), so it has "
+					"not stopped yet; that goes on when the recorder runs.",
+					jail->name, strerror(-r));
+	return 0;
 }
 
 static int life_step_release(struct jail *jail)
@@ -233,16 +260,62 @@ static int life_step_release(struct jail *jail)
 	return 0;
 }
 
+bool life_scratch_is_gone(const struct jail *jail)
+{
+	for (unsigned int i = 0; i < SCRATCH_DEVICES_MAX; i++) {
+		if (jail->scratch_dev[i] != 0 && !(jail->scratch_gone & (1U << i)))
+			return false;
+	}
+	return true;
+}
+
+static int life_on_settle_tick(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct jail *jail = data;
+
+	(void)usec;
+	life_note_scratch(jail);
+	if (!life_scratch_is_gone(jail) && life_now_us() < jail->wait_until &&
+	    sd_event_source_set_time_relative(source, LIFE_SETTLE_POLL_US) >= 0 &&
+	    sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) >= 0)
+		return 0;
+	jail->tick = sd_event_source_disable_unref(jail->tick);
+	sequence_continue(jail);
+	return 0;
+}
+
+/* The kernel takes mounts down a little later, and then the device's number is anybody's. */
+static int life_step_settle(struct jail *jail)
+{
+	life_note_scratch(jail);
+	jail->wait_until = life_now_us() + LIFE_SETTLE_US;
+	jail->tick = sd_event_source_disable_unref(jail->tick);
+	if (life_scratch_is_gone(jail) ||
+	    sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC,
+				       LIFE_SETTLE_POLL_US, 1000, life_on_settle_tick, jail) < 0)
+		return 0;
+	return -EINPROGRESS;
+}
+
+/*
+ * Until the answer it is stopping: to the next recorder it is said again (life_resume()), also by
+ * the next custodyd, and it is written once.
+ */
 static int life_step_record(struct jail *jail)
 {
-	int r = recording_put_state(jail, JAIL_STATE_STOPPED, jail->why ? jail->why : "stopped",
-				    jail->ticket.peer.uid, 0);
+	(void)recording_put_state(jail, JAIL_STATE_STOPPED, jail->why ? jail->why : "stopped",
+				  jail->ticket.peer.uid, jail->id);
+	return -EINPROGRESS;
+}
 
-	if (r < 0)
-		return sequence_explain(jail, CUSTODY_EXIT_INTERNAL, r,
-					"%s has ended, but that could not be recorded (%s); it is "
-					"tried again when the recorder runs.", jail->name,
-					strerror(-r));
+void life_recorded(struct jail *jail)
+{
+	if (sequence_waits_in(jail, life_step_record))
+		sequence_continue(jail);
+}
+
+static int life_step_stopped(struct jail *jail)
+{
 	jail->state = JAIL_STATE_STOPPED;
 	life_note_scratch(jail);
 	return state_save(jail);
@@ -256,7 +329,11 @@ static const struct sequence_step life_steps[] = {
 	  0 },
 	{ "removing policy and cgroup", "after the last process",
 	  life_step_release, NULL, 0 },
-	{ "recording the stop", "last, when it is true", life_step_record, NULL, 0 },
+	{ "seeing its scratch go", "while its device's number is nobody else's",
+	  life_step_settle, NULL, 0 },
+	{ "recording the stop", "when it is true", life_step_record, NULL, 10000 },
+	{ "saving that it has stopped", "last: on record it does not change any more",
+	  life_step_stopped, NULL, 0 },
 };
 
 static void life_stopped(struct jail *jail, enum custody_exit exit_code, const char *text)
@@ -265,6 +342,7 @@ static void life_stopped(struct jail *jail, enum custody_exit exit_code, const c
 	int status = jail->wait_status;
 
 	jail->tick = sd_event_source_disable_unref(jail->tick);
+	jail->wait_until = life_now_us() + LIFE_RETRY_US;
 	if (exit_code == CUSTODY_EXIT_DONE)
 		(void)snprintf(line, sizeof(line), "%s has stopped.", jail->name);
 	log_info("%s", exit_code == CUSTODY_EXIT_DONE ? line : text);
@@ -298,6 +376,7 @@ static void life_begin_stop(struct jail *jail, bool ask)
 
 	recording_settle(jail);
 	jail->orderly = ask && jail->state == JAIL_STATE_RUNNING;
+	life_settle_broker(jail);
 	/* Saved, so that a restarted custodyd goes on with it (life_resume()). */
 	jail->state = JAIL_STATE_STOPPING;
 	(void)state_save(jail);
@@ -401,6 +480,18 @@ void life_broker_gone(struct jail *jail)
 		recording_put_gap(jail, LEDGER_GAP_BROKER, 0, 1);
 }
 
+/* It is asked to end while its model still runs: the broker did not go because its jail did. */
+void life_settle_broker(struct jail *jail)
+{
+	__u32 processes = 0;
+
+	if (!jail->broker_grace || cgroup_count_processes(jail->cgroup, &processes) < 0 ||
+	    processes < LIFE_PROCESSES_MODEL)
+		return;
+	jail->broker_grace = sd_event_source_disable_unref(jail->broker_grace);
+	recording_put_gap(jail, LEDGER_GAP_BROKER, 0, 1);
+}
+
 static int life_on_broker_end(sd_event_source *source, int fd, uint32_t revents, void *data)
 {
 	struct jail *jail = data;
@@ -483,6 +574,8 @@ static void life_resume_one(struct jail *jail)
 	    life_freeze(jail, false, "the recorder is back", ~0U) < 0)
 		log_error("%s could not be thawed; \"custodyctl thaw\" tries again.", jail->name);
 	jail->frozen_by_loss = false;
+	if (sequence_waits_in(jail, life_step_record))
+		(void)life_step_record(jail);
 	if (!jails_is_alive(jail) || jail->sequence)
 		return;
 	if (jail->state == JAIL_STATE_RETIRING) {
@@ -493,6 +586,14 @@ static void life_resume_one(struct jail *jail)
 	} else if (jail->state == JAIL_STATE_STOPPING || jail->abandoned) {
 		life_stop(jail, &nobody);
 	}
+}
+
+void life_retry(struct jail *jail)
+{
+	if (jail->state != JAIL_STATE_STOPPING || jail->sequence || jail->init != 0 ||
+	    !jail->warden->recorder_running || life_now_us() < jail->wait_until)
+		return;
+	life_ended(jail);
 }
 
 void life_resume(struct warden *warden)

@@ -50,10 +50,12 @@ int policy_install_jail(struct policy *policy, __u32 jail_id, __u64 cgroup_model
 
 /*
  * Adds an address that a host name of the plan was resolved to, a TCP destination of endpoint
- * `endpoint`, and reads it back. 0, -EADDRINUSE when the jail publishes just that, or -errno.
+ * `endpoint`, and reads it back. An address that another endpoint has already is counted there;
+ * with `own` it must be counted here. 0, -EADDRINUSE when that cannot be, or the jail publishes
+ * just that address, or -errno.
  */
 int policy_add_destination(struct policy *policy, __u32 jail_id, __u32 endpoint, __u16 port,
-			   const struct resolved_address *address);
+			   const struct resolved_address *address, bool own);
 
 /* Installs the zones and their counters that the jail reported, and reads them back. */
 int policy_install_zones(struct policy *policy, __u32 jail_id, const struct jail_zone *zones,

@@ -135,7 +135,7 @@ int policy_install_jail(struct policy *policy, __u32 jail_id, __u64 cgroup_model
 }
 
 int policy_add_destination(struct policy *policy, __u32 jail_id, __u32 endpoint, __u16 port,
-			   const struct resolved_address *address)
+			   const struct resolved_address *address, bool own)
 {
 	struct policy_endpoint value = { .endpoint = endpoint, .rights = POLICY_ENDPOINT_CONNECT };
 	struct policy_endpoint_key key = { .jail_id = jail_id, .family = address->family,
@@ -152,7 +152,9 @@ int policy_add_destination(struct policy *policy, __u32 jail_id, __u32 endpoint,
 	/* Listed by itself, or another name's too: counted there. Never what is published. */
 	if (bpf_map_lookup_elem(policy->maps[POLICY_MAP_ENDPOINTS], &key, &now) < 0)
 		return -errno;
-	return now.rights == POLICY_ENDPOINT_CONNECT ? 0 : -EADDRINUSE;
+	if (now.rights != POLICY_ENDPOINT_CONNECT || (own && now.endpoint != endpoint))
+		return -EADDRINUSE;
+	return 0;
 }
 
 /* What is counted by zone. */

@@ -33,6 +33,7 @@
 #define RECORDING_SEND_MS 5000
 #define RECORDING_FSYNC_MS 1000
 #define RECORDING_TIMER_US 1000000
+#define RECORDING_HOST_GAP (1ULL << 32)	/* id of a loss of no jail's; others: the jail's id */
 #define RECORDING_FALLS_MAX 5U		/* ends of the recorder within ... */
 #define RECORDING_FALLS_US 20000000ULL	/* ... this time that are one too many */
 
@@ -46,6 +47,20 @@ static int recording_open_key(struct warden *warden)
 		return -ENAMETOOLONG;
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	return fd < 0 ? -errno : fd;
+}
+
+/* A launch on record that is not among these, and has no end there, has lost it. */
+static void recording_list_custody(const struct warden *warden, struct recorder_setup *setup)
+{
+	setup->custody_known = 1;
+	for (const struct jail *j = warden->jails; j; j = j->next) {
+		if (!jails_is_alive(j))
+			continue;
+		if (setup->n_custody == CUSTODY_JAILS_MAX)
+			setup->custody_known = 0;
+		else
+			setup->custody[setup->n_custody++] = j->id;
+	}
 }
 
 int recording_start(struct warden *warden)
@@ -66,6 +81,7 @@ int recording_start(struct warden *warden)
 			*c = '-';
 	}
 	(void)snprintf(setup.origin, sizeof(setup.origin), "custody/%s/chain-v1", host);
+	recording_list_custody(warden, &setup);
 	warden->recorder_running = warden->recorder_served = false;
 	r = spawn_role(warden, NULL, &warden->recorder, ROLE_RECORDER, NULL);
 	if (r < 0)
@@ -96,8 +112,12 @@ void recording_gone(struct warden *warden)
 	struct jail *next;
 
 	warden->recorder_running = false;
+	/* What it was told and did not answer is told to the next one, with the same totals. */
+	recording_answered(warden, false);
 	if (warden->stopping)
 		return;
+	if (warden->planes & CUSTODY_PLANE_GUARD)
+		warden->recorders_lost++;
 	log_error(
 		"The recorder ended. Each profile's on-loss answer is carried out; the ring buffer "
 		"keeps what it has room for.");
@@ -397,42 +417,51 @@ static void recording_check_jail(struct jail *jail)
 	life_lost_events(jail);
 }
 
-/* Helper failures belong to no jail that is known: they go to the ledger under jail 0. */
-static void recording_check_errors(struct warden *warden)
+/* Losses that belong to no jail that is known go to the ledger under jail 0. */
+static void recording_put_host_gap(struct warden *warden, enum ledger_gap_cause cause, __u32 site,
+				   __u64 now, __u64 *sent)
 {
-	__u64 now[_POLICY_ERROR_MAX];
+	struct record_gap record = {
+		.gap = { .cause = cause, .lost = now - *sent, .total = now, .site = site },
+	};
 
-	if (policy_read_errors(warden->policy, now) < 0)
+	if (now <= *sent ||
+	    recording_send(warden, MSG_RECORD_GAP, RECORDING_HOST_GAP, &record, sizeof(record),
+			   true) < 0)
 		return;
-	for (__u32 site = 0; site < _POLICY_ERROR_MAX; site++) {
-		struct record_gap record = {
-			.gap = { .cause = LEDGER_GAP_HELPER,
-				 .lost = now[site] - warden->helper_errors[site],
-				 .total = now[site],
-				 .site = site },
-		};
-
-		/* A cgroup of ours without an entry was denied: a denial, and no event was lost. */
-		if (site == POLICY_ERROR_NO_JAIL || now[site] == warden->helper_errors[site])
-			continue;
-		if (recording_send(warden, MSG_RECORD_GAP, 0, &record, sizeof(record), true) == 0)
-			warden->helper_errors[site] = now[site];
-	}
+	*sent = now;
+	warden->losses_unanswered++;
 }
 
-/* Events about custody itself belong to jail 0, which no jail is. */
-static void recording_check_guard(struct warden *warden)
+static void recording_check_errors(struct warden *warden)
 {
-	struct record_gap record = { .gap = { .cause = LEDGER_GAP_RING_FULL } };
+	struct host_losses *sent = &warden->losses_sent;
+	__u64 now[_POLICY_ERROR_MAX];
 	__u64 lost = 0;
 
-	if (policy_read_counters(warden->policy, 0, recording_add_lost, &lost) < 0 ||
-	    lost <= warden->guard_lost)
-		return;
-	record.gap.lost = lost - warden->guard_lost;
-	record.gap.total = lost;
-	if (recording_send(warden, MSG_RECORD_GAP, 0, &record, sizeof(record), true) == 0)
-		warden->guard_lost = lost;
+	if (policy_read_errors(warden->policy, now) == 0) {
+		for (__u32 site = 0; site < _POLICY_ERROR_MAX; site++) {
+			/* A cgroup of ours without an entry was denied: no event was lost. */
+			if (site != POLICY_ERROR_NO_JAIL)
+				recording_put_host_gap(warden, LEDGER_GAP_HELPER, site, now[site],
+						       &sent->helpers[site]);
+		}
+	}
+	/* Events about custody itself belong to jail 0, which no jail is. */
+	if (policy_read_counters(warden->policy, 0, recording_add_lost, &lost) == 0)
+		recording_put_host_gap(warden, LEDGER_GAP_RING_FULL, 0, lost, &sent->guard);
+	recording_put_host_gap(warden, LEDGER_GAP_RECORDER_DOWN, 0, warden->recorders_lost,
+			       &sent->recorders);
+}
+
+void recording_answered(struct warden *warden, bool written)
+{
+	if (!written) {
+		warden->losses_sent = warden->losses_told;
+		warden->losses_unanswered = 0;
+	} else if (warden->losses_unanswered > 0 && --warden->losses_unanswered == 0) {
+		warden->losses_told = warden->losses_sent;
+	}
 }
 
 void recording_check_losses(struct warden *warden)
@@ -445,7 +474,6 @@ void recording_check_losses(struct warden *warden)
 			recording_check_jail(j);
 	}
 	recording_check_errors(warden);
-	recording_check_guard(warden);
 }
 
 static bool recording_is_known_child(const struct warden *warden, pid_t pid)
@@ -490,6 +518,7 @@ static int recording_on_timer(sd_event_source *source, uint64_t usec, void *data
 			life_note_scratch(j);
 		if (warden->recorder_running && !j->sequence && recording_owes(j))
 			recording_pay(j);
+		life_retry(j);
 		limits_watch(j);
 	}
 	(void)sd_event_source_set_time(source, usec + RECORDING_TIMER_US);

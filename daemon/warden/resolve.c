@@ -163,17 +163,24 @@ int resolve_request(struct jail *jail, const struct broker_resolve *asked)
 	return 0;
 }
 
-/* The address as a destination of every endpoint of that name. 0 or -errno. */
+/*
+ * The address as a destination of every endpoint of that name. 0 or -errno. The packet program
+ * knows an endpoint by its address: one with a ceiling of its own shares none with another, which
+ * would be a way round it.
+ */
 static int resolve_install(struct jail *jail, const struct resolved_address *address)
 {
 	const struct custody_plan *plan = jail->plan;
 	int r = 0;
 
 	for (__u32 i = 0; r == 0 && i < plan->n_endpoints; i++) {
+		const struct plan_ceiling *ceiling = &plan->ceilings[i];
+
 		if (plan->endpoints[i].family == PLAN_FAMILY_NAME &&
 		    destination_find_first(plan, i) == jail->resolve_now)
 			r = policy_add_destination(jail->warden->policy, jail->id, i,
-						   plan->endpoints[i].port, address);
+						   plan->endpoints[i].port, address,
+						   ceiling->rate != 0 || ceiling->total != 0);
 	}
 	return r;
 }
@@ -196,8 +203,11 @@ static int resolve_accept(struct jail *jail, const struct resolved_address *addr
 {
 	int r = resolve_record(jail, jail->resolve_now, address, 0);
 
-	if (r == 0)
+	if (r == 0) {
 		r = resolve_install(jail, address);
+		if (r < 0)
+			(void)resolve_record(jail, jail->resolve_now, address, r);
+	}
 	if (r < 0)
 		log_error("%s: an address of %s is not used: %s.", jail->name,
 			  resolve_find_name(jail, jail->resolve_now), strerror(-r));

@@ -23,6 +23,7 @@
 #include "sockets.h"
 
 #define RETIRE_POLL_US 50000
+#define RETIRE_SETTLE_POLL_US 5000	/* a device's number is anybody's as soon as it is free */
 #define RETIRE_SWEEP_S 120U
 #define RETIRE_SETTLE_US 2000000
 #define RETIRE_ERASE_US 2000000
@@ -54,11 +55,11 @@ static int retire_record_fact(struct jail *jail, enum evidence_fact_id id, bool 
 
 /* ---- drain ---- */
 
-static int retire_arm_tick(struct jail *jail, sd_event_time_handler_t on_tick)
+static int retire_arm_tick(struct jail *jail, __u64 us, sd_event_time_handler_t on_tick)
 {
 	jail->tick = sd_event_source_disable_unref(jail->tick);
 	return sd_event_add_time_relative(jail->warden->event, &jail->tick, CLOCK_MONOTONIC,
-					  RETIRE_POLL_US, 1000, on_tick, jail);
+					  us, 1000, on_tick, jail);
 }
 
 /* True when draining is over: nothing is connected, or the profile's time is up. */
@@ -80,7 +81,8 @@ static int retire_on_drain_tick(sd_event_source *source, uint64_t usec, void *da
 
 	(void)source;
 	(void)usec;
-	if (!retire_is_drained(jail) && retire_arm_tick(jail, retire_on_drain_tick) >= 0)
+	if (!retire_is_drained(jail) &&
+	    retire_arm_tick(jail, RETIRE_POLL_US, retire_on_drain_tick) >= 0)
 		return 0;
 	jail->tick = sd_event_source_disable_unref(jail->tick);
 	sequence_continue(jail);
@@ -108,7 +110,8 @@ static int retire_step_drain(struct jail *jail)
 			    (jail->plan ? (__u64)jail->plan->drain_timeout_s * 1000000 : 0);
 	if (retire_is_drained(jail))
 		return 0;
-	return retire_arm_tick(jail, retire_on_drain_tick) < 0 ? -EIO : -EINPROGRESS;
+	return retire_arm_tick(jail, RETIRE_POLL_US, retire_on_drain_tick) < 0 ? -EIO :
+										 -EINPROGRESS;
 }
 
 static int retire_step_freeze(struct jail *jail)
@@ -143,7 +146,8 @@ static bool retire_is_settled(struct jail *jail)
 
 	life_note_scratch(jail);
 	nshandle_ask(jail->ns_handle, &gone, &alive);
-	return alive == 0 || retire_now_ns(CLOCK_MONOTONIC) / 1000 >= jail->wait_until;
+	return (alive == 0 && life_scratch_is_gone(jail)) ||
+	       retire_now_ns(CLOCK_MONOTONIC) / 1000 >= jail->wait_until;
 }
 
 static int retire_on_settle_tick(sd_event_source *source, uint64_t usec, void *data)
@@ -152,7 +156,8 @@ static int retire_on_settle_tick(sd_event_source *source, uint64_t usec, void *d
 
 	(void)source;
 	(void)usec;
-	if (!retire_is_settled(jail) && retire_arm_tick(jail, retire_on_settle_tick) >= 0)
+	if (!retire_is_settled(jail) &&
+	    retire_arm_tick(jail, RETIRE_SETTLE_POLL_US, retire_on_settle_tick) >= 0)
 		return 0;
 	jail->tick = sd_event_source_disable_unref(jail->tick);
 	sequence_continue(jail);
@@ -167,7 +172,8 @@ static int retire_step_settle(struct jail *jail)
 	jail->wait_until = retire_now_ns(CLOCK_MONOTONIC) / 1000 + RETIRE_SETTLE_US;
 	if (retire_is_settled(jail))
 		return 0;
-	return retire_arm_tick(jail, retire_on_settle_tick) < 0 ? 0 : -EINPROGRESS;
+	return retire_arm_tick(jail, RETIRE_SETTLE_POLL_US, retire_on_settle_tick) < 0 ?
+		       0 : -EINPROGRESS;
 }
 
 /* ---- facts ---- */
@@ -318,7 +324,8 @@ static int retire_on_erase_tick(sd_event_source *source, uint64_t usec, void *da
 
 	(void)source;
 	(void)usec;
-	if (!retire_is_erased(jail) && retire_arm_tick(jail, retire_on_erase_tick) >= 0)
+	if (!retire_is_erased(jail) &&
+	    retire_arm_tick(jail, RETIRE_POLL_US, retire_on_erase_tick) >= 0)
 		return 0;
 	jail->tick = sd_event_source_disable_unref(jail->tick);
 	sequence_continue(jail);
@@ -331,7 +338,7 @@ static int retire_step_erase(struct jail *jail)
 	jail->wait_until = retire_now_ns(CLOCK_MONOTONIC) / 1000 + RETIRE_ERASE_US;
 	if (retire_is_erased(jail))
 		return 0;
-	if (retire_arm_tick(jail, retire_on_erase_tick) >= 0)
+	if (retire_arm_tick(jail, RETIRE_POLL_US, retire_on_erase_tick) >= 0)
 		return -EINPROGRESS;
 	jail->wait_until = 0;
 	(void)retire_is_erased(jail);
@@ -531,6 +538,7 @@ void retire_begin(struct jail *jail, const struct ticket *ticket)
 	jail->narrate = true;
 	jail->why = NULL;
 	recording_settle(jail);
+	life_settle_broker(jail);
 	/* The retirement's own record says it too, at its end: what is lost here is a gap. */
 	if (recording_put_state(jail, JAIL_STATE_RETIRING, "retirement asked for",
 				ticket->peer.uid, 0) < 0)

@@ -306,7 +306,6 @@ int setup_open_policy(struct warden *warden)
 			warden->pin_dir, warden->cgroup);
 		return -EUCLEAN;
 	}
-	(void)policy_read_errors(warden->policy, warden->helper_errors);
 	r = guard_start(warden, adopted);
 	if (r < 0 && !setup_any_alive(warden)) {
 		/* Nothing is left closed around nothing: the next custodyd starts afresh. */

@@ -410,6 +410,12 @@ static int state_adopt_one(struct warden *warden, const char *path)
 		jails_forget(jail);
 		return r;
 	}
+	/* Whatever the ledger heard last of an earlier custodyd: this is how it was found. */
+	if (jail->state == JAIL_STATE_RUNNING || jail->state == JAIL_STATE_FROZEN) {
+		jail->state_owed = true;
+		jail->state_why = jail->init ? "in custody again" :
+					       "in custody again, and has ended already";
+	}
 	log_info("%s (jail %u) is in custody again: %s.", jail->name, jail->id,
 		 jail->state == JAIL_STATE_RETIRING ? "its retirement goes on"
 		 : jail->init ? "it runs" : "it has ended");

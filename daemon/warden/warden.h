@@ -169,6 +169,13 @@ struct jail {
 
 #define LEDGER_STATUS_UNKNOWN 0x7fffffff
 
+/* Counts that only grow, of what belongs to no jail. */
+struct host_losses {
+	__u64 helpers[_POLICY_ERROR_MAX];	/* failures of BPF helpers, by site */
+	__u64 guard;			/* events about custody itself that were lost */
+	__u64 recorders;		/* warden.recorders_lost */
+};
+
 struct warden {
 	sd_event *event;
 	char root[CUSTODY_PATH_SIZE];
@@ -195,8 +202,11 @@ struct warden {
 	bool stopping;
 	bool no_guard;			/* asked for: the guard stays open */
 	struct host_settings host;	/* custody.conf as it was at the start */
-	__u64 helper_errors[_POLICY_ERROR_MAX];	/* already in the ledger */
-	__u64 guard_lost;		/* events about custody itself, likewise */
+	/* losses that belong to no jail: what the ledger has, and what the recorder was told */
+	struct host_losses losses_told;
+	struct host_losses losses_sent;
+	unsigned int losses_unanswered;	/* of these messages */
+	__u64 recorders_lost;		/* ended while the guard had events for them */
 	sd_event_source *loss_timer;
 	struct ring_buffer *wakes;	/* the kernel: look at the ceilings */
 	sd_event_source *wakes_event;
@@ -282,6 +292,7 @@ void recording_check_losses(struct warden *warden);	/* also called before facts 
 int recording_start_timer(struct warden *warden);
 void recording_settle(struct jail *jail); /* before its state changes: what is owed, or a gap */
 int recording_runs(struct warden *warden, const struct recorder_running *running);
+void recording_answered(struct warden *warden, bool written);	/* a loss of no jail's */
 
 /* ---- resolve.c: host names of egress ---- */
 int resolve_request(struct jail *jail, const struct broker_resolve *asked); /* -EPROTO: not its */
@@ -311,12 +322,16 @@ int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid);
 int life_freeze_cgroups(const struct jail *jail, bool freeze);
 void life_ended(struct jail *jail);		/* its init is gone */
 void life_broker_gone(struct jail *jail);
+void life_settle_broker(struct jail *jail);	/* before it ends: a gap, if it is gone */
 void life_end_model(struct jail *jail, const char *why); /* the model; then it ends as always */
 void life_lost_events(struct jail *jail);	/* the profile's on-loss answer */
 void life_recorder_gone(struct jail *jail);	/* likewise, and the gap is owed to the ledger */
 void life_resume(struct warden *warden);	/* the recorder runs: what had to wait for it */
+void life_recorded(struct jail *jail);		/* its end is on disk */
+void life_retry(struct jail *jail);		/* an end that could not be recorded */
 int life_watch_broker(struct jail *jail, int pidfd);	/* takes pidfd; for an adopted jail */
 void life_reap(struct jail *jail);		/* waits for the killed init and forgets it */
+bool life_scratch_is_gone(const struct jail *jail);
 void life_note_scratch(struct jail *jail);	/* before the device number is another's */
 int life_kill(struct jail *jail);	/* begins a step of a sequence: 0, -EINPROGRESS, -errno */
 int life_release(struct jail *jail);		/* processes, policy, cgroup: all but the record */

@@ -117,7 +117,9 @@ enum custody_role {
 	X(REGISTRY_ROW, registry_row, ROLE_PLANNER, ROLE_WARDEN, 0)                               \
 	X(REGISTRY_ANSWER, registry_answer, ROLE_PLANNER, ROLE_WARDEN, 0)                         \
 	X(REGISTRY_TEXT, registry_text, ROLE_PLANNER, ROLE_WARDEN, 1)                             \
-	X(RECORD_MODEL, record_model, ROLE_WARDEN, ROLE_RECORDER, 0)
+	X(RECORD_MODEL, record_model, ROLE_WARDEN, ROLE_RECORDER, 0)                              \
+	/* to a broker, before its jail is frozen and after it is thawed */                       \
+	X(BROKER_HOLD, broker_hold, ROLE_WARDEN, ROLE_BROKER, 0)
 
 enum custody_message_type {
 	MSG_NONE = 0,
@@ -415,6 +417,13 @@ struct recorder_setup {
 	__u32 fsync_ms;		/* longest time that an event record stays unsynced */
 	__u32 pad;
 	char origin[CUSTODY_NAME_SIZE];	/* name of the ledger in signed heads */
+	/*
+	 * Every jail whose end is not known to be on record. A launch that is not among them and has
+	 * no end in the ledger gets one, and a gap: its records were lost with whoever had them.
+	 */
+	__u32 custody_known;	/* 0: the list says nothing */
+	__u32 n_custody;
+	__u32 custody[CUSTODY_JAILS_MAX];
 };
 
 struct recorder_running {
@@ -547,6 +556,13 @@ struct broker_resolved {
 	__u32 n;
 	__u32 pad;
 	struct resolved_address addresses[CUSTODY_ADDRESSES_MAX];
+};
+
+/* A call that waits in its broker does not freeze: while it holds, every one is answered at once. */
+struct broker_hold {
+	struct message_head head;
+	__u32 hold;		/* 1 or 0 */
+	__u32 pad;
 };
 
 struct resolve_request {

@@ -20,6 +20,12 @@ trap close_all EXIT
 # shellcheck source=tests/attack/world.bash
 . "$HERE/world.bash"
 
+# By jit: memory that is written and executed. By memfd: files without a name. By loopback: sockets that
+# bind and send there, where nobody but the jail itself hears them.
+OPENED="library_page map_exec memfd memfd_exec protect_exec protect_key stack_exec write_exec"
+OPENED+=" bind_other_port bind_udp6 dns dns_send udp udp6 udp_mapped udp_message udp_messages udp_send"
+OPENED+=" udp_send_unspec"
+
 world_make "$ROOT/world"
 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
 world_victim
@@ -39,6 +45,24 @@ ctl events atk --json >"$OWN/events"
 "$HERE/judge.py" "$OWN" 150 >"$OWN/judged" || not_ok "the attacks are judged"
 cat "$OWN/judged"
 N=$((N + $(wc -l <"$OWN/judged")))
+# Again with what a profile can open: executable memory, memfds, the private loopback. Of the attacks
+# on execution and the network none succeed more but those that these settings are said to open; where
+# the lsm plane is, it still refuses some.
+world_profile opened "$ROOT/world" | sed -e 's/^shm = .*/&\njit = yes/' -e 's/^\[process\]/&\nmemfd = yes/' \
+	-e 's/^\[network\]/&\nloopback = yes/' >"$ROOT/etc/custody/profiles/opened.ini"
+for name in attack_exec attack_network; do
+	world_inside "$ROOT/world/prog/$name" "$OWN/$name.opened" opened
+	succeeded() { awk '$2 == "succeeded" { print $1 }' "$1" | sort; }
+	comm -13 <(succeeded "$OWN/$name.inside") <(succeeded "$OWN/$name.opened")
+done >"$OWN/opened"
+list=$(tr "\n" " " <"$OWN/opened")
+# shellcheck disable=SC2086 # words
+beyond=$(comm -23 <(sort "$OWN/opened") <(printf '%s\n' $OPENED | sort))
+if [ -z "$beyond" ] && [[ " $list " == *" write_exec "* && " $list " == *" memfd "* && " $list " == *" udp "* ]]; then
+	ok "jit, memfd and loopback open what they are said to, and no more: $list"
+else
+	not_ok "jit, memfd and loopback open what they are said to, and no more" "beyond: $beyond; all: $list"
+fi
 # A socket that a friend hands over is the friend's, where no LSM plane keeps it out.
 known=$(grep -cE '^(tcp_reconnect|unix_abstract).succeeded' "$OWN/inside")
 heard=$(grep -vx -e up -e ZONE "$OWN/heard")

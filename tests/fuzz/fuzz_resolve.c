@@ -72,9 +72,10 @@ int recording_put_event(struct jail *jail, const struct custody_event *event)
 }
 
 int policy_add_destination(struct policy *policy, __u32 jail_id, __u32 endpoint, __u16 port,
-			   const struct resolved_address *address)
+			   const struct resolved_address *address, bool own)
 {
 	(void)policy;
+	(void)own;
 	fuzz_require(jail_id == 7 && endpoint < fuzz_plan.n_endpoints && !fuzz_seen.refuse);
 	fuzz_require(fuzz_plan.endpoints[endpoint].family == PLAN_FAMILY_NAME &&
 		     fuzz_plan.endpoints[endpoint].port == port);

@@ -121,7 +121,7 @@ same "an orphaned recorder writes all that the ring held, whatever signal it get
 	"$(count event)" "$emitted"
 check "and signs it" ctl ledger verify
 
-ctl events -f digits >"$HOUSE/followed" &
+"$BIN/custodyctl" --root "$HOUSE" events -f digits >"$HOUSE/followed" & # a process, so that it can be killed
 FOLLOWER=$!
 wait_for() { for _ in $(seq 200); do "$@" 2>/dev/null && return; sleep 0.05; done; return 1; }
 followed() { [ "$(grep -c denied "$HOUSE/followed")" = "$emitted" ]; }

@@ -81,16 +81,20 @@ daemon_start --no-guard || not_ok "custodyd starts on a small ledger" "$(cat "$R
 dd if=/dev/zero of="$ROOT/var/lib/custody/ledger/filler" bs=4k 2>/dev/null
 for _ in 1 2 3 4 5 6 7 8; do
 	ctl start good >/dev/null 2>&1 || break
-	ctl stop good >/dev/null 2>&1
+	ctl stop good >/dev/null 2>&1 || break
 done
-refused "full disk for the ledger" 3 "ledger.*(space|room)" ctl start good
+profile other "$PORT"
+refused "full disk for the ledger" 3 "ledger.*(space|room)" ctl start other
 refused "and the endpoint is not served" 1 "refused" fetch "$PORT"
 rm -f "$ROOT"/run/custody/jails/*.state "$ROOT"/run/custody/jails/*.plan
 [ -z "$(leaks | grep -v 'mount .*/ledger')" ] && ok "nothing left after a full disk" ||
 	not_ok "nothing left after a full disk" "$(leaks)"
 rm -f "$ROOT"/var/lib/custody/ledger/filler
 mount -o remount,size=1m "$ROOT/var/lib/custody/ledger"
-check "with room again it starts" ctl start good
+# A stop that found no room is told to the ledger as soon as there is some.
+not_stopping() { [ "$(state_of good)" != stopping ]; }
+check "with room again what has ended is on record" wait_for 20 not_stopping
+check "and it starts" ctl start good
 check "and the ledger verifies, gap and all" ctl ledger verify
 refused "what could not be recorded makes the retirement incomplete or clean, never silent" 0 "." ctl retire good
 daemon_stop

@@ -6,6 +6,9 @@
 set -u
 # shellcheck source=tests/root/house.bash
 . "$(dirname "$0")/house.bash"
+# This test puts executables of its own in the place of custody's, which the guard refuses.
+# shellcheck disable=SC2034 # read by daemon_start
+HOUSE_NO_GUARD=1
 house_open
 command -v strace >/dev/null || skip_all "needs strace"
 mkdir "$ROOT/bin"

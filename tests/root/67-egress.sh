@@ -406,6 +406,11 @@ s.on("error", e => { console.error(e); process.exit(1) })'
 client "node connects by name, with IPv4 only" /usr/bin/node -e 'const s = require("net").connect({port: 9090, host: "metrics.custody.test", family: 4});
 s.on("connect", () => s.write("ping\n")); s.on("data", d => { process.stdout.write(d); process.exit(0) });
 s.on("error", e => { console.error(e); process.exit(1) })'
+mkdir -m 755 "$O/program"
+MUSL=${MUSL_GCC:-musl-gcc}
+! command -v "${MUSL%% *}" >/dev/null || $MUSL -static -o "$O/program/musl" "$TOP/tests/root/name_client.c"
+[ ! -x "$O/program/musl" ] || sed -i "s|^jit = yes|&\nread += $O/program|" "$ROOT/etc/custody/profiles/ej.ini"
+client "a static client of musl connects by name" "$O/program/musl" metrics.custody.test 9090
 client "busybox connects by name" /usr/bin/busybox nc metrics.custody.test 9090
 
 # recorded TEXT EXPRESSION: an event for which the Python expression holds.
@@ -444,6 +449,13 @@ class H(http.server.BaseHTTPRequestHandler):
         try:
             if what[0] == "connect":
                 s = socket.create_connection((what[1], int(what[2])), 30); s.sendall(b"ping"); out = s.recv(10).decode()
+            elif what[0] == "echo": # what[3] bytes there and back; how many came back
+                s = socket.create_connection((what[1], int(what[2])), 5); s.settimeout(3); got = 0
+                try:
+                    while got < int(what[3]):
+                        s.sendall(b"x" * 1000); got += len(s.recv(1000, socket.MSG_WAITALL))
+                except OSError: pass
+                out = str(got)
             elif what[0] == "sendto":
                 u.sendto(b"unasked", (what[1], int(what[2]))); out = "sent"
             else: out = "hello"
@@ -543,7 +555,9 @@ says connect/10.203.7.3/443 EACCES "a refusal after the restart"
 check "is on record" wait_for 20 seen_event '10.203.7.3:443'
 recorded "the resolution after the restart" "e['class'] == 'resolve' and e.get('path') == 'other.custody.test'" "$O/srv.events"
 if grep -q '"gap"' "$O/srv.events"; then not_ok "nothing was lost" "$(grep gap "$O/srv.events")"; else ok "nothing was lost"; fi
-for name in srv eg er ej el; do check "$name retires" ctl retire $name; done
+# shellcheck source=tests/root/egress_names.bash
+. "$(dirname "$0")/egress_names.bash"
+for name in cap eg er ej el; do check "$name retires" ctl retire $name; done
 umount /etc/hosts /etc/nsswitch.conf /etc/resolv.conf
 no_leaks "nothing is left"
 check "no socket of a broker is left" test -z "$(find "$ROOT/run/custody/jails" -name '*.broker')"

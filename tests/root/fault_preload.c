@@ -31,6 +31,9 @@ enum fault_kind {
 	FAULT_SEND,
 	FAULT_FILE,	/* open, rename, mkdir: what makes a name or a descriptor of one */
 	FAULT_FD,	/* sockets, pipes, timers, mappings, duplicates */
+	FAULT_RECV,	/* a message is taken: it has not been when this fails */
+	FAULT_TAKEN,	/* a message has been taken: counted after the call, and can only kill */
+	FAULT_IOCTL,	/* a broker's work: a notification taken, checked, answered */
 };
 
 struct fault_plan {
@@ -180,6 +183,21 @@ FAULT_WRAP(FAULT_MOUNT, int, mount_setattr,
 	   SYS_mount_setattr, dir, path, flags, attr, size, 0)
 FAULT_WRAP(FAULT_SEND, ssize_t, sendmsg, (int fd, const struct msghdr *m, int flags), SYS_sendmsg,
 	   fd, m, flags, 0, 0, 0)
+FAULT_WRAP(FAULT_IOCTL, int, ioctl, (int fd, unsigned long request, void *argument), SYS_ioctl, fd,
+	   request, argument, 0, 0, 0)
+
+FAULT_EXPORT ssize_t recvmsg(int fd, struct msghdr *m, int flags)
+{
+	ssize_t n;
+
+	if (FAULT(FAULT_RECV))
+		return -1;
+	n = fault_call(SYS_recvmsg, fd, L(m), flags, 0, 0, 0);
+	if (n > 0)
+		(void)FAULT(FAULT_TAKEN);
+	return n;
+}
+
 FAULT_WRAP(FAULT_FILE, int, rename, (const char *a, const char *b), SYS_renameat2, AT_FDCWD, a,
 	   AT_FDCWD, b, 0, 0)
 FAULT_WRAP(FAULT_FILE, int, renameat, (int d, const char *a, int e, const char *b), SYS_renameat2,

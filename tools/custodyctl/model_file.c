@@ -15,6 +15,7 @@
 
 #include "cleanup.h"
 #include "render.h"
+#include "write_all.h"
 
 int model_find_exit(int r)
 {
@@ -77,18 +78,6 @@ int model_read_file(const char *path, size_t max, char **ret, size_t *ret_n,
 	return CUSTODY_EXIT_DONE;
 }
 
-static int model_write_all(int fd, const char *text, size_t n)
-{
-	for (size_t done = 0; done < n;) {
-		ssize_t w = write(fd, text + done, n - done);
-
-		if (w <= 0)
-			return -1;
-		done += (size_t)w;
-	}
-	return fsync(fd);
-}
-
 int model_write_file(const char *path, const char *text, size_t n)
 {
 	cleanup_ptr char *temporary = NULL;
@@ -104,7 +93,7 @@ int model_write_file(const char *path, const char *text, size_t n)
 	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
 		return model_fail(path, "written");
-	if (fchmod(fd, 0666 & ~mask) < 0 || model_write_all(fd, text, n) < 0 ||
+	if (fchmod(fd, 0666 & ~mask) < 0 || write_all(fd, text, n) < 0 || fsync(fd) < 0 ||
 	    rename(temporary, path) < 0) {
 		r = model_fail(path, "written");
 		(void)unlink(temporary);
