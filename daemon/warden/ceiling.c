@@ -293,7 +293,7 @@ static int ceiling_act(struct jail *jail, __u32 slot, __u32 cause)
 	}
 	if (action != CEILING_FREEZE || jail->state != JAIL_STATE_RUNNING)
 		return recording_put_state(jail, jail->state, why, ~0U, 0);
-	return life_freeze(jail, true, why, ~0U);
+	return freeze_jail(jail, true, why, ~0U);
 }
 
 /* What is reached for good is used up: the rest of it, too small for a packet, is given up. */

@@ -179,7 +179,7 @@ static void control_freeze(struct jail *jail, const struct ticket *ticket, bool 
 		control_reply(jail->warden, ticket->id, CUSTODY_EXIT_REFUSED, 0, text);
 		return;
 	}
-	r = life_freeze(jail, freeze, freeze ? "frozen by request" : "thawed by request",
+	r = freeze_jail(jail, freeze, freeze ? "frozen by request" : "thawed by request",
 			ticket->peer.uid);
 	(void)snprintf(text, sizeof(text), r == 0 ? "%s is %s.%s" : "%s could not be %s: %s.",
 		       jail->name, freeze ? "frozen" : "thawed", r == 0 ? "" : strerror(-r));

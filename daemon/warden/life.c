@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A jail's life after its launch: freeze, thaw, stop, end. Run by custodyd. Trusts the kernel's
+ * A jail's life after its launch: stop, end, and what goes on after a restart. Run by custodyd. Trusts the kernel's
  * word on processes and cgroups, nothing of the model's.
  */
 #include <errno.h>
@@ -26,7 +26,6 @@
 #include "superblock.h"
 #include "warden.h"
 
-#define LIFE_FREEZE_MS 2000
 #define LIFE_KILL_MS 5000
 #define LIFE_KILL_SOON_MS 50	/* nearly always: so long it is waited for at once */
 #define LIFE_KILL_POLL_US 50000
@@ -165,59 +164,6 @@ int life_kill(struct jail *jail)
 	return life_try_kill(jail, LIFE_KILL_SOON_MS);
 }
 
-/* An older broker of an adopted jail, or one that is gone: then only its short calls are over. */
-static void life_hold_calls(const struct jail *jail, bool hold)
-{
-	struct broker_hold message = { .hold = hold };
-
-	if (jail->broker.channel >= 0 &&
-	    MESSAGE_SEND(jail->broker.channel, ROLE_WARDEN, BROKER_HOLD, 0, &message) < 0)
-		log_warning("The broker of %s takes no message; what waits in it may hold off a "
-			    "freeze.", jail->name);
-}
-
-/*
- * The model first, and then the broker: a call that the broker has taken waits for the answer in a
- * sleep that only SIGKILL ends, and is not frozen before it has it. It answers all of them now.
- */
-int life_freeze_cgroups(const struct jail *jail, bool freeze)
-{
-	char model[CUSTODY_PATH_SIZE + 8];
-	int r = 0;
-
-	(void)snprintf(model, sizeof(model), "%s/model", jail->cgroup);
-	if (freeze) {
-		life_hold_calls(jail, true);
-		r = cgroup_freeze(model, true, LIFE_FREEZE_MS);
-	}
-	if (r == 0)
-		r = cgroup_freeze(jail->cgroup, freeze, LIFE_FREEZE_MS);
-	if (r < 0 || !freeze)
-		life_hold_calls(jail, false);
-	/* Its parent holds it from here on, or nothing does: no use in waiting. */
-	(void)cgroup_freeze(model, false, 0);
-	return r;
-}
-
-int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid)
-{
-	enum jail_state state = freeze ? JAIL_STATE_FROZEN : JAIL_STATE_RUNNING;
-	int r = life_freeze_cgroups(jail, freeze);
-
-	if (r < 0) {
-		(void)cgroup_freeze(jail->cgroup, !freeze, 0);
-		return r;
-	}
-	jail->state = state;
-	jail->state_why = why;
-	/* It is so, recorded or not: what the recorder could not take is owed to it. */
-	jail->state_owed = recording_put_state(jail, state, why, uid, 0) < 0;
-	if (state_save(jail) < 0)
-		log_error("The state of %s could not be saved; a restarted custodyd would take it "
-			  "for what it was before.", jail->name);
-	return 0;
-}
-
 /* ---- stopping: the same list whether asked for, or because the model ended by itself ---- */
 
 static int life_step_term(struct jail *jail)
@@ -225,7 +171,7 @@ static int life_step_term(struct jail *jail)
 	if (jail->init == 0)
 		return 0;
 	/* A frozen process takes no signal, and SIGTERM is the model's chance to drain. */
-	if (life_freeze_cgroups(jail, false) < 0)
+	if (freeze_cgroups(jail, false) < 0)
 		return 0;
 	if (syscall(SYS_pidfd_send_signal, jail->init_fd, SIGTERM, NULL, 0) < 0)
 		return 0;
@@ -540,7 +486,7 @@ void life_lost_events(struct jail *jail)
 	case PLAN_ON_LOSS_FREEZE:
 		log_error("Events of %s were lost; its profile says on-loss = freeze.", jail->name);
 		if (jail->state == JAIL_STATE_RUNNING &&
-		    life_freeze(jail, true, "events were lost (on-loss = freeze)", ~0U) < 0)
+		    freeze_jail(jail, true, "events were lost (on-loss = freeze)", ~0U) < 0)
 			life_end_model(jail, "events were lost (on-loss = freeze)");
 		break;
 	default:
@@ -571,7 +517,7 @@ static void life_resume_one(struct jail *jail)
 	const struct ticket nobody = { 0 };
 
 	if (jail->frozen_by_loss && jail->state == JAIL_STATE_FROZEN &&
-	    life_freeze(jail, false, "the recorder is back", ~0U) < 0)
+	    freeze_jail(jail, false, "the recorder is back", ~0U) < 0)
 		log_error("%s could not be thawed; \"custodyctl thaw\" tries again.", jail->name);
 	jail->frozen_by_loss = false;
 	if (sequence_waits_in(jail, life_step_record))

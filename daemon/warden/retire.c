@@ -121,7 +121,7 @@ static int retire_step_freeze(struct jail *jail)
 	jail->drained_ns = retire_now_ns(CLOCK_REALTIME);
 	if (jail->init == 0)
 		return 0;
-	r = life_freeze_cgroups(jail, true);
+	r = freeze_cgroups(jail, true);
 	if (r != -ETIMEDOUT)
 		return r;
 	/* A model that can make itself wait in the kernel has no say in whether it is retired. */

@@ -384,7 +384,7 @@ static int state_reconcile(struct jail *jail, const struct state_file *file)
 		return r < 0 ? r : 0;
 	/* A freeze that was cut off before it was recorded has not happened. */
 	if (jail->state == JAIL_STATE_RUNNING || jail->state == JAIL_STATE_FROZEN)
-		return life_freeze_cgroups(jail, jail->state == JAIL_STATE_FROZEN);
+		return freeze_cgroups(jail, jail->state == JAIL_STATE_FROZEN);
 	return 0;
 }
 

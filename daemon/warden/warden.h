@@ -314,12 +314,14 @@ int state_adopt_all(struct warden *warden);
 pid_t state_read_broker(const struct jail *jail);	/* 0: none */
 int state_read_start(pid_t pid, __u64 *ret);	/* clock ticks since boot */
 
-/* ---- life.c: running, freezing, stopping, ending ---- */
+/* ---- freeze.c ---- */
+int freeze_jail(struct jail *jail, bool freeze, const char *why, __u32 uid);
+/* Freezes or thaws the processes, and nothing else; waits. 0 or -errno. */
+int freeze_cgroups(const struct jail *jail, bool freeze);
+
+/* ---- life.c: stopping, ending, resuming ---- */
 void life_take_ticket(struct jail *jail, const struct ticket *ticket);
 void life_stop(struct jail *jail, const struct ticket *ticket);
-int life_freeze(struct jail *jail, bool freeze, const char *why, __u32 uid);
-/* Freezes or thaws the processes, and nothing else; waits. 0 or -errno. */
-int life_freeze_cgroups(const struct jail *jail, bool freeze);
 void life_ended(struct jail *jail);		/* its init is gone */
 void life_broker_gone(struct jail *jail);
 void life_settle_broker(struct jail *jail);	/* before it ends: a gap, if it is gone */

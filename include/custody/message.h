@@ -418,8 +418,9 @@ struct recorder_setup {
 	__u32 pad;
 	char origin[CUSTODY_NAME_SIZE];	/* name of the ledger in signed heads */
 	/*
-	 * Every jail whose end is not known to be on record. A launch that is not among them and has
-	 * no end in the ledger gets one, and a gap: its records were lost with whoever had them.
+	 * Every jail whose end is not known to be on record. A launch that is not among them and
+	 * has no end in the ledger gets one, and a gap: its records were lost with whoever had
+	 * them.
 	 */
 	__u32 custody_known;	/* 0: the list says nothing */
 	__u32 n_custody;
@@ -558,7 +559,7 @@ struct broker_resolved {
 	struct resolved_address addresses[CUSTODY_ADDRESSES_MAX];
 };
 
-/* A call that waits in its broker does not freeze: while it holds, every one is answered at once. */
+/* A call that waits in its broker does not freeze: while it holds, each is answered at once. */
 struct broker_hold {
 	struct message_head head;
 	__u32 hold;		/* 1 or 0 */

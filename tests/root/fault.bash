@@ -93,7 +93,7 @@ policed() {
 }
 as_before() { local now; now=$(holdings); [ "$now" = "$BASE" ] || [ "$now" = "$BASE_RETIRED" ]; }
 take_base() {
-	ctl start web && wait_for 5 fetch "$PORT" && [ "$(entries)" -gt 0 ] && ctl stop web && nap 1.2 && BASE=$(holdings) || return 1
+	ctl start web && wait_for 60 fetch "$PORT" && [ "$(entries)" -gt 0 ] && ctl stop web && nap 1.2 && BASE=$(holdings) || return 1
 	ctl retire web
 	nap 1.2
 	BASE_RETIRED=$(holdings)
@@ -153,7 +153,7 @@ try() {
 	POINT="$4, $1, $2 $3" FROM="" REBASE=""
 	if [ "$4" != start ]; then
 		asked start web >"$ROOT/out" || complain "it did not start: $(cat "$ROOT/out")"
-		wait_for 5 fetch "$PORT" || complain "it does not serve"
+		wait_for 60 fetch "$PORT" || complain "it does not serve"
 		note_jail
 		[ "$4" != thaw ] || asked freeze web >"$ROOT/out" || complain "it does not freeze: $(cat "$ROOT/out")"
 	fi
@@ -180,24 +180,24 @@ try() {
 		[[ $(holdings) == *" 0 cgroups" ]] || complain "left: $(holdings)"
 		take_base || complain "no model starts and stops: $(cat "$ROOT/out")"
 	fi
-	wait_for 5 as_before || complain "left: $(holdings), not $BASE"
+	wait_for 60 as_before || complain "left: $(holdings), not $BASE"
 }
 unknown() { [[ $OUT == *"carried out is not known"* || $OUT == *"cannot be reached"* ]]; }
 after_start() {
 	if [ "$GOT" = 0 ] && [[ $1 =~ ^custody-(broker|jail)$ ]]; then
 		# Its bind() may be what failed, or what was to become it was killed after the go.
-		wait_for 5 confined_or_ended || complain "started, and $(state_of web) without serving"
+		wait_for 60 confined_or_ended || complain "started, and $(state_of web) without serving"
 	elif [ "$GOT" = 0 ]; then
-		wait_for 5 confined || complain "started, but it does not serve, or not confined"
+		wait_for 60 confined || complain "started, but it does not serve, or not confined"
 	elif ! unknown; then
-		wait_for 2 idle || complain "refused, and $(state_of web): $OUT"
+		wait_for 20 idle || complain "refused, and $(state_of web): $OUT"
 	fi
 }
 idle() { case $(state_of web) in absent | stopped) ;; *) false ;; esac; }
-after_serve() { wait_for 5 confined || complain "it serves no more, or not confined"; }
+after_serve() { wait_for 60 confined || complain "it serves no more, or not confined"; }
 after_freeze() { [ "$GOT" != 0 ] || is frozen || complain "said that it is frozen, and is $(state_of web)"; }
 after_thaw() {
-	[ "$GOT" != 0 ] || { is running && wait_for 5 confined; } ||
+	[ "$GOT" != 0 ] || { is running && wait_for 60 confined; } ||
 		complain "said that it goes on, and is $(state_of web), or not confined"
 }
 newest() { find "$ROOT/var/lib/custody/evidence" -maxdepth 1 -name "web-$1*" | sort | tail -n 1; }
@@ -317,7 +317,7 @@ fault_run() {
 	done 9<<<"$1"
 	check "the ledger verifies after all that" ctl ledger verify
 	check "a model starts as always" ctl start web
-	check "serves, confined" wait_for 5 confined
+	check "serves, confined" wait_for 60 confined
 	check "and retires" ctl retire web
 	daemon_stop
 	no_leaks "nothing is left at the end"

@@ -2,8 +2,8 @@
 /*
  * The model of tests/root/fault.bash: a server that starts at once. Binds 127.0.0.1:PORT and
  * answers whoever connects with what /proc says about its confinement, so that the test sees what
- * the process itself is under, not what was asked for. For each it binds SECOND as well, and lets go
- * of it: that is work for the broker while it serves, and may fail.
+ * the process itself is under, not what was asked for. For each it binds SECOND as well, and lets
+ * go of it: that is work for the broker while it serves, and may fail.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
