@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A jail's life after its launch: stop, end, and what goes on after a restart. Run by custodyd. Trusts
- * the kernel's word on processes and cgroups, nothing of the model's.
+ * A jail's life after its launch: stop, end, and what goes on after a restart. Run by custodyd.
+ * Trusts the kernel's word on processes and cgroups, nothing of the model's.
  */
 #include <errno.h>
 #include <fcntl.h>
