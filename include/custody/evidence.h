@@ -269,7 +269,8 @@ struct ledger_verdict {
 	M(ROLLED_BACK, "rolled-back")                                                              \
 	M(REVOKED, "revoked")                                                                      \
 	M(SERVED, "served-well")                                                                   \
-	M(RETIRED, "retired")
+	M(RETIRED, "retired")                                                                      \
+	M(FINGERPRINTED, "fingerprinted")
 
 enum ledger_model_change {
 	LEDGER_MODEL_NONE = 0,
@@ -294,6 +295,7 @@ struct ledger_model {
 	char profile[CUSTODY_NAME_SIZE];
 	__u8 digest[CUSTODY_DIGEST_SIZE];
 	char why[MODEL_WHY_SIZE];
+	__u8 fingerprints[CUSTODY_DIGEST_SIZE];	/* SHA-256 of the index; zeros: it has none */
 };
 
 _Static_assert(sizeof(struct ledger_record) == 64, "ledger_record");
@@ -307,6 +309,6 @@ _Static_assert(sizeof(struct evidence_fact) == 128, "evidence_fact");
 _Static_assert(sizeof(struct ledger_fact) == 136, "ledger_fact");
 _Static_assert(sizeof(struct ledger_retire) == 232, "ledger_retire");
 _Static_assert(sizeof(struct ledger_verdict) == 56, "ledger_verdict");
-_Static_assert(sizeof(struct ledger_model) == 440, "ledger_model");
+_Static_assert(sizeof(struct ledger_model) == 472, "ledger_model");
 
 #endif
