@@ -35,6 +35,7 @@ struct jail *jails_new(struct warden *warden, const char *name)
 	jail->planner.channel = jail->builder.channel = -1;
 	jail->broker.channel = jail->sweeper.channel = jail->resolver.channel = -1;
 	jail->measurer.channel = jail->model_fd = jail->measured_fd = -1;
+	jail->fingerprints_fd = -1;
 	jail->stdio[0] = jail->stdio[1] = jail->stdio[2] = -1;
 	jail->wait_status = LEDGER_STATUS_UNKNOWN;
 	jail->next = warden->jails;
@@ -102,6 +103,7 @@ void jails_forget(struct jail *jail)
 	cleanup_close_fd(&jail->broker_fd);
 	cleanup_close_fd(&jail->model_fd);
 	cleanup_close_fd(&jail->measured_fd);
+	cleanup_close_fd(&jail->fingerprints_fd);
 	cleanup_close_fd(&jail->plan_fd);
 	cleanup_close_fd(&jail->init_fd);
 	cleanup_close_fd(&jail->log_fd);

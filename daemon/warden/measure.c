@@ -91,7 +91,7 @@ void measure_refused(struct jail *jail, const char *why)
 
 int measure_step_read(struct jail *jail)
 {
-	struct measure_request request = { .jail_id = jail->id };
+	struct measure_request request = { .jail_id = jail->id, .fingerprints = jail->fingerprint };
 	cleanup_fd int inputs = -1, known = -1;
 	bool trust = false;
 	int r;
@@ -126,6 +126,7 @@ void measure_undo(struct jail *jail)
 	spawn_kill(&jail->measurer);
 	cleanup_close_fd(&jail->model_fd);
 	cleanup_close_fd(&jail->measured_fd);
+	cleanup_close_fd(&jail->fingerprints_fd);
 }
 
 /* The zone that the jail reported is the mount that was measured, and no other. */
@@ -166,7 +167,7 @@ int measure_step_compare(struct jail *jail)
 	return r < 0 && r != -EPIPE ? r : -EINPROGRESS;
 }
 
-static int measure_take(struct jail *jail, const struct measured *message, int *table)
+static int measure_take(struct jail *jail, const struct measured *message, int *table, int *index)
 {
 	const struct ledger_measured *measured = &message->measured;
 
@@ -185,6 +186,8 @@ static int measure_take(struct jail *jail, const struct measured *message, int *
 		jail->measured.flags |= MEASURED_GUARDED;
 	jail->measurer.permit = MSG_BIT(MSG_REFUSED);
 	jail->measured_fd = TAKE_FD(*table);
+	if (jail->fingerprint)
+		jail->fingerprints_fd = TAKE_FD(*index);
 	sequence_continue(jail);
 	return 0;
 }
@@ -193,7 +196,8 @@ int measure_message(struct jail *jail, const union message_buffer *buf, struct m
 {
 	switch (buf->head.type) {
 	case MSG_MEASURE_PROGRESS: sequence_go_on(jail, measure_step_read); return 0;
-	case MSG_MEASURED: return measure_take(jail, (const struct measured *)buf, &fds->fd[0]);
+	case MSG_MEASURED: return measure_take(jail, (const struct measured *)buf, &fds->fd[0],
+					       &fds->fd[1]);
 	case MSG_MEASURE_SAME:
 		if (!sequence_waits_in(jail, measure_step_compare))
 			return -EPROTO;

@@ -140,6 +140,9 @@ struct jail {
 	__u32 model_version;		/* first as it was asked for, then as it was found */
 	__u8 model_digest[CUSTODY_DIGEST_SIZE];
 	char model_signature[CUSTODY_PATH_SIZE];
+	__u8 model_fingerprints[CUSTODY_DIGEST_SIZE];	/* of its index; zeros: it has none yet */
+	bool fingerprint;		/* the measurer is to make one ... */
+	int fingerprints_fd;		/* ... which is this; -1: there is none */
 	bool measure;			/* its digest is asked for: it is to be registered */
 	bool orderly;			/* was asked to stop while it was running */
 	bool served_told;		/* that it served well is in the registry, or on its way */
