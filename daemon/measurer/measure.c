@@ -19,7 +19,7 @@
 #include "measurer.h"
 #include "message.h"
 
-#define MEASURE_TELL_MS 1000U
+#define MEASURE_TELL_MS 250U
 
 /* A path that the model's owner chose, for a sentence. */
 struct measure_quoted {

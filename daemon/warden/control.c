@@ -46,6 +46,14 @@ void control_step(struct warden *warden, __u64 id, __u32 step, __u32 steps, cons
 	(void)MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_STEP, id, &reply);
 }
 
+void control_progress(struct warden *warden, __u64 id, __u64 done, __u64 total)
+{
+	struct reply_progress reply = { .done = done, .total = total };
+
+	if (id != 0 && warden->front.channel >= 0)
+		(void)MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_PROGRESS, id, &reply);
+}
+
 /* A `run` without its client is stopped: now, or when what runs on it or the recorder allows. */
 static void control_stop_abandoned(struct jail *jail)
 {

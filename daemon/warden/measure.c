@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -28,6 +29,8 @@
 #include "sequence.h"
 
 #define MEASURE_MNT_ID_UNIQUE 0x4000U /* STATX_MNT_ID_UNIQUE; Debian 12's headers are of 6.1 */
+
+#define MEASURE_TELL_MS 200U
 
 /* What only custodyd can know, and says. */
 #define MEASURE_FLAGS_OWN ((__u32)(MEASURED_GUARDED | MEASURED_COMPARED | MEASURED_REFUSED))
@@ -192,10 +195,27 @@ static int measure_take(struct jail *jail, const struct measured *message, int *
 	return 0;
 }
 
+/* Whoever waits hears of it now and then, however often the measurer says it. */
+static void measure_tell(struct jail *jail, const struct measure_progress *progress)
+{
+	struct timespec now = { 0 };
+	__u64 ms;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (__u64)now.tv_sec * 1000U + (__u64)now.tv_nsec / 1000000U;
+	if (ms - jail->progress_told < MEASURE_TELL_MS)
+		return;
+	jail->progress_told = ms;
+	control_progress(jail->warden, jail->ticket.id, progress->done, progress->total);
+}
+
 int measure_message(struct jail *jail, const union message_buffer *buf, struct message_fds *fds)
 {
 	switch (buf->head.type) {
-	case MSG_MEASURE_PROGRESS: sequence_go_on(jail, measure_step_read); return 0;
+	case MSG_MEASURE_PROGRESS:
+		sequence_go_on(jail, measure_step_read);
+		measure_tell(jail, (const struct measure_progress *)buf);
+		return 0;
 	case MSG_MEASURED: return measure_take(jail, (const struct measured *)buf, &fds->fd[0],
 					       &fds->fd[1]);
 	case MSG_MEASURE_SAME:

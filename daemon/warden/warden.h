@@ -108,6 +108,7 @@ struct jail {
 	__u64 model_mount;		/* of the host, below it: unique id; 0: not known */
 	struct ledger_measured measured;	/* jail_id 0: not measured */
 	bool measured_told;		/* its record has been sent */
+	__u64 progress_told;		/* CLOCK_MONOTONIC, ms: when the requester heard of it */
 	__u32 resolve_wanted;		/* bit per endpoint: names that the broker waits for */
 	__u32 resolve_now;		/* the one that the resolver has */
 	__u64 resolve_begun;		/* CLOCK_MONOTONIC, us */
@@ -274,6 +275,7 @@ void control_request(struct warden *warden, union message_buffer *buf, struct me
 void control_reply(struct warden *warden, __u64 id, enum custody_exit exit_code, int status,
 		   const char *text);
 void control_step(struct warden *warden, __u64 id, __u32 step, __u32 steps, const char *text);
+void control_progress(struct warden *warden, __u64 id, __u64 done, __u64 total);
 void control_start_front(struct warden *warden);	/* tries again later when it cannot */
 void control_front_gone(struct warden *warden);
 
