@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "registry_index.h"
 #include "render.h"
 #include "table.h"
 
@@ -35,6 +36,7 @@ struct registry_words {
 struct registry_rows {
 	struct table table;
 	json_t *models;		/* owned */
+	bool wrong;		/* one is missing or changed, and that has been said */
 	size_t n;
 	bool failed;		/* out of memory */
 };
@@ -91,7 +93,7 @@ static json_t *registry_text_json(const char *text)
 	return text[0] ? render_text_json(text) : json_null();
 }
 
-static json_t *registry_model_json(const struct model_version *m)
+static json_t *registry_model_json(const struct model_version *m, enum registry_index_state index)
 {
 	char digest[2 * CUSTODY_DIGEST_SIZE + 1];
 
@@ -103,7 +105,7 @@ static json_t *registry_model_json(const struct model_version *m)
 			 render_text_json(m->directory), "profile", render_text_json(m->profile),
 			 "signature", registry_text_json(m->signature), "signer",
 			 registry_text_json(m->signer), "card", registry_text_json(m->card),
-			 "fingerprints", registry_text_json(m->fingerprints), "registered",
+			 "fingerprints", registry_index_json(m, index), "registered",
 			 registry_mark_json(&m->registered), "served_well",
 			 registry_mark_json(&m->served), "retired",
 			 registry_mark_json(&m->retired), "revoked",
@@ -144,11 +146,15 @@ static void registry_take_reply(const union message_buffer *reply, void *data)
 	const struct reply_model *row = (const struct reply_model *)reply;
 	struct registry_rows *rows = data;
 
+	enum registry_index_state index;
+
 	if (reply->head.type != MSG_REPLY_MODEL)
 		return;
 	rows->n++;
+	index = registry_index_check(&row->model);
+	rows->wrong = registry_index_complain(&row->model, index) || rows->wrong;
 	if (registry_add_row(rows, &row->model) < 0 ||
-	    json_array_append_new(rows->models, registry_model_json(&row->model)) < 0)
+	    json_array_append_new(rows->models, registry_model_json(&row->model, index)) < 0)
 		rows->failed = true;
 }
 
@@ -183,6 +189,8 @@ static int registry_list(struct request_model *request, const struct command_opt
 		client_complain("The list cannot be printed: out of memory.");
 		return CUSTODY_EXIT_INTERNAL;
 	}
+	if (r == CUSTODY_EXIT_DONE && rows->wrong)
+		r = CUSTODY_EXIT_FALSE;
 	if (options->json && (r == CUSTODY_EXIT_DONE || rows->n > 0)) {
 		int printed = registry_print_json(json_pack("{s:O}", "models", rows->models));
 
