@@ -66,9 +66,16 @@ static int measure_copy(struct measure_inputs *inputs, int from, __u64 size)
 	return 0;
 }
 
-/* -E2BIG: no room for one more; -EFBIG: it is larger than `most`; -EINVAL: no regular file. */
+static const __u64 measure_sizes[_MEASURED_INPUT_KIND_MAX] = {
+	[MEASURED_INPUT_SIGNATURE] = MEASURED_SIGNATURE_SIZE,
+	[MEASURED_INPUT_KEY] = MEASURED_KEY_SIZE,
+	[MEASURED_INPUT_ATTESTATION_KEY] = MEASURED_KEY_SIZE,
+	[MEASURED_INPUT_ATTESTATION] = MEASURED_STATEMENT_SIZE,
+};
+
+/* -E2BIG: no room for one more; -EFBIG: larger than its kind may be; -EINVAL: no regular file. */
 static int measure_add_file(struct measure_inputs *inputs, int at, const char *path, int flags,
-			    const struct measured_input *as, __u64 most)
+			    const struct measured_input *as)
 {
 	struct measured_input *input = &inputs->head->input[inputs->head->n];
 	cleanup_fd int fd = -1;
@@ -79,8 +86,10 @@ static int measure_add_file(struct measure_inputs *inputs, int at, const char *p
 	fd = measure_open_file(at, path, flags, &st);
 	if (fd < 0)
 		return fd;
-	if ((__u64)st.st_size > most)
+	if ((__u64)st.st_size > measure_sizes[as->kind])
 		return -EFBIG;
+	if ((__u64)st.st_size > MEASURED_INPUTS_SIZE - inputs->at)
+		return -E2BIG;
 	*input = *as;
 	input->off = inputs->at;
 	input->size = (__u64)st.st_size;
@@ -95,10 +104,8 @@ static int measure_add_named(struct jail *jail, struct measure_inputs *inputs,
 			     struct plan_string path, struct plan_string origin,
 			     const struct measured_input *as)
 {
-	const __u64 most = as->kind == MEASURED_INPUT_SIGNATURE ? MEASURED_SIGNATURE_SIZE
-								: MEASURED_INPUT_SIZE;
 	const char *name = plan_string(jail->plan, path);
-	int r = measure_add_file(inputs, AT_FDCWD, name, 0, as, most);
+	int r = measure_add_file(inputs, AT_FDCWD, name, 0, as);
 
 	if (r == 0)
 		return 0;
@@ -128,14 +135,13 @@ static int measure_add_statements(struct jail *jail, struct measure_inputs *inpu
 	while (dir && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		r = measure_add_file(inputs, dirfd(dir), entry->d_name, O_NOFOLLOW, &as,
-				     MEASURED_INPUT_SIZE);
+		r = measure_add_file(inputs, dirfd(dir), entry->d_name, O_NOFOLLOW, &as);
 		if (r == -E2BIG)
 			return sequence_explain(
 				jail, CUSTODY_EXIT_REFUSED, r,
-				"%s holds more files than can be looked at (%u with "
-				"the keys); take out what is not about this model.",
-				path, MEASURED_INPUTS_MAX);
+				"%s holds more than can be looked at (%u files and %u MiB, "
+				"with the keys); take out what is not about this model.",
+				path, MEASURED_INPUTS_MAX, MEASURED_INPUTS_SIZE >> 20);
 		if (r == -EINVAL || r == -EFBIG || r == -ENOENT)
 			continue; /* no statement: what is required is looked for in the others */
 		if (r < 0)

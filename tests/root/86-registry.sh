@@ -247,7 +247,7 @@ recorded "what was recorded before it could be written is taken back" "r['change
 if [ "$(count web)" = 3 ]; then ok "nothing was changed"; else not_ok "nothing was changed" "$(count web)"; fi
 mkdir "$ROOT/saved"
 cp -a "$MODELS/." "$ROOT/saved/"
-mount -t tmpfs -o size=16k,mode=0750,gid=60612 small "$MODELS"
+mount -t tmpfs -o size=32k,mode=0750,gid=60612 small "$MODELS"
 cp -a "$ROOT/saved/." "$MODELS/"
 head -c 64k /dev/zero >"$MODELS/fill" 2>/dev/null
 refused "a full disk" 3 "cannot be written.*No space.*Make room" ctl model register web "$ROOT/v4"
