@@ -98,12 +98,13 @@ static bool measured_check_name(const struct measured_table *table,
 static bool measured_check_pieces(const struct measured_table *table,
 				  const struct measured_file *file, struct measured_walk *walk)
 {
-	const struct measured_piece *pieces = measured_pieces(table) + file->first_piece;
+	const struct measured_piece *pieces;
 
 	if (!measured_fits(file->first_piece, file->n_pieces, 1, table->n_pieces) ||
 	    file->n_pieces > table->n_pieces - walk->pieces)
 		return false;
 	walk->pieces += file->n_pieces;
+	pieces = measured_pieces(table) + file->first_piece;
 	for (__u64 i = 0; i < file->n_pieces; i++) {
 		if (pieces[i].start > pieces[i].end || pieces[i].end > file->size)
 			return false;

@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # A model that was measured is read again, unless the kernel says that it is the same: by fs-verity, or
-# by the guard. A change, a swapped file, a remount or a cache that does not hold each have it read.
+# by the guard. A change, a swapped file, times set back, a remount or a cache that does not hold each
+# have it read. The system's clock is set by no test, because it is everybody's: what a clock that was
+# set back can do at most, other bytes with the very same times, is done to the disk itself.
 set -u
 # shellcheck source=tests/root/house.bash
 . "$(dirname "$0")/house.bash"
@@ -49,6 +51,11 @@ asks "$MODEL"
 HOUSE_NO_GUARD=1 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
 reads "first" "$ALL"
 reads "again, and neither fs-verity nor the guard" "$ALL"
+touch -r "$MODEL/b.bin" "$ROOT/time"
+printf x | dd of="$MODEL/b.bin" bs=1 seek=7 conv=notrunc 2>/dev/null
+touch -r "$ROOT/time" "$MODEL/b.bin"
+refused "a byte changed, and its mtime set back" 3 "b.bin was changed" ctl start known
+printf '\0' | dd of="$MODEL/b.bin" bs=1 seek=7 conv=notrunc 2>/dev/null
 ctl start known >/dev/null
 ctl status known | grep -q ", 20M read" && ok "status says so" || not_ok "status says so" "$(ctl status known | grep weights)"
 ctl stop known >/dev/null
@@ -132,6 +139,44 @@ else
 	skip "fs-verity" "this kernel has none (CONFIG_FS_VERITY)"
 fi
 
+# ---- other bytes, and all that the kernel says of the file is as it was ----
+rewound() { # of FILE on the disk, the byte at OFFSET becomes x beneath the file system
+	local block
+	block=$(debugfs -R "bmap $1 $(($2 / 4096))" "$LOOP" 2>/dev/null) && [ "$block" -gt 0 ] &&
+		printf x | dd of="$LOOP" bs=1 seek=$((block * 4096 + $2 % 4096)) conv=notrunc 2>/dev/null
+}
+identity() { stat -c '%d %i %s %y %z' "$1"; }
+# Twice: with the guard where there is one, and without.
+for HOUSE_NO_GUARD in "" 1; do
+	WITH=${HOUSE_NO_GUARD:+no guard}
+	WITH=${WITH:-custodyd as it is}
+	rm -f "$ROOT/image"
+	truncate -s 64M "$ROOT/image"
+	LOOP=$(losetup -f --show "$ROOT/image" 2>/dev/null)
+	if [ -n "$LOOP" ] && mkfs.ext4 -q -b 4096 "$LOOP" && mount "$LOOP" "$ROOT/disk" && fill "$ROOT/disk/m"; then
+		asks "$ROOT/disk/m"
+		daemon_start || not_ok "custodyd says ready"
+		check "$WITH: it starts" ctl start known
+		ctl stop known >/dev/null
+		daemon_stop
+		WAS=$(identity "$ROOT/disk/m/sub/a.bin")
+		umount "$ROOT/disk"
+		check "$WITH: a byte is changed on the disk" rewound m/sub/a.bin 5000
+		mount "$LOOP" "$ROOT/disk"
+		[ "$(identity "$ROOT/disk/m/sub/a.bin")" = "$WAS" ] && ok "$WITH: inode, size and times are as they were" ||
+			not_ok "$WITH: inode, size and times are as they were" "$(identity "$ROOT/disk/m/sub/a.bin"), not $WAS"
+		daemon_start || not_ok "custodyd says ready"
+		refused "$WITH: it is read, and is not what was signed" 3 "sub/a.bin was changed" ctl start known
+		daemon_stop
+		umount "$ROOT/disk"
+	else
+		umount "$ROOT/disk" 2>/dev/null
+		skip "$WITH: other bytes with the same times" "no ext4 can be mounted from a file here"
+	fi
+	[ -z "$LOOP" ] || losetup -d "$LOOP"
+done
+unset HOUSE_NO_GUARD
+
 # ---- the guard ----
 rm -rf "$MODEL"
 fill "$MODEL"
@@ -144,6 +189,7 @@ UNIQUE=$($PYTHON -c 'import platform; v = platform.release().split("."); print((
 ctl stop known >/dev/null
 if [ "$GUARDED" = True ]; then
 	refused "guard: a model that has stopped stays guarded" 1 "not permitted" dd if=/dev/zero of="$MODEL/b.bin" bs=1 count=1 conv=notrunc
+	refused "guard: nor are its times set back" 1 "not permitted" touch -d 2001-01-01 "$MODEL/b.bin"
 	if [ "$UNIQUE" = True ]; then
 		reads "guard: nobody can have written" 0 known
 		daemon_kill
