@@ -26,7 +26,7 @@ void measured_unmap(struct measured_map *map);
 const struct measured_inputs *measured_check_inputs(const struct measured_map *map);
 
 /*
- * Every array lies inside; the names lie one behind the other, ascending, and nothing else is there;
+ * Every array lies inside; names lie one behind the other, ascending, and nothing else is there;
  * pieces lie in their files, and no two files share one. NULL when not so, or of another version.
  * Takes a time that is linear in the size: who made it may be hostile.
  */

@@ -230,8 +230,8 @@ static enum custody_exit registry_fingerprint(struct registry_change *change)
 
 	if (add->fingerprints[0] != '/' || !registry_check_text(add->fingerprints) ||
 	    !registry_check_index(add))
-		return registry_refuse(change, "The index of fingerprints of %s@%u has no path that "
-				       "is text, or no digest.", v->name, v->version);
+		return registry_refuse(change, "The index of fingerprints of %s@%u has no path "
+				       "that is text, or no digest.", v->name, v->version);
 	if (v->fingerprints[0] && memcmp(v->fingerprints_digest, add->fingerprints_digest,
 					 sizeof(v->fingerprints_digest)) != 0)
 		return registry_refuse(change, "%s@%u has an index of fingerprints already, and it "

@@ -45,8 +45,9 @@ int registry_file_restore_index(int models, const char *name, int index_fd);
 
 /*
  * The bytes of text_fd, a sealed memfd, become the registry of `name`; before that, those of
- * index_fd (-1: none) an index beside it. Holds the exclusive lock of `models` meanwhile. 0; -EWOULDBLOCK: somebody else holds that lock; -EPROTO: text_fd or
- * index_fd is not what a role may send; -EUCLEAN: it is in place, and perhaps not after a power cut, because the last
+ * index_fd (-1: none) an index beside it. Holds the exclusive lock of `models` meanwhile. 0;
+ * -EWOULDBLOCK: somebody else holds that lock; -EPROTO: text_fd or index_fd is not what a role may
+ * send; -EUCLEAN: it is in place, and perhaps not after a power cut, because the last
  * fsync() failed; else -errno, and the registry is as it was.
  */
 int registry_file_replace(int models, const char *name, gid_t group, int text_fd,

@@ -24,8 +24,6 @@
 #include "daemon/planner/registry.h"
 #include "daemon/warden/registry_file.h"
 
-static const char *const wrong_of_bytes = "damaged";
-
 static struct registry_request make_request(enum registry_verb verb, __u32 version,
 					    const char *why)
 {
@@ -405,7 +403,7 @@ static void test_edit_is_seen(void **state)
 	assert_int_equal(registry_parse(text, n, "digits", &back, &why), -EBADMSG);
 	memcpy(at, "sklaern", 7);
 	assert_int_equal(registry_parse(text, n, "digits", &back, &why), -EBADMSG);
-	assert_non_null(strstr(why, wrong_of_bytes));
+	assert_non_null(strstr(why, "damaged"));
 }
 
 static void test_other_text(void **state)

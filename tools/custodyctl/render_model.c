@@ -66,6 +66,6 @@ json_t *render_model_json(const struct ledger_model *model)
 	return json_pack("{s:s, s:I, s:s, s:b, s:s, s:s, s:I, s:o}", "change",
 			 render_model_change(model), "version", (json_int_t)model->version,
 			 "profile", model->profile, "failed", (int)model->failed, "digest", digest,
-			 "why", why, "requester_uid", (json_int_t)model->requester_uid, "fingerprints",
-			 render_model_index(model));
+			 "why", why, "requester_uid", (json_int_t)model->requester_uid,
+			 "fingerprints", render_model_index(model));
 }
