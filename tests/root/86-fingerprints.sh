@@ -161,10 +161,11 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 PY
 }
 LINE='[0-9.]+[KMG] of [0-9.]+[KMG], [0-9.]+[KMG]?/s, [0-9]+[smhd] left'
-# a hole, which costs no disk, as large as this machine reads in about a second
+# a hole, which costs no disk, as large as this machine reads in 0.7 seconds at its best
 mkdir "$ROOT/big"
 truncate -s 64M "$ROOT/big/weights"
-truncate -s "$("$HASH" "$ROOT/big" 1 0 none | awk '{ printf "%d", (64 * 2^20) / $1 }')" "$ROOT/big/weights"
+truncate -s "$(for _ in 1 2 3 4 5; do "$HASH" "$ROOT/big" 1 0 none; done |
+	awk 'NR == 1 || $1 < best { best = $1 } END { printf "%d", 0.7 * 64 * 2^20 / best }')" "$ROOT/big/weights"
 openssl ecparam -genkey -name prime256v1 -noout -out "$ROOT/key.pem" 2>/dev/null
 openssl ec -in "$ROOT/key.pem" -pubout -out "$ROOT/key.pub" 2>/dev/null
 shows() { # shows TEXT COMMAND...: bytes, rate and time are shown, and wiped out at the end
@@ -182,8 +183,8 @@ shows "and model sign" "$BIN/custodyctl" model sign "$ROOT/big" --key "$ROOT/key
 shows "and model verify" "$BIN/custodyctl" model verify "$ROOT/big" --key "$ROOT/key.pub"
 OUT=$(ctl model register big "$ROOT/big" --profile web 2>&1)
 if grep -qE "$LINE" <<<"$OUT"; then not_ok "what is no terminal is not shown it" "$OUT"; else ok "what is no terminal is not shown it"; fi
-OUT=$(on_terminal "$BIN/custodyctl" --quiet --root "$ROOT" model register big "$ROOT/big" --profile web)
-if grep -qE "$LINE" <<<"$OUT"; then not_ok "nor is --quiet" "$OUT"; else ok "nor is --quiet"; fi
+OUT=$(on_terminal "$BIN/custodyctl" --quiet model verify "$ROOT/big" --key "$ROOT/key.pub")
+is "nor is --quiet" "" "$OUT"
 daemon_stop
 rm -f "$ROOT"/run/custody/jails/*.state "$ROOT"/run/custody/jails/*.plan
 no_leaks "nothing is left"
