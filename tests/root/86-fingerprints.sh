@@ -12,7 +12,11 @@ HOUSE_NO_GUARD=1
 house_open
 HASH=$TOP/build/root/hash_driver
 FIND=$TOP/build/root/find_driver
-[ -x "$HASH" ] && [ -x "$FIND" ] || skip_all "needs build/root/hash_driver and find_driver"
+PRELOAD=$TOP/build/root/verity_preload.so
+[ -x "$HASH" ] && [ -x "$FIND" ] && [ -e "$PRELOAD" ] || skip_all "needs what make root builds"
+mkdir "$ROOT/bin"
+cp "$BIN"/* "$ROOT/bin/"
+BIN=$ROOT/bin
 PYTHON=/usr/bin/python3
 MODELS=$ROOT/var/lib/custody/models
 PORT=$(free_port)
@@ -137,6 +141,23 @@ check "the same as ever" cmp "$INDEX" "$ROOT/index"
 recorded "on record" "r['change'] == 'fingerprinted' and r['version'] == 1 and r['fingerprints'] == '$DIGEST' and r['requester_uid'] == 0"
 is "the other version has none yet" None "$(of 2 'm["fingerprints"]')"
 check "stopped" ctl stop web
+
+# ---- a version that the kernel knows, as if it had fs-verity: read once, and not again ----
+mv "$BIN/custody-measurer" "$BIN/real-measurer"
+printf '#!/bin/sh\nLD_PRELOAD=%q exec %q\n' "$PRELOAD" "$BIN/real-measurer" >"$BIN/custody-measurer"
+chmod 755 "$BIN/custody-measurer"
+starts "first with digests" "$ALL"
+starts "known" 0
+rm "$INDEX"
+starts "known, but its index is gone" "$ALL"
+starts "known again" 0
+mv -f "$BIN/real-measurer" "$BIN/custody-measurer"
+
+# ---- what stays ----
+check "it runs" ctl start web@1
+ctl retire web >/dev/null 2>&1
+is "it is retired" retired "$(of 1 'm["state"]')"
+is "and what it is known by stays, for whoever looks for it later" good "$(of 1 'm["fingerprints"]["state"]')"
 check "the ledger is whole" ctl ledger verify
 
 # ---- a terminal ----
