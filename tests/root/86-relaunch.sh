@@ -87,6 +87,18 @@ reads "with a good one" 0 known
 daemon_kill
 HOUSE_NO_GUARD=1 daemon_start || not_ok "custodyd says ready again"
 reads "after custodyd was killed" 0 known
+VERITY_LOG=$ROOT/verity LD_PRELOAD=$PRELOAD "$BIN/custodyctl" --root "$ROOT" model register unwritten "$MODEL" --profile known --fs-verity >"$ROOT/out" 2>&1
+STATUS=$?
+[ $STATUS = 0 ] && [ "$(sort "$ROOT/verity" | tr '\n' ' ')" = "$MODEL/b.bin $MODEL/index.html $MODEL/model.sig $MODEL/sub/a.bin " ] &&
+	ok "registered with --fs-verity: it is enabled on every file" ||
+	not_ok "registered with --fs-verity: it is enabled on every file" "exit $STATUS: $(cat "$ROOT/out" "$ROOT/verity")"
+mkdir -p "$ROOT/shm"
+mount -t tmpfs none "$ROOT/shm" && echo x >"$ROOT/shm/file"
+refused "where the file system has none it is refused, and nothing is registered" 3 "fs-verity cannot be enabled on file: the kernel has none, or not for this file system" \
+	ctl model register unwritten "$ROOT/shm" --profile known --fs-verity
+umount "$ROOT/shm"
+[ "$(ctl model list unwritten --json | grep -c '"version"')" = 1 ] && ok "one version is there" || not_ok "one version is there" "$(ctl model list unwritten)"
+refused "an option of register alone" 2 "model list takes" ctl model list --fs-verity
 
 [ "$(stat -c %U:%a "$CACHE")" = root:600 ] && ok "the cache is root's alone" || not_ok "the cache is root's alone" "$(stat -c %U:%a "$CACHE")"
 cp "$CACHE" "$ROOT/cache"
@@ -132,6 +144,13 @@ if disk && fill "$ROOT/disk/m" && enable "$ROOT/disk/m/index.html" "$ROOT/disk/m
 	reads "fs-verity: a copy without it is read" $((20 << 20))
 	printf x | dd of="$ROOT/disk/m/b.bin" bs=1 seek=7 conv=notrunc 2>/dev/null
 	refused "fs-verity: a byte of the copy changed" 3 "b.bin was changed" ctl start known
+	fill "$ROOT/disk/r"
+	check "fs-verity: registering enables it" ctl model register known "$ROOT/disk/r" --fs-verity
+	check "fs-verity: twice is no mistake" ctl model register known "$ROOT/disk/r" --fs-verity
+	refused "fs-verity: then the file cannot be written" 1 "not permitted" dd if=/dev/zero of="$ROOT/disk/r/b.bin" bs=1 count=1 conv=notrunc
+	rm -f "$CACHE"
+	reads "fs-verity: what was registered, first" "$ALL"
+	reads "fs-verity: what was registered, again" 0 known
 	daemon_stop
 	umount "$ROOT/disk"
 else

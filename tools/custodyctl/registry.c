@@ -13,6 +13,7 @@
 
 #include "cleanup.h"
 #include "registry_index.h"
+#include "registry_verity.h"
 #include "render.h"
 #include "table.h"
 
@@ -30,6 +31,7 @@ struct registry_words {
 	const char *card;
 	const char *reason;
 	bool restart;
+	bool verity;
 };
 
 /* Rows as they come. */
@@ -347,7 +349,7 @@ struct registry_form {
 static const struct registry_form registry_forms[] = {
 	{ "list", REGISTRY_LIST, 0, 1, false, "[NAME] [--json]" },
 	{ "register", REGISTRY_ADD, 2, 2, false,
-	  "NAME DIR [--profile P] [--signature FILE] [--card FILE]" },
+	  "NAME DIR [--profile P] [--signature FILE] [--card FILE] [--fs-verity]" },
 	{ "rollback", REGISTRY_ROLLBACK, 1, 1, true, "NAME[@VERSION] [--restart]" },
 	{ "revoke", REGISTRY_REVOKE, 1, 1, true, "NAME[@VERSION] --reason TEXT" },
 };
@@ -374,7 +376,7 @@ static bool registry_check_words(const struct registry_form *form, int n,
 	const bool revoke = form->number == REGISTRY_REVOKE;
 
 	if (n - 1 >= form->least && n - 1 <= form->most &&
-	    (add || (!w->profile && !w->signature && !w->card)) && revoke == !!w->reason &&
+	    (add || (!w->profile && !w->signature && !w->card && !w->verity)) && revoke == !!w->reason &&
 	    (form->number == REGISTRY_ROLLBACK || !w->restart))
 		return true;
 	client_complain("model %s takes %s.", form->verb, form->usage);
@@ -404,6 +406,8 @@ static int registry_ask(struct request_model *request, const struct registry_wor
 	struct registry_rows rows = { 0 };
 	int r = registry_open_rows(&rows);
 
+	if (r == CUSTODY_EXIT_DONE && words->verity)
+		r = registry_enable_verity(request->directory);
 	if (r == CUSTODY_EXIT_DONE && request->verb == REGISTRY_LIST)
 		r = registry_list(request, options, &rows);
 	else if (r == CUSTODY_EXIT_DONE && request->verb == REGISTRY_ROLLBACK)
@@ -415,14 +419,16 @@ static int registry_ask(struct request_model *request, const struct registry_wor
 	return r;
 }
 
-/* Takes --restart, the one option without a value, out of argv. Returns how many words are left. */
-static int registry_take_flag(int argc, char **argv, struct registry_words *words)
+/* Takes the options without a value out of argv. Returns how many words are left. */
+static int registry_take_flags(int argc, char **argv, struct registry_words *words)
 {
 	int left = 1;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--restart") == 0)
 			words->restart = true;
+		else if (strcmp(argv[i], "--fs-verity") == 0)
+			words->verity = true;
 		else
 			argv[left++] = argv[i];
 	}
@@ -443,7 +449,7 @@ int command_registry(int argc, char **argv, const struct command_options *option
 	const struct registry_form *form;
 	int n;
 
-	argc = registry_take_flag(argc, argv, &words);
+	argc = registry_take_flags(argc, argv, &words);
 	n = client_parse_options(argc, argv, table, ARRAY_SIZE(table));
 	form = n > 0 ? registry_find_form(argv[1]) : NULL;
 	if (!form || !registry_check_words(form, n, &words) ||
