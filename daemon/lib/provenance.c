@@ -28,7 +28,8 @@ static bool provenance_saw_opens(const struct provenance *p)
 bool provenance_is_whole(const struct provenance *p)
 {
 	return p->events_lost == 0 && p->gaps == 0 && p->unidentified == 0 && p->changed == 0 &&
-	       p->outside == 0 && p->unseen == 0 && !p->network && provenance_saw_opens(p) &&
+	       p->outside == 0 && p->unseen == 0 && !p->network && !p->clock &&
+	       provenance_saw_opens(p) &&
 	       (p->launch->planes_required & ~p->launch->planes_active) == 0;
 }
 
@@ -71,21 +72,24 @@ static bool provenance_is_plain(char c)
 
 static json_t *provenance_uri(const char *scheme, const char *path)
 {
+	static const char hex[] = "0123456789ABCDEF";
 	const size_t head = strlen(scheme);
 	cleanup_ptr char *uri = malloc(head + 3 * strlen(path) + 1);
-	char *at = uri;
+	size_t n = head;
 
 	if (!uri)
 		return NULL;
-	memcpy(at, scheme, head);
-	at += head;
+	memcpy(uri, scheme, head);
 	for (; *path; path++) {
-		if (provenance_is_plain(*path))
-			*at++ = *path;
-		else
-			at += sprintf(at, "%%%02X", (unsigned char)*path);
+		if (provenance_is_plain(*path)) {
+			uri[n++] = *path;
+			continue;
+		}
+		uri[n++] = '%';
+		uri[n++] = hex[(unsigned char)*path >> 4];
+		uri[n++] = hex[*path & 0xf];
 	}
-	*at = '\0';
+	uri[n] = '\0';
 	return json_string(uri);
 }
 
@@ -196,6 +200,8 @@ static json_t *provenance_missing(const struct provenance *p)
 	if (ok && p->network)
 		ok = provenance_add(array, json_string("what came in by the profile's endpoints "
 						       "is not among the inputs"));
+	if (ok && p->clock)
+		ok = provenance_add(array, json_string("the clock was set back while it ran"));
 	if (ok && !provenance_saw_opens(p))
 		ok = provenance_add(array, json_string("no plane that sees opens was in force"));
 	if (ok && (p->launch->planes_required & ~p->launch->planes_active))

@@ -74,6 +74,7 @@ struct provenance {
 	__u64 outside; /* files that were opened and lie in no zone of the profile */
 	__u64 unseen; /* outputs that the kernel did not see the command open */
 	bool network; /* the profile has endpoints */
+	bool clock; /* it was set back: what is said of "changed" is worth nothing */
 };
 
 /* Nothing of the above is missing, and a plane that sees opens was in force. */

@@ -156,6 +156,9 @@ static void test_incomplete(void **state)
 	p.network = true;
 	assert_incomplete(&p);
 	p.network = false;
+	p.clock = true;
+	assert_incomplete(&p);
+	p.clock = false;
 	launch.planes_required |= CUSTODY_PLANE_LSM;
 	assert_incomplete(&p);
 	launch.planes_required = CUSTODY_PLANE_STRUCTURE;

@@ -168,10 +168,27 @@ static void watch_read_clock(struct watch *watch)
 	struct timespec now = { 0 };
 
 	(void)clock_gettime(CLOCK_REALTIME, &watch->started);
+	(void)clock_gettime(CLOCK_BOOTTIME, &watch->booted);
 	do {
 		(void)nanosleep(&tick, NULL);
 		(void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
 	} while (watch_is_before(watch, &now));
+}
+
+static double watch_find_seconds(clockid_t clock, const struct timespec *since)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(clock, &now);
+	return (double)(now.tv_sec - since->tv_sec) + (double)(now.tv_nsec - since->tv_nsec) / 1e9;
+}
+
+/* A clock that is slewed goes slower, by less than this; one that is stepped shows. */
+static bool watch_was_set_back(const struct watch *watch)
+{
+	const double passed = watch_find_seconds(CLOCK_BOOTTIME, &watch->booted);
+
+	return watch_find_seconds(CLOCK_REALTIME, &watch->started) < passed * 0.999 - 0.1;
 }
 
 int watch_prepare(struct watch *watch, const char *output)
@@ -250,6 +267,7 @@ static void watch_fill_facts(struct watch *watch, const struct key *key)
 	p->records = watch->reader->seq;
 	memcpy(p->head, watch->reader->hash, sizeof(p->head));
 	p->network = watch->network;
+	p->clock = watch_was_set_back(watch);
 }
 
 static int watch_report(const struct watch *watch, const json_t *predicate)

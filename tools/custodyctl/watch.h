@@ -84,6 +84,7 @@ struct watch {
 	int ledger;
 	struct ledger_reader *reader; /* stands behind the last record before the start */
 	struct timespec started; /* CLOCK_REALTIME; whatever changes later has a later ctime */
+	struct timespec booted; /* CLOCK_BOOTTIME at the same moment */
 	/* of the records */
 	unsigned int n_launches;
 	struct record_entry launch;

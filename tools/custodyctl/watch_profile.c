@@ -69,8 +69,10 @@ static int watch_add_root(struct watch *watch, enum watch_kind kind, const char 
 	struct watch_root root = { .kind = kind, .fd = -1 };
 	int r;
 
-	if (watch->n_roots == WATCH_ROOTS_MAX)
+	if (watch->n_roots == WATCH_ROOTS_MAX) {
+		client_complain("The profile names more than %d zones.", WATCH_ROOTS_MAX);
 		return CUSTODY_EXIT_REFUSED;
+	}
 	r = watch_open_root(word + optional, &root);
 	if (r == 0) {
 		watch->roots[watch->n_roots++] = root;
