@@ -19,8 +19,9 @@ J=$(mktemp -d /var/tmp/custody-provenance.XXXXXX)
 chmod 755 "$J"
 trap 'rm -rf "$J"; house_close' EXIT
 mkdir "$J/job" "$J/data"
-OUT=$J/out
-S=$J/out.attestations/provenance.json
+mkdir -m 700 "$J/results" # nobody on the host but root gets to what the job may write
+OUT=$J/results/out
+S=$OUT.attestations/provenance.json
 openssl ecparam -genkey -name prime256v1 -noout -out "$J/key.pem" 2>/dev/null
 openssl pkey -in "$J/key.pem" -pubout -out "$J/key.pub"
 
@@ -50,7 +51,7 @@ cat >"$ROOT/etc/custody/profiles/use.ini" <<END
 extends = base
 [model]
 require-attestation = $TYPE by $J/key.pub
-attestations = $J/out.attestations
+attestations = $OUT.attestations
 END
 cat >"$J/job/train.py" <<PY
 import os, sys
