@@ -130,17 +130,15 @@ static json_t *provenance_finish(json_t *array, bool ok)
 static json_t *provenance_dependencies(const struct provenance *p)
 {
 	json_t *array = json_array();
-	bool ok = provenance_add(array,
-				 provenance_resource("profile",
-						     provenance_uri("urn:custody:profile:",
-								    p->launch->profile),
-						     p->launch->profile_digest));
+	bool ok = provenance_add(array, provenance_resource("profile",
+							    provenance_uri("urn:custody:profile:",
+									   p->launch->profile),
+							    p->launch->profile_digest));
 
 	if (ok && p->model && p->measured)
-		ok = provenance_add(array,
-				    provenance_resource("model",
-							provenance_uri("file://", p->model),
-							p->measured->digest));
+		ok = provenance_add(array, provenance_resource("model",
+							       provenance_uri("file://", p->model),
+							       p->measured->digest));
 	return provenance_finish(array, ok && provenance_add_files(array, p->inputs, p->n_inputs));
 }
 
@@ -195,8 +193,8 @@ static json_t *provenance_missing(const struct provenance *p)
 				  "opened files are not to be found under their names any more");
 	ok = ok && provenance_say(array, p->changed, "opened files were changed after the start");
 	ok = ok && provenance_say(array, p->outside, "opened files lie in no zone of the profile");
-	ok = ok && provenance_say(array, p->unseen,
-				  "outputs were not seen to be opened by the command");
+	ok = ok &&
+	     provenance_say(array, p->unseen, "outputs were not seen to be written by the command");
 	if (ok && p->network)
 		ok = provenance_add(array, json_string("what came in by the profile's endpoints "
 						       "is not among the inputs"));
@@ -245,9 +243,9 @@ static json_t *provenance_extension(const struct provenance *p)
 
 static json_t *provenance_definition(const struct provenance *p)
 {
-	json_t *outer = json_pack("{s:o, s:s}", "command",
-				  provenance_words(p->command, p->n_command), "profile",
-				  p->launch->profile);
+	json_t *outer =
+		json_pack("{s:o, s:s}", "command", provenance_words(p->command, p->n_command),
+			  "profile", p->launch->profile);
 
 	if (outer && p->model &&
 	    json_object_set_new(outer, "model", provenance_text(p->model)) < 0) {
@@ -268,10 +266,9 @@ static json_t *provenance_details(const struct provenance *p)
 		       p->launch->jail_id);
 	return json_pack("{s:{s:s, s:{s:s}}, s:{s:s, s:o, s:o}, s:o}", "builder", "id",
 			 provenance_is_whole(p) ? PROVENANCE_BUILDER : PROVENANCE_BUILDER_PART,
-			 "version", "custody", p->version, "metadata",
-			 "invocationId", id, "startedOn", provenance_time(p->launch_ns),
-			 "finishedOn", provenance_time(p->end_ns), "byproducts",
-			 provenance_outputs(p));
+			 "version", "custody", p->version, "metadata", "invocationId", id,
+			 "startedOn", provenance_time(p->launch_ns), "finishedOn",
+			 provenance_time(p->end_ns), "byproducts", provenance_outputs(p));
 }
 
 json_t *provenance_make(const struct provenance *p)

@@ -72,7 +72,7 @@ struct provenance {
 	__u64 unidentified; /* files that were opened, and are not to be found any more */
 	__u64 changed; /* inputs that were changed after the start */
 	__u64 outside; /* files that were opened and lie in no zone of the profile */
-	__u64 unseen; /* outputs that the kernel did not see the command open */
+	__u64 unseen; /* outputs that the kernel did not see the command open for writing */
 	bool network; /* the profile has endpoints */
 	bool clock; /* it was set back: what is said of "changed" is worth nothing */
 };

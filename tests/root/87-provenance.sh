@@ -172,12 +172,13 @@ interfere() { # once the job has opened them
 	touch "$J/data/go"
 }
 interfere & OTHER=$!
-refused "somebody else changes an input, removes one, and adds an output" 4 "not complete" \
+refused "somebody else changes an input, removes one, and adds an output, which is read" 4 "not complete" \
 	attest other train "import os, time
 for name in 'changed', 'removed', 'touched': open('$J/data/' + name).close()
 open('$OUT/ready', 'w').close()
 for i in range(6000):
-    if not os.path.exists('$J/data/go'): time.sleep(0.02)"
+    if not os.path.exists('$J/data/go'): time.sleep(0.02)
+open('$OUT/foreign').close()"
 check "all of it was done" wait $OTHER
 check "each is counted" says "(c['changed'], c['unidentified'], c['unseen'], c['complete']) ==
 	(1, 1, 1, False) and '$J/data/changed' not in of('input') and

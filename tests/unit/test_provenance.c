@@ -13,8 +13,9 @@
 #include "provenance.h"
 
 #define KEY "0123456789abcdef"
-#define BYTES32(hex) hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex \
-	hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex
+#define BYTES32(hex)                                                                               \
+	hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex    \
+		hex hex hex hex hex hex hex hex hex hex
 
 static const char *const command[] = { "/usr/bin/python3", "a \"b\"", "\xff\n" };
 static char input_path[] = "/srv/a b/\xc3\xa9\n%";
@@ -23,10 +24,12 @@ static char output_path[] = "/srv/out/model.npz";
 static struct ledger_launch make_launch(void)
 {
 	struct ledger_launch launch = {
-		.jail_id = 7, .name = "run-1", .profile = "training",
+		.jail_id = 7,
+		.name = "run-1",
+		.profile = "training",
 		.planes_required = CUSTODY_PLANE_STRUCTURE | CUSTODY_PLANE_OBSERVE,
-		.planes_active = CUSTODY_PLANE_STRUCTURE | CUSTODY_PLANE_CGROUP |
-				 CUSTODY_PLANE_OBSERVE,
+		.planes_active =
+			CUSTODY_PLANE_STRUCTURE | CUSTODY_PLANE_CGROUP | CUSTODY_PLANE_OBSERVE,
 	};
 
 	memset(launch.profile_digest, 0xaa, sizeof(launch.profile_digest));
@@ -42,11 +45,20 @@ static struct provenance make_provenance(const struct ledger_launch *launch)
 	memset(input.digest, 0xcc, sizeof(input.digest));
 	memset(output.digest, 0xdd, sizeof(output.digest));
 	return (struct provenance){
-		.version = "1", .command = command, .n_command = ARRAY_SIZE(command),
-		.inputs = &input, .n_inputs = 1, .outputs = &output, .n_outputs = 1,
-		.launch = launch, .ledger_key = KEY, .launch_seq = 3,
-		.launch_ns = 1700000000000000001ULL, .end_seq = 9,
-		.end_ns = 1700000001000000000ULL, .records = 10,
+		.version = "1",
+		.command = command,
+		.n_command = ARRAY_SIZE(command),
+		.inputs = &input,
+		.n_inputs = 1,
+		.outputs = &output,
+		.n_outputs = 1,
+		.launch = launch,
+		.ledger_key = KEY,
+		.launch_seq = 3,
+		.launch_ns = 1700000000000000001ULL,
+		.end_seq = 9,
+		.end_ns = 1700000001000000000ULL,
+		.records = 10,
 	};
 }
 
@@ -143,8 +155,8 @@ static void test_incomplete(void **state)
 {
 	struct ledger_launch launch = make_launch();
 	struct provenance p = make_provenance(&launch);
-	__u64 *const counts[] = { &p.events_lost, &p.gaps, &p.unidentified, &p.changed,
-				  &p.outside, &p.unseen };
+	__u64 *const counts[] = { &p.events_lost, &p.gaps,    &p.unidentified,
+				  &p.changed,	  &p.outside, &p.unseen };
 
 	(void)state;
 	assert_true(provenance_is_whole(&p));
@@ -182,14 +194,17 @@ static void test_admission(void **state)
 		{ "{\"custody_run\": null}", false },
 		{ "{\"buildDefinition\": {\"buildType\": \"" PROVENANCE_BUILD_TYPE "\"}}", false },
 		{ "{\"buildDefinition\": {\"buildType\": \"" PROVENANCE_BUILD_TYPE "\"},"
-		  "\"runDetails\": {\"builder\": {\"id\": \"" PROVENANCE_BUILDER "\"}}}", false },
+		  "\"runDetails\": {\"builder\": {\"id\": \"" PROVENANCE_BUILDER "\"}}}",
+		  false },
 		{ "{\"custody_run\": {\"complete\": \"true\"},"
-		  "\"runDetails\": {\"builder\": {\"id\": \"" PROVENANCE_BUILDER "\"}}}", false },
+		  "\"runDetails\": {\"builder\": {\"id\": \"" PROVENANCE_BUILDER "\"}}}",
+		  false },
 		{ "{\"custody_run\": {\"complete\": true},"
 		  "\"runDetails\": {\"builder\": {\"id\": \"" PROVENANCE_BUILDER_PART "\"}}}",
 		  false },
 		{ "{\"custody_run\": {\"complete\": true},"
-		  "\"runDetails\": {\"builder\": {\"id\": \"" PROVENANCE_BUILDER "\"}}}", true },
+		  "\"runDetails\": {\"builder\": {\"id\": \"" PROVENANCE_BUILDER "\"}}}",
+		  true },
 	};
 
 	(void)state;

@@ -136,6 +136,11 @@ static struct watch_seen *see_file(struct house *h, __u32 zone, const char *name
 	return see(h, zone, strchr(name, '/'), look(h, name).st_ino);
 }
 
+static void write_file(struct house *h, const char *name)
+{
+	see_file(h, ZONE_OUTPUT, name)->writing = true;
+}
+
 static void conclude(struct house *h)
 {
 	h->watch.end.head.time_ns = ~0ULL;
@@ -183,7 +188,7 @@ static void test_found(void **state)
 	see_file(h, ZONE_DATA, "data/a b");
 	see(h, ZONE_DATA, "", h->watch.roots[1].inode); /* a listing is no file */
 	make_file(h, "out/made");
-	see_file(h, ZONE_OUTPUT, "out/made");
+	write_file(h, "out/made");
 	conclude(h);
 	assert_counts(h, 0, 0, 0, 0);
 	assert_int_equal(h->watch.inputs.n, 4);
@@ -208,7 +213,7 @@ static void test_changed(void **state)
 	see_file(h, ZONE_DATA, "data/old");
 	see_file(h, ZONE_DATA, "data/new");
 	make_file(h, "out/made");
-	see_file(h, ZONE_OUTPUT, "out/made");
+	write_file(h, "out/made");
 	conclude(h);
 	assert_counts(h, 0, 1, 0, 0);
 	assert_non_null(find(h, "data/old"));
@@ -236,7 +241,7 @@ static void test_unidentified(void **state)
 	see(h, ZONE_DATA, "/link", look(h, "data/c").st_ino);
 	see(h, ZONE_DATA, "/../data/d", look(h, "data/d").st_ino);
 	make_file(h, "out/made");
-	see_file(h, ZONE_OUTPUT, "out/made");
+	write_file(h, "out/made");
 	conclude(h);
 	assert_counts(h, 4, 0, 0, 0);
 	assert_int_equal(h->watch.inputs.n, 1);
@@ -250,7 +255,7 @@ static void test_truncated(void **state)
 	start(h);
 	see_file(h, ZONE_DATA, "data/a")->truncated = true;
 	make_file(h, "out/made");
-	see_file(h, ZONE_OUTPUT, "out/made");
+	write_file(h, "out/made");
 	conclude(h);
 	assert_counts(h, 1, 0, 0, 0);
 }
@@ -265,7 +270,7 @@ static void test_fifo(void **state)
 	start(h);
 	see_file(h, ZONE_DATA, "data/fifo"); /* not waited for */
 	make_file(h, "out/made");
-	see_file(h, ZONE_OUTPUT, "out/made");
+	write_file(h, "out/made");
 	conclude(h);
 	assert_counts(h, 1, 0, 0, 0);
 }
@@ -278,7 +283,7 @@ static void test_outside(void **state)
 	start(h);
 	see_file(h, POLICY_OBJECT_NONE, "data/a"); /* it is there, but was not opened there */
 	make_file(h, "out/made");
-	see_file(h, ZONE_OUTPUT, "out/made");
+	write_file(h, "out/made");
 	conclude(h);
 	assert_counts(h, 0, 0, 1, 0);
 	assert_int_equal(h->watch.inputs.n, 0);
@@ -320,7 +325,23 @@ static void test_unseen(void **state)
 	start(h);
 	make_file(h, "out/made");
 	make_file(h, "out/foreign");
-	see_file(h, ZONE_OUTPUT, "out/made");
+	write_file(h, "out/made");
+	conclude(h);
+	assert_counts(h, 0, 0, 0, 1);
+}
+
+/* Somebody put it there, and the command read it. */
+static void test_only_read(void **state)
+{
+	struct house *h = *state;
+
+	start(h);
+	make_file(h, "out/made");
+	make_file(h, "out/foreign");
+	make_file(h, "out/reused");
+	write_file(h, "out/made");
+	see_file(h, ZONE_OUTPUT, "out/foreign");
+	see(h, ZONE_OUTPUT, "/directory", look(h, "out/reused").st_ino);
 	conclude(h);
 	assert_counts(h, 0, 0, 0, 1);
 }
@@ -331,7 +352,7 @@ static void test_after_end(void **state)
 
 	start(h);
 	make_file(h, "out/made");
-	see_file(h, ZONE_OUTPUT, "out/made");
+	write_file(h, "out/made");
 	h->watch.end.head.time_ns = 1;
 	assert_int_equal(watch_read_outputs(&h->watch), CUSTODY_EXIT_DONE);
 	assert_counts(h, 0, 0, 0, 1);
@@ -377,7 +398,8 @@ int main(void)
 		WATCH_TEST(test_fifo),	       WATCH_TEST(test_outside),
 		WATCH_TEST(test_own),	       WATCH_TEST(test_inode_used_again),
 		WATCH_TEST(test_unseen),       WATCH_TEST(test_after_end),
-		WATCH_TEST(test_refused),      WATCH_TEST(test_apart),
+		WATCH_TEST(test_only_read),    WATCH_TEST(test_refused),
+		WATCH_TEST(test_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

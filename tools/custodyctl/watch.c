@@ -49,6 +49,8 @@ void watch_free(struct watch *watch)
 	cleanup_close_fd(&watch->ledger);
 	free(watch->reader);
 	free(watch->seen);
+	for (size_t i = 0; i < watch->n_made; i++)
+		free(watch->made[i].path);
 	free(watch->made);
 	free(watch->profile_model);
 	free(watch->output);
@@ -236,8 +238,8 @@ static int watch_check_records(const struct watch *watch)
 				client_quote(watch->profile).text);
 		return CUSTODY_EXIT_INCOMPLETE;
 	}
-	if (watch->model && (watch->measured.head.type == 0 ||
-			     !(measured->flags & MEASURED_COMPARED))) {
+	if (watch->model &&
+	    (watch->measured.head.type == 0 || !(measured->flags & MEASURED_COMPARED))) {
 		client_complain("The ledger has no digest of %s: nothing is signed.",
 				client_quote(watch->model).text);
 		return CUSTODY_EXIT_INCOMPLETE;
@@ -272,8 +274,8 @@ static void watch_fill_facts(struct watch *watch, const struct key *key)
 
 static int watch_report(const struct watch *watch, const json_t *predicate)
 {
-	const json_t *missing = json_object_get(json_object_get(predicate, PROVENANCE_EXTENSION),
-						"missing");
+	const json_t *missing =
+		json_object_get(json_object_get(predicate, PROVENANCE_EXTENSION), "missing");
 	char hex[OMS_HEX_SIZE];
 	const json_t *value;
 	size_t i;

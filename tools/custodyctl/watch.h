@@ -50,6 +50,7 @@ struct watch_seen {
 	__u64 inode;
 	__u32 zone; /* POLICY_OBJECT_NONE: in none */
 	bool executed;
+	bool writing; /* opened to be written */
 	bool truncated; /* the path is not whole */
 	char path[CUSTODY_EVENT_PATH_SIZE]; /* in its zone; "/a/b" */
 };
@@ -58,6 +59,13 @@ struct watch_files {
 	struct provenance_file *list;
 	size_t n;
 	size_t room;
+};
+
+/* A file that lies in a directory of results, or, without a path, the directory. */
+struct watch_made {
+	__u64 device;
+	__u64 inode;
+	char *path; /* in its zone; "/a/b" */
 };
 
 struct watch_subject {
@@ -98,7 +106,7 @@ struct watch {
 	/* of the files */
 	struct watch_files inputs;
 	struct watch_files outputs;
-	struct oms_identity *made; /* of the outputs, sorted */
+	struct watch_made *made; /* sorted by device and inode */
 	size_t n_made;
 	struct watch_subject subjects[WATCH_ROOTS_MAX];
 	size_t n_subjects;

@@ -141,9 +141,7 @@ static char *watch_join(const struct watch_root *root, const struct watch_seen *
 static int watch_take_input(struct watch *watch, const struct watch_seen *seen, bool executed,
 			    const struct watch_root *root, int fd)
 {
-	const char *kind = executed			? "program"
-			   : root->kind == WATCH_RUNTIME ? "runtime"
-							 : "input";
+	const char *kind = executed ? "program" : root->kind == WATCH_RUNTIME ? "runtime" : "input";
 	cleanup_ptr char *path = watch_join(root, seen);
 	__u8 digest[OMS_DIGEST_SIZE];
 	struct stat st;
@@ -251,14 +249,18 @@ static void watch_learn_outputs(struct watch *watch)
 	}
 }
 
-/* Was the output opened in a zone of outputs? */
-static bool watch_was_seen(const struct watch *watch, const struct oms_identity *made)
+/*
+ * Did the command write it? Only the first sight of an inode is told, and inodes are used again: one
+ * that was first seen under another name may have been another file's. One that was first read under
+ * the name that it has was there before it was written.
+ */
+static bool watch_was_written(const struct watch *watch, const struct watch_made *made)
 {
-	const struct watch_seen wanted = { .device = made->dev, .inode = made->ino };
-	const struct watch_seen *seen = watch->n_seen == 0 ? NULL
-							   : bsearch(&wanted, watch->seen,
-								     watch->n_seen, sizeof(wanted),
-								     watch_compare_seen);
+	const struct watch_seen wanted = { .device = made->device, .inode = made->inode };
+	const struct watch_seen *seen = watch->n_seen == 0
+						? NULL
+						: bsearch(&wanted, watch->seen, watch->n_seen,
+							  sizeof(wanted), watch_compare_seen);
 
 	if (!seen)
 		return false;
@@ -266,16 +268,8 @@ static bool watch_was_seen(const struct watch *watch, const struct oms_identity 
 		seen--;
 	for (; seen < watch->seen + watch->n_seen && watch_compare_seen(seen, &wanted) == 0;
 	     seen++) {
-		if (seen->zone < CUSTODY_ZONES_MAX && watch->zone_is_output[seen->zone])
-			return true;
-	}
-	return false;
-}
-
-static bool watch_is_root_itself(const struct watch *watch, const struct oms_identity *made)
-{
-	for (size_t i = 0; i < watch->n_roots; i++) {
-		if (watch->roots[i].device == made->dev && watch->roots[i].inode == made->ino)
+		if (seen->zone < CUSTODY_ZONES_MAX && watch->zone_is_output[seen->zone] &&
+		    (seen->writing || strcmp(seen->path, made->path) != 0))
 			return true;
 	}
 	return false;
@@ -284,9 +278,11 @@ static bool watch_is_root_itself(const struct watch *watch, const struct oms_ide
 static void watch_count_unseen(struct watch *watch)
 {
 	for (size_t i = 0; i < watch->n_made; i++) {
-		if (!watch_is_root_itself(watch, &watch->made[i]) &&
-		    !watch_was_seen(watch, &watch->made[i]))
-			watch->facts.unseen++;
+		const struct watch_made *made = &watch->made[i];
+
+		if (made->path && !watch_was_written(watch, made))
+			watch_tell(++watch->facts.unseen, made->path,
+				   "was not seen to be written by the command");
 	}
 }
 

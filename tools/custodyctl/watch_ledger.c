@@ -4,6 +4,7 @@
  * checked from the first record on. Run by custodyctl. Trusts the chain, no string in a record.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -86,6 +87,8 @@ static int watch_take_event(struct watch *watch, const struct custody_event *eve
 		.inode = event->inode,
 		.zone = event->flags & EVENT_FLAG_NO_ZONE ? POLICY_OBJECT_NONE : event->object,
 		.executed = event->class == POLICY_CLASS_EXEC,
+		.writing = event->class == POLICY_CLASS_OPEN &&
+			   (event->access & O_ACCMODE) != O_RDONLY,
 		.truncated = event->flags & EVENT_FLAG_PATH_TRUNCATED,
 	};
 	/* record_check() has seen to the NUL, but for a path that fills the field. */

@@ -91,21 +91,21 @@ int watch_check_outputs(const struct watch *watch)
 
 /* ---- after the end ---- */
 
-static int watch_compare_identities(const void *a, const void *b)
+static int watch_compare_made(const void *a, const void *b)
 {
-	const struct oms_identity *x = a, *y = b;
+	const struct watch_made *x = a, *y = b;
 
-	if (x->dev != y->dev)
-		return x->dev < y->dev ? -1 : 1;
-	return x->ino < y->ino ? -1 : x->ino > y->ino;
+	if (x->device != y->device)
+		return x->device < y->device ? -1 : 1;
+	return x->inode < y->inode ? -1 : x->inode > y->inode;
 }
 
 bool watch_is_made(const struct watch *watch, __u64 device, __u64 inode)
 {
-	const struct oms_identity wanted = { .dev = device, .ino = inode };
+	const struct watch_made wanted = { .device = device, .inode = inode };
 
-	return watch->n_made > 0 && bsearch(&wanted, watch->made, watch->n_made,
-					    sizeof(wanted), watch_compare_identities);
+	return watch->n_made > 0 &&
+	       bsearch(&wanted, watch->made, watch->n_made, sizeof(wanted), watch_compare_made);
 }
 
 static bool watch_is_after_end(const struct watch *watch, const struct timespec *when)
@@ -118,7 +118,7 @@ static bool watch_is_after_end(const struct watch *watch, const struct timespec 
 static int watch_add_made(struct watch *watch, const struct watch_root *root,
 			  const struct oms_tree *tree)
 {
-	struct oms_identity *made =
+	struct watch_made *made =
 		reallocarray(watch->made, watch->n_made + tree->n + 1, sizeof(*made));
 
 	if (!made)
@@ -128,11 +128,15 @@ static int watch_add_made(struct watch *watch, const struct watch_root *root,
 		if (watch_is_after_end(watch, &tree->files[i].ctime))
 			watch->facts.unseen++;
 		/* The device as events have it. */
-		made[watch->n_made++] = (struct oms_identity){ .dev = root->device,
-							       .ino = tree->files[i].ino };
+		made = &watch->made[watch->n_made];
+		*made = (struct watch_made){ .device = root->device, .inode = tree->files[i].ino };
+		if (asprintf(&made->path, "/%s", tree->files[i].path) < 0)
+			return -ENOMEM;
+		watch->n_made++;
 	}
 	/* A listing of the directory itself tells its zone as well. */
-	made[watch->n_made++] = (struct oms_identity){ .dev = root->device, .ino = root->inode };
+	watch->made[watch->n_made++] =
+		(struct watch_made){ .device = root->device, .inode = root->inode };
 	return 0;
 }
 
@@ -172,7 +176,8 @@ static int watch_measure_root(struct watch *watch, const struct watch_root *root
 {
 	cleanup_oms_manifest struct oms_manifest *manifest = NULL;
 	struct model_progress progress;
-	struct oms_model model = { .dirfd = fd, .progress = model_show_progress,
+	struct oms_model model = { .dirfd = fd,
+				   .progress = model_show_progress,
 				   .data = &progress };
 	cleanup_ptr char *statement = NULL;
 	size_t n = 0;
@@ -233,6 +238,6 @@ int watch_read_outputs(struct watch *watch)
 				"attest.");
 		return CUSTODY_EXIT_INCOMPLETE;
 	}
-	qsort(watch->made, watch->n_made, sizeof(*watch->made), watch_compare_identities);
+	qsort(watch->made, watch->n_made, sizeof(*watch->made), watch_compare_made);
 	return CUSTODY_EXIT_DONE;
 }

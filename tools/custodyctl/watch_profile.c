@@ -129,12 +129,9 @@ static int watch_take_model(struct watch *watch, const char *word)
 }
 
 static const struct watch_setting watch_settings[] = {
-	{ "files", "read", watch_take_read },
-	{ "files", "data", watch_take_data },
-	{ "files", "write", watch_take_write },
-	{ "network", "listen", watch_take_endpoint },
-	{ "network", "egress", watch_take_endpoint },
-	{ "require", "planes", watch_take_plane },
+	{ "files", "read", watch_take_read },	      { "files", "data", watch_take_data },
+	{ "files", "write", watch_take_write },	      { "network", "listen", watch_take_endpoint },
+	{ "network", "egress", watch_take_endpoint }, { "require", "planes", watch_take_plane },
 	{ "model", "path", watch_take_model },
 };
 
@@ -176,8 +173,8 @@ static int watch_take_digest(struct watch *watch)
 	cleanup_ptr char *text = NULL;
 	int r = profile_ask(watch->options, watch->profile, false, &text);
 
-	if (r == CUSTODY_EXIT_DONE && EVP_Digest(text, strlen(text), watch->profile_digest, NULL,
-						 EVP_sha256(), NULL) != 1)
+	if (r == CUSTODY_EXIT_DONE &&
+	    EVP_Digest(text, strlen(text), watch->profile_digest, NULL, EVP_sha256(), NULL) != 1)
 		return CUSTODY_EXIT_INTERNAL;
 	return r;
 }
