@@ -79,7 +79,7 @@ static int setup(void **state)
 
 	assert_non_null(h);
 	h->watch = (struct watch){ .options = &options, .ledger = -1 };
-	(void)strcpy(h->top, "/tmp/custody-watch.XXXXXX");
+	(void)snprintf(h->top, sizeof(h->top), "/tmp/custody-watch.XXXXXX");
 	assert_non_null(mkdtemp(h->top));
 	add_root(h, WATCH_RUNTIME, "usr");
 	add_root(h, WATCH_DATA, "data");

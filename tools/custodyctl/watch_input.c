@@ -250,9 +250,9 @@ static void watch_learn_outputs(struct watch *watch)
 }
 
 /*
- * Did the command write it? Only the first sight of an inode is told, and inodes are used again: one
- * that was first seen under another name may have been another file's. One that was first read under
- * the name that it has was there before it was written.
+ * Did the command write it? Only the first sight of an inode is told, and inodes are used again:
+ * one that was first seen under another name may have been another file's. One that was first read
+ * under the name that it has was there before it was written.
  */
 static bool watch_was_written(const struct watch *watch, const struct watch_made *made)
 {
