@@ -66,16 +66,9 @@ static int measure_copy(struct measure_inputs *inputs, int from, __u64 size)
 	return 0;
 }
 
-static const __u64 measure_sizes[_MEASURED_INPUT_KIND_MAX] = {
-	[MEASURED_INPUT_SIGNATURE] = MEASURED_SIGNATURE_SIZE,
-	[MEASURED_INPUT_KEY] = MEASURED_KEY_SIZE,
-	[MEASURED_INPUT_ATTESTATION_KEY] = MEASURED_KEY_SIZE,
-	[MEASURED_INPUT_ATTESTATION] = MEASURED_STATEMENT_SIZE,
-};
-
-/* -E2BIG: no room for one more; -EFBIG: larger than its kind may be; -EINVAL: no regular file. */
+/* -E2BIG: no room for one more; -EFBIG: it is larger than `most`; -EINVAL: no regular file. */
 static int measure_add_file(struct measure_inputs *inputs, int at, const char *path, int flags,
-			    const struct measured_input *as)
+			    const struct measured_input *as, __u64 most)
 {
 	struct measured_input *input = &inputs->head->input[inputs->head->n];
 	cleanup_fd int fd = -1;
@@ -86,10 +79,8 @@ static int measure_add_file(struct measure_inputs *inputs, int at, const char *p
 	fd = measure_open_file(at, path, flags, &st);
 	if (fd < 0)
 		return fd;
-	if ((__u64)st.st_size > measure_sizes[as->kind])
+	if ((__u64)st.st_size > most)
 		return -EFBIG;
-	if ((__u64)st.st_size > MEASURED_INPUTS_SIZE - inputs->at)
-		return -E2BIG;
 	*input = *as;
 	input->off = inputs->at;
 	input->size = (__u64)st.st_size;
@@ -104,8 +95,10 @@ static int measure_add_named(struct jail *jail, struct measure_inputs *inputs,
 			     struct plan_string path, struct plan_string origin,
 			     const struct measured_input *as)
 {
+	const __u64 most = as->kind == MEASURED_INPUT_SIGNATURE ? MEASURED_SIGNATURE_SIZE
+								: MEASURED_INPUT_SIZE;
 	const char *name = plan_string(jail->plan, path);
-	int r = measure_add_file(inputs, AT_FDCWD, name, 0, as);
+	int r = measure_add_file(inputs, AT_FDCWD, name, 0, as, most);
 
 	if (r == 0)
 		return 0;
@@ -129,19 +122,23 @@ static int measure_add_statements(struct jail *jail, struct measure_inputs *inpu
 	const char *path = plan_string(jail->plan, jail->plan->attestations_path);
 	struct measured_input as = { .kind = MEASURED_INPUT_ATTESTATION };
 	cleanup_dir DIR *dir = path[0] ? opendir(path) : NULL;
+	const __u64 begin = inputs->at;
 	const struct dirent *entry;
 	int r;
 
 	while (dir && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		r = measure_add_file(inputs, dirfd(dir), entry->d_name, O_NOFOLLOW, &as);
+		r = measure_add_file(inputs, dirfd(dir), entry->d_name, O_NOFOLLOW, &as,
+				     MEASURED_STATEMENT_SIZE);
+		if (r == 0 && inputs->at - begin > MEASURED_STATEMENTS_SIZE)
+			r = -E2BIG;
 		if (r == -E2BIG)
 			return sequence_explain(
 				jail, CUSTODY_EXIT_REFUSED, r,
-				"%s holds more than can be looked at (%u files and %u MiB, "
-				"with the keys); take out what is not about this model.",
-				path, MEASURED_INPUTS_MAX, MEASURED_INPUTS_SIZE >> 20);
+				"%s holds more than can be looked at (%u files with the "
+				"keys, %u MiB); take out what is not about this model.",
+				path, MEASURED_INPUTS_MAX, MEASURED_STATEMENTS_SIZE >> 20);
 		if (r == -EINVAL || r == -EFBIG || r == -ENOENT)
 			continue; /* no statement: what is required is looked for in the others */
 		if (r < 0)

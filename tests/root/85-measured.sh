@@ -234,10 +234,10 @@ printf ' ' >>"$ROOT/work/statements/9.json"
 denied "a byte longer" "no statement of type" elab
 cp "$MODEL.attestations/9.json" "$ROOT/work/statements/"
 for i in $(seq 130); do echo "{}" >"$ROOT/work/statements/x$i"; done
-refused "too many to be looked at" 3 "holds more than can be looked at .128 files and 192 MiB" ctl start elab
+refused "too many to be looked at" 3 "holds more than can be looked at .128 files with the keys, 128 MiB" ctl start elab
 rm "$ROOT"/work/statements/x*
 for i in $(seq 13); do truncate -s 16M "$ROOT/work/statements/x$i"; done
-refused "or too much" 3 "holds more than can be looked at .128 files and 192 MiB" ctl start elab
+refused "or too much" 3 "holds more than can be looked at .128 files with the keys, 128 MiB" ctl start elab
 rm "$ROOT"/work/statements/x*
 refused "TYPE by KEYFILE, and nothing else" 2 "write TYPE by KEYFILE" ctl profile check words
 printf z >>"$MODEL/index.html"
