@@ -4,8 +4,8 @@
  * then, which differs when anything about the file does. It shows what custody makes of the
  * kernel's word; the word itself is for 86-relaunch.sh to get from a kernel that has fs-verity.
  *
- * Loaded into custodyctl, it takes every request to enable fs-verity that the kernel's documentation
- * would, and appends the file's path to what VERITY_LOG names.
+ * Loaded into custodyctl, it takes a request to enable fs-verity as the kernel would, when it is
+ * well-formed, and appends the file's path to what VERITY_LOG names.
  */
 #include <errno.h>
 #include <fcntl.h>

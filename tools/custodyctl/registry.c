@@ -376,7 +376,8 @@ static bool registry_check_words(const struct registry_form *form, int n,
 	const bool revoke = form->number == REGISTRY_REVOKE;
 
 	if (n - 1 >= form->least && n - 1 <= form->most &&
-	    (add || (!w->profile && !w->signature && !w->card && !w->verity)) && revoke == !!w->reason &&
+	    (add || (!w->profile && !w->signature && !w->card && !w->verity)) &&
+	    revoke == !!w->reason &&
 	    (form->number == REGISTRY_ROLLBACK || !w->restart))
 		return true;
 	client_complain("model %s takes %s.", form->verb, form->usage);

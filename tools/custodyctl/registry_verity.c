@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * custodyctl model register --fs-verity: see registry_verity.h. Run as the caller, who must own the
- * files or be root. Trusts nothing of the directory: links, devices and names that no model may have
- * are refused by oms_tree_list(), and a file is opened as the one that was listed.
+ * files or be root. Trusts nothing of the directory: links, devices and names that no model may
+ * have are refused by oms_tree_list(), and a file is opened as the one that was listed.
  */
 #include "registry_verity.h"
 
