@@ -119,7 +119,8 @@ enum custody_role {
 	X(REGISTRY_TEXT, registry_text, ROLE_PLANNER, ROLE_WARDEN, 1)                             \
 	X(RECORD_MODEL, record_model, ROLE_WARDEN, ROLE_RECORDER, 0)                              \
 	/* to a broker, before its jail is frozen and after it is thawed */                       \
-	X(BROKER_HOLD, broker_hold, ROLE_WARDEN, ROLE_BROKER, 0)
+	X(BROKER_HOLD, broker_hold, ROLE_WARDEN, ROLE_BROKER, 0)                                  \
+	X(RECORD_CHECKED, record_checked, ROLE_WARDEN, ROLE_RECORDER, 0)
 
 enum custody_message_type {
 	MSG_NONE = 0,
@@ -273,7 +274,8 @@ struct reply_row {
 	struct reply_limits limits;
 	struct ledger_measured measured;	/* jail_id 0: the model was not measured */
 	__u32 model_version;	/* of the registry; 0: it is not registered */
-	__u32 pad2;
+	__u32 n_checks;
+	struct ledger_checked checks[PLAN_CHECKERS_MAX];	/* those that it passed */
 };
 
 struct reply_counter {
