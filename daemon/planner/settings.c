@@ -190,7 +190,7 @@ void settings_check_value(const struct setting_row *row, struct setting_value *v
 	}
 	for (size_t i = 0; i < value->words.n; i++)
 		settings_check_word(row, &value->words.list[i], value, problems);
-	if (type->list && row->type != SETTING_TYPE_COMMAND &&
+	if (type->list && row->type != SETTING_TYPE_COMMAND && row->type != SETTING_TYPE_CHECKS &&
 	    row->type != SETTING_TYPE_ATTESTATIONS)
 		settings_check_repeats(row, value, problems);
 }
@@ -259,6 +259,24 @@ void settings_merge(struct settings *to, struct settings *from, struct problems 
 	settings_clear(from);
 }
 
+bool settings_begins_line(const struct setting_value *value, size_t index)
+{
+	const struct place *a, *b;
+
+	if (index == 0)
+		return true;
+	a = &value->words.list[index - 1].place;
+	b = &value->words.list[index].place;
+	return a->line != b->line || strcmp(a->file, b->file) != 0;
+}
+
+/* Where lines mean something, they are kept. */
+static bool settings_same_line(const struct setting_row *row, const struct setting_value *value,
+			       size_t index)
+{
+	return row->type == SETTING_TYPE_CHECKS && !settings_begins_line(value, index);
+}
+
 void settings_print_value(FILE *out, const struct setting_row *row,
 			  const struct setting_value *value)
 {
@@ -274,7 +292,7 @@ void settings_print_value(FILE *out, const struct setting_row *row,
 	}
 	for (size_t i = 0; i < value->words.n; i++) {
 		if (i > 0)
-			(void)fputs("\n  ", out);
+			(void)fputs(settings_same_line(row, value, i) ? " " : "\n  ", out);
 		(void)words_print(out, value->words.list[i].text);
 	}
 }

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "check.h"
 #include "cleanup.h"
 #include "launch.h"
 #include "plan.h"
@@ -52,6 +53,8 @@ static void control_stop_abandoned(struct jail *jail)
 	if (jail->abandoned && jails_is_alive(jail) && !jail->sequence &&
 	    jail->state != JAIL_STATE_STARTING && jail->warden->recorder_running)
 		life_stop(jail, &(struct ticket){ .peer = jail->ticket.peer });
+	else if (jail->abandoned)
+		check_abandon(jail);
 }
 
 static __u64 control_now(void)
@@ -262,6 +265,8 @@ static void control_name(struct warden *warden, const struct request_name *reque
 		control_stop_abandoned(jail);
 		return;
 	}
+	if (check_take_request(jail, &ticket, request->verb))
+		return;
 	if (control_may_change(jail, &ticket))
 		control_change(jail, &ticket, request);
 }
