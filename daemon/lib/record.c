@@ -281,7 +281,7 @@ static bool record_check_body(__u32 type, const union record_payload *payload,
 	case LEDGER_MODEL:
 		return record_check_model(&payload->model);
 	case LEDGER_CHECKED:
-		return record_check_checked(&payload->check);
+		return record_check_checked(&payload->checked);
 	default:
 		*ret_why = "there is no such type of record";
 		return false;

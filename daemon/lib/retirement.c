@@ -46,7 +46,7 @@ static int retirement_add_measured(struct retirement *r, const struct record_ent
 static int retirement_add_check(struct retirement *r, const struct record_entry *entry,
 				const char **ret_why)
 {
-	const struct ledger_checked *check = &entry->payload.check;
+	const struct ledger_checked *check = &entry->payload.checked;
 
 	*ret_why = "a check of the model stands out of order, or was not passed";
 	if (r->n_checks == PLAN_CHECKERS_MAX || check->index != r->n_checks ||

@@ -245,8 +245,10 @@ void check_not_launched(struct jail *jail, const char *why)
 	record->check_jail = jail->id;
 	record->flags |= CHECK_NOT_RUN;
 	(void)sequence_explain(of, CUSTODY_EXIT_REFUSED, -ENOEXEC,
-			       "%.200s: %s could not be run, so %s was not started: %.600s",
-			       check_origin(of), record->command, of->name, why);
+			       "%.200s%s%s could not be run, so %s was not started: %.600s",
+			       strstr(why, check_origin(of)) ? "" : check_origin(of),
+			       strstr(why, check_origin(of)) ? "" : ": ", record->command,
+			       of->name, why);
 	check_forget(jail);
 	check_settle(of);
 }
@@ -305,13 +307,15 @@ bool check_waits_for_output(struct jail *jail)
 					  jail) >= 0;
 }
 
-void check_lost_output(struct jail *jail)
+bool check_lost_output(struct jail *jail)
 {
 	struct pollfd p = { .fd = jail->log_read, .events = POLLIN };
 
-	/* Nobody can print any more, or nobody will read it. */
+	if (!jail->is_check)
+		return true;
 	if (jail->log_read < 0 || poll(&p, 1, 0) <= 0 || (p.revents & POLLIN))
 		jail->check_cut = true;
+	return jail->check_cut;
 }
 
 /* ---- the launch that waits for it ---- */

@@ -23,8 +23,8 @@ void check_not_launched(struct jail *jail, const char *why);
 /* Its init has ended, and what it printed is still on the way: life_ended() comes again then. */
 bool check_waits_for_output(struct jail *jail);
 
-/* What it prints will not be taken down any more, though it runs. */
-void check_lost_output(struct jail *jail);
+/* The broker has ended before the jail. False: because nothing in a check can print any more. */
+bool check_lost_output(struct jail *jail);
 
 /* It has ended, and nothing of it is left; or its end could not be brought about. May free it. */
 void check_ended(struct jail *jail, bool removed, const char *why);

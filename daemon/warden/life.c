@@ -425,9 +425,8 @@ void life_broker_gone(struct jail *jail)
 	}
 	if (jail->init == 0 || jail->broker_grace)
 		return;
-	if (jail->is_check)
-		check_lost_output(jail);
-	life_discard_output(jail);
+	if (check_lost_output(jail))
+		life_discard_output(jail);
 	if (!jails_need_broker(jail))
 		return;
 	if (sd_event_add_time_relative(jail->warden->event, &jail->broker_grace, CLOCK_MONOTONIC,

@@ -140,6 +140,10 @@ static void status_print_measured(const struct reply_row *row)
 	}
 	render_measured_line(&row->measured, text);
 	(void)printf("  %-10s %s\n", "weights", text);
+	for (__u32 i = 0; i < row->n_checks && i < PLAN_CHECKERS_MAX; i++) {
+		render_checked_line(&row->checks[i], text);
+		(void)printf("  %-10s %s\n", "check", text);
+	}
 }
 
 static void status_print_row(const struct reply_row *row, bool colour)
