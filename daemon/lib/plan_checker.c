@@ -110,12 +110,13 @@ static int plan_set_workdir(struct custody_plan *plan)
 
 int plan_make_check(const struct custody_plan *plan, __u32 index, struct custody_plan *ret)
 {
-	const struct plan_checker *checker = &plan->checkers[index];
+	const struct plan_checker *checker;
 	const char *why = "";
 	int r;
 
 	if (index >= plan->n_checkers)
 		return -ERANGE;
+	checker = &plan->checkers[index];
 	*ret = *plan;
 	plan_drop_rights(ret);
 	memset(ret->name, 0, sizeof(ret->name));
