@@ -135,7 +135,7 @@ static void check_describe(int status, bool late, __u32 timeout_s, char *ret, si
 	const int code = WEXITSTATUS(status);
 
 	if (late)
-		(void)snprintf(ret, size, "had not ended after %u seconds (check-timeout)",
+		(void)snprintf(ret, size, "had not ended after %u s (check-timeout)",
 			       timeout_s);
 	else if (status == LEDGER_STATUS_UNKNOWN)
 		(void)snprintf(ret, size, "ended, and nobody saw how");

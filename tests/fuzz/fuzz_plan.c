@@ -11,28 +11,6 @@
 #include "plan.h"
 #include "tests/unit/plan_fixture.h"
 
-/* Of whatever is accepted, a check's plan is accepted too, and can do no more than it should. */
-static void fuzz_checks(const struct custody_plan *plan)
-{
-	static struct custody_plan check;
-	const char *why = NULL;
-
-	for (__u32 i = 0; i < plan->n_checkers; i++) {
-		int r = plan_make_check(plan, i, &check);
-
-		fuzz_require(r == 0 || r == -ENOSPC);
-		if (r < 0)
-			continue;
-		fuzz_require(plan_check(&check, &why));
-		fuzz_require(check.n_endpoints == 0 && check.n_devices == 0);
-		fuzz_require((check.flags & ~(__u32)PLAN_FLAG_JIT) == 0);
-		fuzz_require(check.admission == 0 && check.n_checkers == 0);
-		for (__u32 j = 0; j < check.n_zones; j++)
-			fuzz_require(check.zones[j].label != CUSTODY_LABEL_WRITE);
-	}
-	fuzz_require(plan_make_check(plan, plan->n_checkers, &check) == -ERANGE);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void fuzz_require(int condition)
@@ -75,6 +53,28 @@ static void fuzz_strings(const struct custody_plan *plan)
 	fuzz_path(plan, plan->args[0]);
 	fuzz_path(plan, plan->workdir);
 	fuzz_string(plan, plan->model_path);
+}
+
+/* Of whatever is accepted, a check's plan is accepted too, and can do no more than it should. */
+static void fuzz_checks(const struct custody_plan *plan)
+{
+	static struct custody_plan check;
+	const char *why = NULL;
+
+	for (__u32 i = 0; i < plan->n_checkers; i++) {
+		int r = plan_make_check(plan, i, &check);
+
+		fuzz_require(r == 0 || r == -ENOSPC);
+		if (r < 0)
+			continue;
+		fuzz_require(plan_check(&check, &why));
+		fuzz_require(check.n_endpoints == 0 && check.n_devices == 0);
+		fuzz_require((check.flags & ~(__u32)PLAN_FLAG_JIT) == 0);
+		fuzz_require(check.admission == 0 && check.n_checkers == 0);
+		for (__u32 j = 0; j < check.n_zones; j++)
+			fuzz_require(check.zones[j].label != CUSTODY_LABEL_WRITE);
+	}
+	fuzz_require(plan_make_check(plan, plan->n_checkers, &check) == -ERANGE);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
