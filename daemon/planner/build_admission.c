@@ -130,6 +130,8 @@ static void build_add_attestations(struct build *b)
 		build_add_attestation(b, &value->words.list[i], value->words.n - i);
 }
 
+#define BUILD_CHECK_LINE_MAX 180 /* with "check = " less than PROFILE_LINE_MAX */
+
 /* One line: printed, it must be one line again. */
 static void build_check_length(struct build *b, const struct word *word, size_t n)
 {
@@ -142,10 +144,10 @@ static void build_check_length(struct build *b, const struct word *word, size_t 
 		length += 1 + words_print(out, word[i].text);
 	if (!out || fflush(out) != 0)
 		problems_error(b->problems, word->place, "out of memory");
-	else if (length > WORDS_PRINT_MAX)
+	else if (length > BUILD_CHECK_LINE_MAX)
 		problems_error(b->problems, word->place,
 			       "[model] check: a line has at most %d characters; put what is "
-			       "longer into a script", WORDS_PRINT_MAX);
+			       "longer into a script", BUILD_CHECK_LINE_MAX);
 }
 
 static void build_add_checker(struct build *b, const struct word *first, size_t n)

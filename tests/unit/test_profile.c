@@ -370,7 +370,7 @@ static const struct no_plan no_plans[] = {
 	{ "[process]\ncommand = /a\n[model]\npath = /m\ncheck = /a\n /b\n /c\n /d\n /e\n", PLAIN, 9,
 	  "at most 4 programs" },
 	{ "[process]\ncommand = /a\n[model]\npath = /m\ncheck = /" LONG_50 LONG_50 " " LONG_50
-	  "0123456789\n", PLAIN, 5, "at most 160 characters" },
+	  "0123456789 0123456789 0123456\n", PLAIN, 5, "at most 180 characters" },
 	{ "[files]\njit = no\n", RUN("/bin/a", 1), 0, "malformed" },
 	{ "[files]\njit = no\n", RUN("/bin/a\0x\0", 1), 0, "left over" },
 	{ "[files]\njit = no\n", RUN("/bin/a\0", 2), 0, "malformed" },
