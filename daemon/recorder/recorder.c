@@ -382,8 +382,8 @@ int recorder_handle(struct recorder *recorder, const union message_buffer *messa
 		return recorder_record(recorder, &message->head, LEDGER_MODEL,
 				       model->model.jail_id, &model->model, sizeof(model->model));
 	case MSG_RECORD_CHECKED:
-		return recorder_record(recorder, &message->head, LEDGER_CHECKED, check->check.jail_id,
-				       &check->check, sizeof(check->check));
+		return recorder_record(recorder, &message->head, LEDGER_CHECKED,
+				       check->check.jail_id, &check->check, sizeof(check->check));
 	case MSG_RECORD_RETIRE:
 		return recorder_retire(recorder, body);
 	default:

@@ -5,8 +5,8 @@
  * say.
  *
  * C1  A check's jail is launched like every other: by the same list of steps, from a plan that
- *     passed plan_check(), with uids, cgroup, policy and records of its own. Its plan is the model's
- *     without network, devices and what can be written (plan_make_check()).
+ *     passed plan_check(), with uids, cgroup, policy and records of its own. Its plan is the
+ *     model's without network, devices and what can be written (plan_make_check()).
  * C2  It sees what was measured: a mount of the very directory, taken by descriptor, after the
  *     measurer is done. The comparison before the start (measure_step_compare()) comes after the
  *     last check, so what a check saw is what the jail gets.
@@ -75,7 +75,7 @@ int check_make_plan(struct jail *jail)
 	return r < 0 ? r : launch_use_plan(jail, TAKE_FD(fd), &why);
 }
 
-/* The first takes what fits; the second, which nobody can write to, makes the broker drop the rest. */
+/* One takes what fits; into the other nobody can write, so the broker drops the rest. */
 int check_make_output(struct jail *jail, int *ret_output, int *ret_rest)
 {
 	cleanup_fd int output = -1, rest = -1;

@@ -450,8 +450,8 @@ void launch_recorded(struct jail *jail)
 	if (r == 0)
 		return;
 	(void)sequence_explain(jail, CUSTODY_EXIT_REFUSED, r,
-			       "What is known of the model of %s could not be recorded (%s), so it was not "
-			       "started.", jail->name, strerror(-r));
+			       "What is known of the model of %s could not be recorded (%s), so it "
+			       "was not started.", jail->name, strerror(-r));
 	sequence_fail(jail);
 }
 

@@ -241,7 +241,8 @@ static bool state_check(const struct state_file *file)
 
 	if (file->magic != STATE_MAGIC || file->version != STATE_VERSION ||
 	    file->size != sizeof(*file) || file->n_zones > CUSTODY_ZONES_MAX ||
-	    file->n_checks > PLAN_CHECKERS_MAX || file->slot >= CUSTODY_JAILS_MAX || file->id == 0 || file->state == 0 ||
+	    file->n_checks > PLAN_CHECKERS_MAX ||
+	    file->slot >= CUSTODY_JAILS_MAX || file->id == 0 || file->state == 0 ||
 	    file->state >= _JAIL_STATE_MAX || !memchr(file->name, '\0', sizeof(file->name)) ||
 	    !memchr(file->profile, '\0', sizeof(file->profile)) ||
 	    !memchr(file->cgroup, '\0', sizeof(file->cgroup)) || !plan_check_name(file->name))

@@ -140,7 +140,7 @@ struct ledger_measured {
 
 /* How a program that was to look at the model (model.check) ended. */
 enum check_flag {
-	CHECK_PASSED = 1U << 0,		/* by itself, with exit code 0: nothing else lets a model in */
+	CHECK_PASSED = 1U << 0,		/* ended by itself, exit code 0: only this lets a model in */
 	CHECK_LATE = 1U << 1,		/* its time was over */
 	CHECK_NOT_RUN = 1U << 2,	/* it could not be started */
 	CHECK_OUTPUT_CUT = 1U << 3,	/* it printed, or may have printed, more than is kept */
@@ -166,7 +166,7 @@ struct ledger_checked {
 	__u8 output_digest[CUSTODY_DIGEST_SIZE];	/* of what is kept */
 	char name[CUSTODY_NAME_SIZE];	/* in custody; of a refusal there is no launch to say it */
 	char command[128];		/* the program, cut */
-	char output[128];		/* file below the logs directory; empty: it printed nothing */
+	char output[128];		/* file of the logs; empty: it printed nothing */
 	char why[256];			/* of a refusal, cut */
 };
 

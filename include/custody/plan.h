@@ -255,7 +255,7 @@ struct custody_plan {
 	struct plan_attestation attestations[PLAN_ATTESTATIONS_MAX];
 	__u32 model_version;		/* of the registry; 0: it is not registered */
 	__u32 pad;
-	__u32 n_checkers;		/* run one after the other; each must end with exit code 0 */
+	__u32 n_checkers;		/* one after the other; each must end with exit code 0 */
 	__u32 checker_timeout_s;	/* of each; 0 when there is none */
 	struct plan_checker checkers[PLAN_CHECKERS_MAX];
 	char pool[PLAN_POOL_SIZE];

@@ -285,7 +285,7 @@ static void test_retirement(void **state)
 	assert_int_equal(add(&retirement, LEDGER_CHECKED, &record, sizeof(record), 10), -EBADMSG);
 	assert_int_equal(add(&retirement, LEDGER_RETIRE, &retire, sizeof(retire), 10), 0);
 	assert_int_equal(retirement_print(&retirement, "test", &text, &n), 0);
-	assert_non_null(strstr(text, "\"checks\":[{\"command\":\"/usr/bin/scan\",\"commandDigest\":"));
+	assert_non_null(strstr(text, "\"checks\":[{\"command\":\"/usr/bin/scan\","));
 	free(TAKE_PTR(text));
 	begin(&retirement);
 	assert_int_equal(add(&retirement, LEDGER_RETIRE, &retire, sizeof(retire), 10), 0);

@@ -122,6 +122,10 @@ static void status_print_times(const struct reply_row *row)
 	char date[64] = "?";
 	char age[RENDER_WORD];
 
+	if (started == 0) {
+		(void)printf("  %-10s not yet\n", "started");
+		return;
+	}
 	if (gmtime_r(&started, &tm))
 		(void)strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", &tm);
 	render_age(now > started ? (__u64)(now - started) : 0, age);
