@@ -221,13 +221,13 @@ void build_add_admission(struct build *b)
 	}
 	build_add_signature(b);
 	build_add_attestations(b);
-	if (plan->admission != 0 && s->allow_pickle.number)
-		plan->admission |= PLAN_ADMISSION_PICKLE;
-	if (problems_none(b->problems))
-		build_add_checkers(b);
 	if (problems_none(b->problems) && plan->n_keys > 0)
 		(void)build_check(b, s->trusted_keys.place, "model", "trusted-keys",
 				  s->trusted_keys.words.list[0].text);
 	if (problems_none(b->problems) && plan->admission != 0)
 		(void)build_check(b, b->settings->model_path.place, "model", "path", b->model);
+	if (problems_none(b->problems))
+		build_add_checkers(b);
+	if (plan->admission != 0 && s->allow_pickle.number)
+		plan->admission |= PLAN_ADMISSION_PICKLE;
 }

@@ -140,7 +140,7 @@ struct ledger_measured {
 
 /* How a program that was to look at the model (model.check) ended. */
 enum check_flag {
-	CHECK_PASSED = 1U << 0,		/* ended by itself, exit code 0: only this lets a model in */
+	CHECK_PASSED = 1U << 0,		/* by itself, exit code 0: only this lets a model in */
 	CHECK_LATE = 1U << 1,		/* its time was over */
 	CHECK_NOT_RUN = 1U << 2,	/* it could not be started */
 	CHECK_OUTPUT_CUT = 1U << 3,	/* it printed, or may have printed, more than is kept */

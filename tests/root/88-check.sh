@@ -26,6 +26,12 @@ def tried(name, call, *words):
         print(name, errno.errorcode[e.errno], flush=True)
 if what == "read":
     print(open(model + "/index.html").read(), end="")
+elif what == "pickle":
+    import pickletools
+    for name in sorted(os.listdir(model)):
+        for op, _, at in pickletools.genops(open(model + "/" + name, "rb")) if name.endswith(".pkl") else ():
+            if op.name in ("GLOBAL", "STACK_GLOBAL", "INST", "REDUCE"):
+                sys.exit("%s runs what it says: %s at %d" % (name, op.name, at))
 elif what == "exit":
     print("found: a thing", flush=True)
     sys.exit(int(sys.argv[3]))
@@ -111,6 +117,8 @@ asks base-check "check = $(scan read)"
 sed -i 's/^extends = base$/extends = base-check/' "$ROOT/etc/custody/profiles/wait.ini"
 sed -i 's/^check = /check += /; s/^data += .*/data += '"${ROOT//\//\\/}"'\/out/' "$ROOT/etc/custody/profiles/wait.ini"
 asks words "check = scan.py"
+asks pickle "allow-pickle = yes
+check = $(scan pickle)"
 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
 
 # ---- let in ----
@@ -152,6 +160,18 @@ is "both on record" "$(ctl events two --json | grep -c '"type":"checked"') $(rec
 refused "a program without its path" 2 "words.ini:[0-9]+: .model. check: scan.py: the program of a check needs an absolute path" ctl profile check words
 is "nothing was started" "$(state_of three)$(state_of late)$(state_of two)" absentabsentabsent
 nothing "and nothing is left"
+
+# ---- pickles that are data, and one that is a program: what only a scanner can tell ----
+$PYTHON -c 'import pickle, sys; pickle.dump({"a": [1, 2]}, open(sys.argv[1], "wb"))' "$MODEL/data.pkl"
+check "a pickle of data starts" ctl start pickle
+ctl stop pickle >/dev/null
+$PYTHON -c 'import os, pickle, sys
+class Evil:
+    def __reduce__(self):
+        return os.system, ("id",)
+pickle.dump(Evil(), open(sys.argv[1], "wb"))' "$MODEL/evil.pkl"
+refused "one that is a program does not" 3 "exit code 1.*evil.pkl runs what it says: STACK_GLOBAL" ctl start pickle
+rm "$MODEL"/*.pkl
 
 # ---- what it prints ----
 SAID=$(ctl start hostile 2>&1)

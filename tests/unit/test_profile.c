@@ -300,7 +300,7 @@ static void test_checks(void **state)
 	static const char text[] =
 		"[profile]\nextends = checked\n[process]\ncommand = /a\n[model]\npath = /srv/m\n"
 		"check += /bin/b {model}\n  /bin/c '{name}' {model}/x ; why\n"
-		"check-timeout = 5s\n";
+		"check-timeout = 5s\nallow-pickle = yes\n";
 	const struct build_request request = REQUEST("digits", "sk", "", "", 0, 0);
 	cleanup_problems struct problems problems = { 0 };
 	const char *why = "";
@@ -309,7 +309,7 @@ static void test_checks(void **state)
 	make_plan(text, &request, &problems);
 	assert_true(problems_none(&problems));
 	assert_true(plan_check(&plan, &why));
-	assert_int_equal(plan.admission, PLAN_ADMISSION_MEASURE);
+	assert_int_equal(plan.admission, PLAN_ADMISSION_MEASURE | PLAN_ADMISSION_PICKLE);
 	assert_int_equal(plan.checker_timeout_s, 5);
 	assert_int_equal(plan.n_checkers, 3);
 	assert_int_equal(plan.checkers[0].n_args, 2);

@@ -115,7 +115,8 @@ void render_checked_line(const struct ledger_checked *checked, char ret[RENDER_M
 		(void)snprintf(ret, RENDER_MEASURED, "refused: %.900s", why);
 	else
 		(void)snprintf(ret, RENDER_MEASURED,
-			       "passed: %.400s, in jail %u, in %llu ms%s%.400s%s", command, checked->check_jail, (unsigned long long)checked->ran_ms,
+			       "passed: %.400s, in jail %u, in %llu ms%s%.400s%s", command,
+			       checked->check_jail, (unsigned long long)checked->ran_ms,
 			       output[0] ? "; it printed " : "; it printed nothing", output,
 			       checked->flags & CHECK_OUTPUT_CUT ? " and more" : "");
 }
