@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <systemd/sd-daemon.h>
 #include <time.h>
 
 #include "check.h"
@@ -114,6 +115,7 @@ void control_start_front(struct warden *warden)
 	r = control_try_front(warden);
 	if (r == 0) {
 		log_info("ready");
+		(void)sd_notify(0, "READY=1"); /* 0 without a manager that asks */
 		return;
 	}
 	log_error("The front could not be started (%s); it is tried again.", strerror(-r));
