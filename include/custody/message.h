@@ -120,7 +120,9 @@ enum custody_role {
 	X(RECORD_MODEL, record_model, ROLE_WARDEN, ROLE_RECORDER, 0)                              \
 	/* to a broker, before its jail is frozen and after it is thawed */                       \
 	X(BROKER_HOLD, broker_hold, ROLE_WARDEN, ROLE_BROKER, 0)                                  \
-	X(RECORD_CHECKED, record_checked, ROLE_WARDEN, ROLE_RECORDER, 0)
+	X(RECORD_CHECKED, record_checked, ROLE_WARDEN, ROLE_RECORDER, 0)                          \
+	/* after REPLY_ROW, to REQUEST_STATUS: each that it passed */                             \
+	X(REPLY_CHECKED, reply_checked, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)
 
 enum custody_message_type {
 	MSG_NONE = 0,
@@ -274,8 +276,7 @@ struct reply_row {
 	struct reply_limits limits;
 	struct ledger_measured measured;	/* jail_id 0: the model was not measured */
 	__u32 model_version;	/* of the registry; 0: it is not registered */
-	__u32 n_checks;
-	struct ledger_checked checks[PLAN_CHECKERS_MAX];	/* those that it passed */
+	__u32 pad2;
 };
 
 struct reply_counter {

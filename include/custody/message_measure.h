@@ -41,6 +41,11 @@ struct record_checked {
 	struct ledger_checked check;
 };
 
+struct reply_checked {
+	struct message_head head;
+	struct ledger_checked check;
+};
+
 struct record_measured {
 	struct message_head head;
 	struct ledger_measured measured;
