@@ -40,7 +40,7 @@
 #include "plan.h"
 #include "sequence.h"
 
-#define CHECK_OUTPUT_MS 10000	/* from its end to that of its broker, which writes its output */
+#define CHECK_OUTPUT_MS 10000 /* from its end to that of its broker, which writes its output */
 
 static __u64 check_now_ms(void)
 {
@@ -97,8 +97,8 @@ int check_make_output(struct jail *jail, int *ret_output, int *ret_rest)
 /* C2. */
 static int check_open_model(const struct jail *jail, int *ret)
 {
-	cleanup_fd int fd = open_tree(jail->model_dir, "",
-				      AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	cleanup_fd int fd =
+		open_tree(jail->model_dir, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	struct stat is, was;
 
 	if (fd < 0 || fstat(fd, &is) < 0 || fstat(jail->model_fd, &was) < 0)
@@ -135,13 +135,11 @@ static void check_describe(int status, bool late, __u32 timeout_s, char *ret, si
 	const int code = WEXITSTATUS(status);
 
 	if (late)
-		(void)snprintf(ret, size, "had not ended after %u s (check-timeout)",
-			       timeout_s);
+		(void)snprintf(ret, size, "had not ended after %u s (check-timeout)", timeout_s);
 	else if (status == LEDGER_STATUS_UNKNOWN)
 		(void)snprintf(ret, size, "ended, and nobody saw how");
 	else if (WIFSIGNALED(status))
-		(void)snprintf(ret, size, "was killed with its jail (signal %d)",
-			       WTERMSIG(status));
+		(void)snprintf(ret, size, "was killed with its jail (signal %d)", WTERMSIG(status));
 	else if (code > 128)
 		(void)snprintf(ret, size, "ended with exit code %d, or by signal %d", code,
 			       code - 128);
@@ -153,19 +151,21 @@ static void check_describe(int status, bool late, __u32 timeout_s, char *ret, si
 static void check_explain(struct jail *jail, const struct ledger_checked *record,
 			  const struct check_output *output)
 {
-	char how[128], where[CUSTODY_PATH_SIZE];
+	char how[128], where[CUSTODY_PATH_SIZE] = "";
 
 	check_describe(record->status, record->flags & CHECK_LATE, jail->plan->checker_timeout_s,
 		       how, sizeof(how));
-	(void)snprintf(where, sizeof(where), " All that is kept of its output: %.200s%s/%s",
-		       jail->warden->root, PATHS_LOGS, record->output);
-	(void)sequence_explain(
-		jail, CUSTODY_EXIT_REFUSED, -EPERM,
-		"%.200s: %s %s, so %s was not started. %s%.240s%s%s", check_origin(jail),
-		record->command, how, jail->name,
-		output->line[0] ? "The last line that it printed: \"" :
-		output->size	? "It printed blanks only." : "It printed nothing.",
-		output->line, output->line[0] ? "\"." : "", output->size ? where : "");
+	if (output->size)
+		(void)snprintf(where, sizeof(where), "; its output is in %.200s%s/%s",
+			       jail->warden->root, PATHS_LOGS, record->output);
+	/* The hostile part comes last: it can push nothing out of the sentence. */
+	(void)sequence_explain(jail, CUSTODY_EXIT_REFUSED, -EPERM,
+			       "%.200s: %s %s, so %s was not started%s. %s%s%s", check_origin(jail),
+			       record->command, how, jail->name, where,
+			       output->line[0] ? "The last line of it: \""
+			       : output->size  ? "It printed blanks only."
+					       : "It printed nothing.",
+			       output->line, output->line[0] ? "\"." : "");
 }
 
 static int check_keep(struct jail *jail, const struct jail *by, struct ledger_checked *record,
@@ -204,14 +204,14 @@ static void check_judge(struct jail *jail, const struct jail *by, bool removed, 
 	if (!removed)
 		(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EBUSY,
 				       "%.200s: the jail of %s could not be taken down, so %s was "
-				       "not started: %.500s", check_origin(jail), record->command,
-				       jail->name, why);
+				       "not started: %.500s",
+				       check_origin(jail), record->command, jail->name, why);
 	else if (r < 0)
 		(void)sequence_explain(jail, CUSTODY_EXIT_REFUSED, r,
 				       "%.200s: what %s printed cannot be kept in %s%s (%s), so %s "
-				       "was not started; make room there.", check_origin(jail),
-				       record->command, jail->warden->root, PATHS_LOGS,
-				       strerror(-r), jail->name);
+				       "was not started; make room there.",
+				       check_origin(jail), record->command, jail->warden->root,
+				       PATHS_LOGS, strerror(-r), jail->name);
 	else if (by->check_late || by->wait_status != 0)
 		check_explain(jail, record, &output);
 	else
@@ -247,8 +247,8 @@ void check_not_launched(struct jail *jail, const char *why)
 	(void)sequence_explain(of, CUSTODY_EXIT_REFUSED, -ENOEXEC,
 			       "%.200s%s%s could not be run, so %s was not started: %.600s",
 			       strstr(why, check_origin(of)) ? "" : check_origin(of),
-			       strstr(why, check_origin(of)) ? "" : ": ", record->command,
-			       of->name, why);
+			       strstr(why, check_origin(of)) ? "" : ": ", record->command, of->name,
+			       why);
 	check_forget(jail);
 	check_settle(of);
 }
@@ -274,10 +274,9 @@ void check_launched(struct jail *jail)
 	const struct jail *of = jail->check_of;
 
 	jail->check_begun_ms = check_now_ms();
-	if (of && sd_event_add_time_relative(jail->warden->event, &jail->check_event,
-					     CLOCK_MONOTONIC,
-					     of->plan->checker_timeout_s * 1000000ULL, 1000,
-					     check_on_late, jail) >= 0)
+	if (of && sd_event_add_time_relative(
+			  jail->warden->event, &jail->check_event, CLOCK_MONOTONIC,
+			  of->plan->checker_timeout_s * 1000000ULL, 1000, check_on_late, jail) >= 0)
 		return;
 	jail->check_late = true;
 	life_end_model(jail, "its time could not be taken");
@@ -326,7 +325,8 @@ static void check_begin_record(struct jail *jail, struct ledger_checked *record)
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	bool done = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
 
-	*record = (struct ledger_checked){ .jail_id = jail->id, .index = jail->n_checks,
+	*record = (struct ledger_checked){ .jail_id = jail->id,
+					   .index = jail->n_checks,
 					   .status = LEDGER_STATUS_UNKNOWN };
 	memcpy(record->model_digest, jail->measured.digest, sizeof(record->model_digest));
 	(void)snprintf(record->name, sizeof(record->name), "%s", jail->name);
@@ -357,7 +357,8 @@ static int check_try(struct jail *jail)
 	if (r < 0)
 		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, r,
 					"%.200s: the model's directory cannot be shown to a check "
-					"(%s).", check_origin(jail), strerror(-r));
+					"(%s).",
+					check_origin(jail), strerror(-r));
 	r = launch_begin_check(jail, name, TAKE_FD(model));
 	if (r < 0)
 		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, r,
@@ -395,8 +396,8 @@ static int check_on_settled(sd_event_source *source, void *data)
 	if (!sequence_waits_in(jail, check_step_run))
 		return 0;
 	jail->n_checks++;
-	if (!passed || (jail->n_checks < jail->plan->n_checkers &&
-			check_begin(jail) != -EINPROGRESS))
+	if (!passed ||
+	    (jail->n_checks < jail->plan->n_checkers && check_begin(jail) != -EINPROGRESS))
 		sequence_fail(jail);
 	else if (!jail->checked_by && jail->n_checks == jail->plan->n_checkers)
 		sequence_continue(jail);
@@ -458,6 +459,19 @@ bool check_tell_next(struct jail *jail, __u64 id, int *ret_error)
 	return true;
 }
 
+int check_send_rows(const struct jail *jail, __u64 id)
+{
+	int r = 0;
+
+	for (__u32 i = 0; r == 0 && i < jail->n_checks; i++) {
+		struct reply_checked reply = { .check = jail->checks[i] };
+
+		r = MESSAGE_SEND(jail->warden->front.channel, ROLE_WARDEN, REPLY_CHECKED, id,
+				 &reply);
+	}
+	return r;
+}
+
 bool check_take_request(struct jail *jail, const struct ticket *ticket, __u32 verb)
 {
 	struct jail *of = jail->check_of ? jail->check_of : jail;
@@ -468,9 +482,13 @@ bool check_take_request(struct jail *jail, const struct ticket *ticket, __u32 ve
 	if (ticket->peer.uid != 0 || (verb != REQUEST_STOP && verb != REQUEST_RETIRE) ||
 	    !sequence_waits_in(of, check_step_run))
 		return false;
-	(void)snprintf(text, sizeof(text), "The launch of %s has been ended while its model was "
-		       "being checked.%s", of->name, verb == REQUEST_STOP ? "" :
-		       " It never ran, so there is nothing to retire and no evidence.");
+	(void)snprintf(text, sizeof(text),
+		       "The launch of %s has been ended while its model was "
+		       "being checked.%s",
+		       of->name,
+		       verb == REQUEST_STOP
+			       ? ""
+			       : " It never ran, so there is nothing to retire and no evidence.");
 	launch_cancel(of, "it was told to stop while its model was being checked");
 	control_reply(warden, id, verb == REQUEST_STOP ? CUSTODY_EXIT_DONE : CUSTODY_EXIT_REFUSED,
 		      0, text);

@@ -35,6 +35,9 @@ void check_ended(struct jail *jail, bool removed, const char *why);
  */
 bool check_take_request(struct jail *jail, const struct ticket *ticket, __u32 verb);
 
+/* What it passed, for `status`. 0 or -errno. */
+int check_send_rows(const struct jail *jail, __u64 id);
+
 /* Nobody waits for the launch any more. */
 void check_abandon(struct jail *jail);
 

@@ -52,8 +52,8 @@ static int check_output_read(int from, char *bytes, size_t *ret_n)
 /* The directory too: the record that names the file is written after this. */
 static int check_output_write(int directory, const char *name, const char *bytes, size_t n)
 {
-	cleanup_fd int fd = openat(directory, name,
-				   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+	cleanup_fd int fd =
+		openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
 	int r;
 
 	if (fd < 0)

@@ -12,7 +12,7 @@
 #include "custody/evidence.h"
 #include "escape.h"
 
-#define CHECK_LINE_MAX 160 /* bytes of the last line that are shown, before they are escaped */
+#define CHECK_LINE_MAX 120 /* bytes of the last line that are shown, before they are escaped */
 
 struct check_output {
 	__u32 size;	/* at most CHECK_OUTPUT_MAX */

@@ -162,6 +162,8 @@ static void control_status(struct jail *jail, __u64 id)
 	int r = jails_send_row(jail, id);
 
 	if (r == 0)
+		r = check_send_rows(jail, id);
+	if (r == 0)
 		r = jails_send_counters(jail, id);
 	control_reply(jail->warden, id, r == 0 ? CUSTODY_EXIT_DONE : CUSTODY_EXIT_INTERNAL, 0,
 		      r == 0 ? "" : "The counters could not be read from the kernel.");

@@ -204,8 +204,6 @@ int jails_send_row(struct jail *jail, __u64 id)
 		(void)cgroup_count_processes(jail->cgroup, &row.processes);
 	}
 	row.measured = jail->measured;
-	row.n_checks = jail->n_checks;
-	memcpy(row.checks, jail->checks, sizeof(row.checks));
 	ceiling_fill_row(jail, &row);
 	limits_fill_row(jail, &row.limits);
 	return MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_ROW, id, &row);

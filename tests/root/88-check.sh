@@ -148,7 +148,7 @@ PY
 )" "[('/usr/bin/python3', 6)]"
 
 # ---- refused ----
-refused "exit code 3: file, line, code and last line are told" 3 "three.ini:[0-9]+ .model. check: /usr/bin/python3 ended with exit code 3, so three was not started. The last line that it printed: \"found: a thing\"" ctl start three
+refused "exit code 3: file, line, code and last line are told" 3 "three.ini:[0-9]+ .model. check: /usr/bin/python3 ended with exit code 3, so three was not started; its output is in $LOGS/three.check.[0-9]+.1.out. The last line of it: \"found: a thing\"" ctl start three
 is "on record" "$(record three 'r["passed"], r["flags"], r["status"] >> 8, r["output_bytes"]')" "(False, [], 3, 15)"
 refused "an end by a signal" 3 "ended with exit code 139, or by signal 11" ctl start signal
 refused "a program that is not there" 3 "/usr/bin/no-such-scanner could not be run.*check: command not found in the jail" ctl start nobody
@@ -216,7 +216,7 @@ holds() {
 	rm -f "$ROOT/gate/go"
 	"$@" >"$ROOT/held.out" 2>&1 &
 	CLIENT=$!
-	wait_for 60 held && wait_for 60 eval "[ \"\$(field wait 'len(r[\"checks\"])')\" = 1 ]" ||
+	wait_for 60 eval "[ \"\$(field wait 'len(r[\"checks\"])')\" = 1 ]" && wait_for 60 held ||
 		not_ok "a check is held" "$(cat "$ROOT/held.out" "$ROOT/custodyd.log")"
 }
 given_up() { [ "$(state_of wait)$(state_of wait.check)" = absentabsent ]; }

@@ -19,6 +19,7 @@
 
 #define CLIENT_REPLIES (MSG_BIT(MSG_REPLY_ROW) | MSG_BIT(MSG_REPLY_COUNTER) | \
 			MSG_BIT(MSG_REPLY_STEP) | MSG_BIT(MSG_REPLY_MODEL) | \
+			MSG_BIT(MSG_REPLY_CHECKED) | \
 			MSG_BIT(MSG_REPLY_DONE))
 
 void client_complain(const char *format, ...)

@@ -269,7 +269,7 @@ json_t *render_row_json(const struct reply_row *row)
 
 	render_state(row->state, state);
 	return json_pack("{s:o, s:o, s:s, s:I, s:I, s:I, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o,"
-			 " s:o, s:o, s:o, s:b, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:I}",
+			 " s:o, s:o, s:o, s:b, s:o, s:I, s:I, s:o, s:o, s:o, s:I}",
 			 "name", render_text_json(row->name),
 			 "profile", render_text_json(row->profile),
 			 "state", state,
@@ -293,7 +293,6 @@ json_t *render_row_json(const struct reply_row *row)
 			 "uid_count", (json_int_t)row->uid_count,
 			 "ceilings", render_ceilings_json(row),
 			 "limits", render_limits_json(row),
-			 "checks", render_checks_json(row->checks, row->n_checks),
 			 "measured", render_measured_json(&row->measured),
 			 "version", (json_int_t)row->model_version);
 }

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "cleanup.h"
-#include "custody/plan.h"
 #include "escape.h"
 #include "format.h"
 #include "oms.h"
@@ -155,11 +154,11 @@ json_t *render_checked_json(const struct ledger_checked *checked)
 			 passed ? json_null() : render_text_json(checked->why));
 }
 
-json_t *render_checks_json(const struct ledger_checked *checks, __u32 n)
+json_t *render_checks_json(const struct ledger_checked *checks, size_t n)
 {
 	json_t *array = json_array();
 
-	for (__u32 i = 0; array && i < n && i < PLAN_CHECKERS_MAX; i++)
+	for (size_t i = 0; array && i < n; i++)
 		(void)json_array_append_new(array, render_checked_json(&checks[i]));
 	return array;
 }

@@ -24,6 +24,6 @@ void render_checked_line(const struct ledger_checked *checked, char ret[RENDER_M
 json_t *render_checked_json(const struct ledger_checked *checked);
 
 /* An array of those that were passed. */
-json_t *render_checks_json(const struct ledger_checked *checks, __u32 n);
+json_t *render_checks_json(const struct ledger_checked *checks, size_t n);
 
 #endif
