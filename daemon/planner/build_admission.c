@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "build_internal.h"
-#include "cleanup.h"
 
 static const struct place build_registry_place = { .file = "registry", .line = 0 };
 
@@ -130,26 +129,6 @@ static void build_add_attestations(struct build *b)
 		build_add_attestation(b, &value->words.list[i], value->words.n - i);
 }
 
-#define BUILD_CHECK_LINE_MAX 180 /* with "check = " less than PROFILE_LINE_MAX */
-
-/* One line: printed, it must be one line again. */
-static void build_check_length(struct build *b, const struct word *word, size_t n)
-{
-	cleanup_ptr char *text = NULL;
-	cleanup_file FILE *out = NULL;
-	size_t length = 0, size = 0;
-
-	out = open_memstream(&text, &size);
-	for (size_t i = 0; out && i < n; i++)
-		length += 1 + words_print(out, word[i].text);
-	if (!out || fflush(out) != 0)
-		problems_error(b->problems, word->place, "out of memory");
-	else if (length > BUILD_CHECK_LINE_MAX)
-		problems_error(b->problems, word->place,
-			       "[model] check: a line has at most %d characters; put what is "
-			       "longer into a script", BUILD_CHECK_LINE_MAX);
-}
-
 static void build_add_checker(struct build *b, const struct word *first, size_t n)
 {
 	struct custody_plan *plan = b->plan;
@@ -163,7 +142,6 @@ static void build_add_checker(struct build *b, const struct word *first, size_t 
 	}
 	for (size_t i = 0; i < n; i++)
 		checker->args[checker->n_args++] = build_add_word(b, &first[i]);
-	build_check_length(b, first, n);
 	checker->origin = build_add_origin(b, first->place, "model", "check");
 	plan->n_checkers++;
 	if (problems_none(b->problems))

@@ -69,6 +69,8 @@ static const struct refusal refusals[] = {
 	{ "[model]\npath = /" LONG_50 LONG_50 LONG_50 LONG_50 "\n", 2, "longer than 198" },
 	{ "[model]\npath = /" LONG_50 LONG_50 LONG_50 "0123456789\n", 2, "longer than 160" },
 	{ "[profile]\ndescription = " LONG_50 LONG_50 LONG_50 "0123456789a\n", 2, "out of range" },
+	{ "[model]\ncheck = /" LONG_50 LONG_50 " " LONG_50 "0123456789 0123456789 0123456\n", 2,
+	  "at most 180 characters" },
 	{ "[profile]\nextends = nowhere\n", 2, "extends: no profile nowhere" },
 	{ "[profile]\nextends = loop-a\n", 2, "extends: loop-a extends itself" },
 	{ "[profile]\nextends = deep1\n", 2, "more than 8 profiles" },
@@ -369,8 +371,6 @@ static const struct no_plan no_plans[] = {
 	  "no check ends in no time" },
 	{ "[process]\ncommand = /a\n[model]\npath = /m\ncheck = /a\n /b\n /c\n /d\n /e\n", PLAIN, 9,
 	  "at most 4 programs" },
-	{ "[process]\ncommand = /a\n[model]\npath = /m\ncheck = /" LONG_50 LONG_50 " " LONG_50
-	  "0123456789 0123456789 0123456\n", PLAIN, 5, "at most 180 characters" },
 	{ "[files]\njit = no\n", RUN("/bin/a", 1), 0, "malformed" },
 	{ "[files]\njit = no\n", RUN("/bin/a\0x\0", 1), 0, "left over" },
 	{ "[files]\njit = no\n", RUN("/bin/a\0", 2), 0, "malformed" },
