@@ -310,7 +310,8 @@ static bool control_check_args(const struct request_run *request)
 {
 	__u32 n = 0;
 
-	if (request->args_len > sizeof(request->args) || request->n_args == 0)
+	if (request->args_len > sizeof(request->args) || request->n_args == 0 ||
+	    request->measure > 1 || request->pad != 0)
 		return false;
 	for (__u32 i = 0; i < request->args_len; i++)
 		n += request->args[i] == '\0';
