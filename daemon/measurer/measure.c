@@ -185,10 +185,12 @@ static int measure_look(struct measurer *m, size_t i)
 	cleanup_fd int fd = -1;
 	int r = oms_tree_open(m->model, listed, &fd, &why);
 
-	if (r == 0)
-		r = identity_read(fd, file);
 	if (r < 0)
 		return measurer_refuse(m, r, "%s", why.text[0] ? why.text : strerror(-r));
+	r = identity_read(fd, file);
+	if (r < 0)
+		return measurer_refuse(m, r, "%s: the kernel does not say which file it is: %s.",
+				       measure_quote(listed->path).text, strerror(-r));
 	file->first_piece = m->n_pieces;
 	known = measure_find_known(m, listed->path, file);
 	r = known ? measure_use_known(m, known, file) : measure_inspect(m, fd, listed->path, file);

@@ -52,8 +52,8 @@ int measure_open_model(struct jail *jail)
 	struct stat st;
 	int fd;
 
-	if (!path[0])
-		return 0;
+	if (!path[0] || jail->is_check)
+		return 0; /* a check has a mount of what is measured: check_open_model() */
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode)) {
 		const bool absent = fd < 0;
@@ -69,7 +69,9 @@ int measure_open_model(struct jail *jail)
 	jail->model_fd = open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (jail->model_fd < 0)
 		jail->model_fd = -errno;
-	(void)close(fd);
+	if (jail->plan->n_checkers > 0)
+		jail->model_dir = TAKE_FD(fd);
+	cleanup_close_fd(&fd);
 	if (jail->model_fd >= 0)
 		return 0;
 	return sequence_explain(jail, CUSTODY_EXIT_REFUSED, jail->model_fd,
@@ -152,12 +154,12 @@ int measure_step_compare(struct jail *jail)
 	struct measure_compare compare = { 0 };
 	int r;
 
-	if (jail->plan->admission == 0) {
+	r = jail->plan->admission || jail->is_check ? measure_check_zone(jail) : 0;
+	if (r == 0 && jail->plan->admission == 0) {
 		/* Only the jail holds its zone from now on. */
 		cleanup_close_fd(&jail->model_fd);
 		return 0;
 	}
-	r = measure_check_zone(jail);
 	if (r < 0)
 		return sequence_explain(
 			jail, CUSTODY_EXIT_INTERNAL, r,

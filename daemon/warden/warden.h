@@ -103,6 +103,20 @@ struct jail {
 	struct role sweeper;
 	struct role resolver;		/* of the host name that is being resolved, if any */
 	struct role measurer;		/* until the jail's zone has been compared */
+	/* model.check (check.c): the model's jail, and the one in which it is looked at */
+	struct jail *checked_by;	/* what looks at its model now */
+	struct jail *check_of;		/* whose model this one looks at, while that waits for it */
+	bool is_check;			/* it was made to look at a model */
+	bool check_late;		/* its time was over */
+	bool check_cut;			/* not all that it printed is in check_output */
+	int check_output;		/* memfd */
+	__u64 check_begun_ms;		/* CLOCK_MONOTONIC */
+	sd_event_source *check_event;	/* its time; of the other: that it has ended */
+	int model_dir;			/* O_PATH: of which each of them gets a mount */
+	__u32 n_checks;			/* that have ended ... */
+	__u32 checks_told;		/* ... and are on record, or on their way */
+	struct ledger_checked checks[PLAN_CHECKERS_MAX];
+
 	int model_fd;			/* detached mount of the model, until the jail has it */
 	int measured_fd;		/* the measurer's table, until it is kept */
 	__u64 model_mount;		/* of the host, below it: unique id; 0: not known */
@@ -284,6 +298,7 @@ int recording_start(struct warden *warden);
 void recording_gone(struct warden *warden);
 int recording_put_launch(struct jail *jail, __u64 id);
 int recording_put_measured(struct jail *jail, __u64 id);
+int recording_put_checked(struct jail *jail, const struct ledger_checked *checked, __u64 id);
 int recording_put_state(struct jail *jail, enum jail_state state, const char *why, __u32 uid,
 			__u64 id);
 int recording_put_counters(struct jail *jail);

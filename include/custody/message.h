@@ -121,7 +121,10 @@ enum custody_role {
 	/* to a broker, before its jail is frozen and after it is thawed */                       \
 	X(BROKER_HOLD, broker_hold, ROLE_WARDEN, ROLE_BROKER, 0)                                  \
 	/* how far a model has been read, now and then while somebody waits for that */           \
-	X(REPLY_PROGRESS, reply_progress, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)
+	X(REPLY_PROGRESS, reply_progress, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0) \
+	X(RECORD_CHECKED, record_checked, ROLE_WARDEN, ROLE_RECORDER, 0)                          \
+	/* after REPLY_ROW, to REQUEST_STATUS: each that it passed */                             \
+	X(REPLY_CHECKED, reply_checked, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)
 
 enum custody_message_type {
 	MSG_NONE = 0,

@@ -41,6 +41,16 @@ struct measure_same {
 	struct message_head head;
 };
 
+struct record_checked {
+	struct message_head head;
+	struct ledger_checked check;
+};
+
+struct reply_checked {
+	struct message_head head;
+	struct ledger_checked check;
+};
+
 struct record_measured {
 	struct message_head head;
 	struct ledger_measured measured;
