@@ -172,6 +172,11 @@ class Evil:
         return os.system, ("id",)
 pickle.dump(Evil(), open(sys.argv[1], "wb"))' "$MODEL/evil.pkl"
 refused "one that is a program does not" 3 "exit code 1.*evil.pkl runs what it says: STACK_GLOBAL" ctl start pickle
+# What follows changes files that the guard keeps for as long as their models are in custody.
+check "both are retired" ctl retire pickle
+daemon_stop
+HOUSE_NO_GUARD=1
+daemon_start || { not_ok "custodyd says ready again"; finish; exit 1; }
 rm "$MODEL"/*.pkl
 
 # ---- what it prints ----
