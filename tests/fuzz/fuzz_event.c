@@ -3,7 +3,7 @@
  * Fuzz target: any bytes as a sample of the ring buffer. What is accepted is a valid record, and
  * what is printed of it holds no control byte. Trusts nothing.
  * link: tools/custodyctl/render_ceiling.c tools/custodyctl/render_limits.c
- * link: tools/custodyctl/render_measured.c
+ * link: tools/custodyctl/render_measured.c tools/custodyctl/render_model.c
  * link: daemon/recorder/event.c tools/custodyctl/record_render.c tools/custodyctl/render.c
  * link: tools/custodyctl/event_words.c
  */
