@@ -5,7 +5,7 @@
  * custody recorded about it can be found. Run by tests/attack/ scripts as the model of a real jail,
  * and before that outside of it, where every attack must succeed or does not count.
  *
- *   attack_SUBJECT list             one line each: NAME TAB ERRNOS TAB FLAGS TAB TEXT
+ *   attack_SUBJECT list             one line each: NAME TAB ERRNOS TAB FLAGS TAB TEXT TAB OPENED
  *   attack_SUBJECT run [NAME...]    one line each: NAME TAB OUTCOME TAB REASON
  *
  * OUTCOME: succeeded, untried, broken, killed SIGNAL, or the errno that the kernel answered.
@@ -38,6 +38,7 @@ struct attack {
 	unsigned int flags;
 	int (*run)(void);
 	const char *text;	/* what it tries */
+	const char *opened;	/* "" or what comes of it where a setting is there: "jit=succeeded" */
 };
 
 /*
@@ -94,6 +95,8 @@ int attack_main(int argc, char **argv, const struct attack *table, size_t n);
 	{                                                 \
 		return attack_write(path, text);          \
 	}
-#define ATTACK_ROW(id, errnos, flags, text) { #id, errnos, flags, try_##id, text }
+#define ATTACK_ROW(id, errnos, flags, text) { #id, errnos, flags, try_##id, text, "" }
+#define ATTACK_ROW_OPENED(id, errnos, flags, opened, text) \
+	{ #id, errnos, flags, try_##id, text, opened }
 
 #endif

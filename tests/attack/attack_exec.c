@@ -273,6 +273,7 @@ static int try_remap_pages(void)
 }
 
 #define ROW ATTACK_ROW
+#define OPENED ATTACK_ROW_OPENED
 static const struct attack attacks[] = {
 	ROW(written, "EACCES", 0, "a program that was written inside"),
 	ROW(written_script, "EACCES", 0, "a script that was written inside"),
@@ -290,20 +291,20 @@ static const struct attack attacks[] = {
 	ROW(preload, "EPERM EACCES", 0, "a library that was written inside, for LD_PRELOAD"),
 	ROW(binfmt, "ENOENT EACCES", 0, "registering a binary format"),
 	ROW(use_library, "EPERM", 0, "uselib()"),
-	ROW(write_exec, "EPERM", 0, "memory that is writable and executable"),
-	ROW(map_exec, "EPERM", 0, "anonymous executable memory"),
-	ROW(protect_exec, "EPERM", 0, "memory made executable"),
-	ROW(protect_key, "EPERM", 0, "memory made executable by pkey_mprotect()"),
-	ROW(stack_exec, "EPERM", 0, "the stack made executable"),
-	ROW(library_page, "EPERM", 0, "a library's page, changed and executable again"),
+	OPENED(write_exec, "EPERM", 0, "jit=succeeded", "memory that is writable and executable"),
+	OPENED(map_exec, "EPERM", 0, "jit=succeeded", "anonymous executable memory"),
+	OPENED(protect_exec, "EPERM", 0, "jit=succeeded", "memory made executable"),
+	OPENED(protect_key, "EPERM", 0, "jit=succeeded", "memory made executable by pkey_mprotect()"),
+	OPENED(stack_exec, "EPERM", 0, "jit=succeeded", "the stack made executable"),
+	OPENED(library_page, "EPERM", 0, "jit=succeeded", "a library's page, changed and executable again"),
 	ROW(map_written, "EPERM EACCES", 0, "a file that was written inside, mapped as code"),
 	ROW(map_shared, "EPERM EACCES", 0, "the same, shared"),
-	ROW(map_later, "EPERM", 0, "the same, executable later"),
+	OPENED(map_later, "EPERM", 0, "jit=EACCES", "the same, executable later"),
 	ROW(map_zero, "EPERM EACCES", 0, "/dev/zero mapped as code"),
 	ROW(shm_map, "EPERM EACCES", 0, "a file in /dev/shm mapped as code"),
 	ROW(shm_attach, "EPERM", 0, "System V shared memory attached as code"),
-	ROW(memfd, "EPERM", 0, "a memfd"),
-	ROW(memfd_exec, "EPERM", 0, "a memfd that asks to be executable"),
+	OPENED(memfd, "EPERM", 0, "memfd=succeeded", "a memfd"),
+	OPENED(memfd_exec, "EPERM", 0, "memfd=succeeded", "a memfd that asks to be executable"),
 	ROW(remap_pages, "ENOSYS", 0, "remap_file_pages()"),
 };
 

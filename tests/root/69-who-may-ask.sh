@@ -43,7 +43,7 @@ for who in as_reader as_main; do
 	refused "$who: not run" 3 "Only root may ask for this" $who run --name mine -- /bin/true
 done
 check "the model did not notice" fetch "$PORT"
-check "the registry is as it was" eval '[ "$(ctl model list other --json)" = "$VERSIONS" ]'
+if [ "$(ctl model list other --json)" = "$VERSIONS" ]; then ok "the registry is as it was"; else not_ok "the registry is as it was"; fi
 check "nor is it restricted" eval '! ctl status web | grep -q RESTRICTED'
 check "ids are the kernel's word: a user in a user namespace is root only there" \
 	eval '! setpriv --reuid 12345 --regid 12345 --clear-groups unshare -Ur "$BIN/custodyctl" --root "$ROOT" ps 2>/dev/null'
