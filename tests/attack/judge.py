@@ -25,9 +25,10 @@ point for all, and one for each that does not.
 import collections
 import ctypes
 import json
+import os
 import sys
 
-USER, SILENT, KNOWN, INSIDE, SCOPED = 1, 2, 4, 8, 16
+USER, SILENT, KNOWN, INSIDE, SCOPED, SEALED = 1, 2, 4, 8, 16, 32
 SYS_LANDLOCK_CREATE_RULESET, LANDLOCK_SCOPES = 444, 6
 RECORDED = ("EPERM", "EACCES", "EROFS")
 FIRST_SIGHT = ("ENOSYS", "EAFNOSUPPORT")
@@ -76,6 +77,8 @@ def judge(row, outside, inside, denials):
     name, errnos, flags, text = row[0], row[1].split(), int(row[2]), row[3]
     if flags & SCOPED and landlock_version() < LANDLOCK_SCOPES:
         flags |= KNOWN
+    if flags & SEALED and not os.path.exists("/proc/sys/vm/memfd_noexec"):
+        flags |= KNOWN
     there = outside.get(name, ("nothing", ""))
     here = inside.get(name, ("nothing", ""))
     known = "inside %s" % here[0] + (" (%s)" % here[1] if here[1] else "")
@@ -102,7 +105,8 @@ def judge(row, outside, inside, denials):
 def judge_opened(row, settings, outside, inside, denials):
     """Like judge(); None as outcome where no setting concerns the attack."""
     opened = dict(word.split("=") for word in row[4].split())
-    want = [opened[s] for s in settings if s in opened]
+    have = [key for key in opened if set(key.split("+")) <= set(settings)]
+    want = [opened[key] for key in sorted(have, key=len, reverse=True)] # what names most comes first
     if not want:
         return None, judge(row, outside, inside, denials)
     here = inside.get(row[0], ("nothing", ""))
@@ -126,7 +130,7 @@ def main_opened(work, least, settings):
         if outcome:
             concerned += 1
             print("%s - with %s, %s: %s" %
-                  ("ok" if outcome in ("opened", "denied") else "not ok", by, row[0], text))
+                  ("ok" if outcome in ("opened", "denied", "known") else "not ok", by, row[0], text))
             continue
         outcome, text = text
         denied += outcome == "denied"
