@@ -187,7 +187,7 @@ static int measure_take(struct jail *jail, const struct measured *message, int *
 	const struct ledger_measured *measured = &message->measured;
 
 	if (!sequence_waits_in(jail, measure_step_read) || measured->jail_id != jail->id ||
-	    (measured->flags & MEASURE_FLAGS_OWN) || measured->why[0])
+	    (measured->flags & MEASURE_FLAGS_OWN) || measured->why[0] || !measured_is_sealed(*table))
 		return -EPROTO;
 	/* What the profile asks for, and the measurer does not claim, is not there. */
 	if ((jail->plan->admission & PLAN_ADMISSION_SIGNATURE) &&

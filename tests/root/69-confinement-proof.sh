@@ -73,6 +73,11 @@ done
 lie measurer capset 2
 refused "measurer, the last capset did nothing: nothing is started" 5 "measurer: Landlock and seccomp" ctl start measured
 truth measurer
+# One that is taken over could hand in a table that it changes, or shortens, while custodyd reads it.
+lie measurer fcntl
+sed -i "s/retval=0/retval=15/" "$BIN/custody-measurer"
+refused "measurer, a table that it has not sealed: nothing is started" 5 "sent what it may not send" ctl start measured
+truth measurer
 check "with the measurer as it is, it starts" ctl start measured
 ctl retire measured >/dev/null
 

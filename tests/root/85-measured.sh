@@ -334,6 +334,11 @@ died "a measurer that dies: nothing starts" ctl start signed
 refused "nor is anything registered" 5 "custody-measurer ended in the middle of the registration" \
 	ctl model register signed "$MODEL"
 recorded "which is on record too" '"refused".*in the middle of the registration'
+# A table that the measurer could still change, or shorten, while custodyd reads it.
+printf '#!/bin/sh\nLD_PRELOAD=%s exec %s\n' "$ROOT/work/unsealed.so" "$BIN/real-measurer" >"$BIN/custody-measurer"
+cp "$TOP/build/root/unsealed_preload.so" "$ROOT/work/unsealed.so"
+refused "a measurer that does not seal its table" 5 "sent what it may not send" ctl start signed
+recorded "is on record" '"refused".*sent what it may not send'
 mv -f "$BIN/real-measurer" "$BIN/custody-measurer"
 starts "with it as it is, the model starts" signed
 daemon_stop

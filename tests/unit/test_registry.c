@@ -415,6 +415,7 @@ static void test_file_refuses(void **state)
 {
 	cleanup_fd int good = make_text("good", true), loose = make_text("loose", false);
 	cleanup_fd int empty = make_text("", true);
+	cleanup_fd int disk = open("/etc/passwd", O_RDONLY | O_CLOEXEC); /* has no seals at all */
 	char path[64];
 	cleanup_fd int models = open_models(path);
 	cleanup_fd int holder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -423,6 +424,8 @@ static void test_file_refuses(void **state)
 	assert_int_equal(registry_file_replace(models, "digits", getgid(), loose), -EPROTO);
 	assert_int_equal(registry_file_replace(models, "digits", getgid(), empty), -EPROTO);
 	assert_int_equal(registry_file_replace(models, "digits", getgid(), models), -EPROTO);
+	assert_true(disk >= 0);
+	assert_int_equal(registry_file_replace(models, "digits", getgid(), disk), -EPROTO);
 	assert_int_equal(registry_file_replace(models, "..", getgid(), good), -EINVAL);
 	assert_int_equal(flock(holder, LOCK_EX | LOCK_NB), 0);
 	assert_int_equal(registry_file_replace(models, "digits", getgid(), good), -EWOULDBLOCK);
