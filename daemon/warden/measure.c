@@ -10,8 +10,8 @@
  * M3  After the zones are made and before the record, the measurer compares what the mount shows
  *     with what it measured. Without the guard this is the last moment at which a change is
  *     noticed.
- * M4  Every refusal is on record, with its reason; so is a measurer that dies of a model, or that does
- *     not end.
+ * M4  Every refusal is on record, with its reason; so is a measurer that dies of a model, or that
+ *     does not end.
  */
 #include "measure.h"
 
@@ -137,7 +137,7 @@ void measure_undo_read(struct jail *jail)
 {
 	int (*failed)(struct jail *) = jail->sequence[jail->step].begin;
 
-	/* Whoever stopped it has said why; what failed by itself is of the model's making, or may be. */
+	/* Whoever stopped it has said why; what failed by itself may be of the model's making. */
 	if ((failed == measure_step_read || failed == measure_step_compare) &&
 	    jail->fail_exit == CUSTODY_EXIT_INTERNAL)
 		measure_refused(jail, jail->fail_text);
@@ -187,7 +187,8 @@ static int measure_take(struct jail *jail, const struct measured *message, int *
 	const struct ledger_measured *measured = &message->measured;
 
 	if (!sequence_waits_in(jail, measure_step_read) || measured->jail_id != jail->id ||
-	    (measured->flags & MEASURE_FLAGS_OWN) || measured->why[0] || !measured_is_sealed(*table))
+	    (measured->flags & MEASURE_FLAGS_OWN) || measured->why[0] ||
+	    !measured_is_sealed(*table))
 		return -EPROTO;
 	/* What the profile asks for, and the measurer does not claim, is not there. */
 	if ((jail->plan->admission & PLAN_ADMISSION_SIGNATURE) &&

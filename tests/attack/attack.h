@@ -29,7 +29,7 @@ enum attack_flag {
 	ATTACK_SILENT = 2,	/* refused without a plane's verdict on a call: nothing to record */
 	ATTACK_KNOWN = 4,	/* succeeds inside: named in the README */
 	ATTACK_SCOPED = 16,	/* known to succeed where Landlock has no scopes: before 6.12 */
-	ATTACK_SEALED = 32,	/* known to succeed where no memfd can be forbidden to be one: before 6.3 */
+	ATTACK_SEALED = 32,	/* known to succeed where memfds are programs: before 6.3 */
 	ATTACK_INSIDE = 8,	/* has no outside: it attacks what exists in a jail only */
 };
 
@@ -39,7 +39,7 @@ struct attack {
 	unsigned int flags;
 	int (*run)(void);
 	const char *text;	/* what it tries */
-	/* What comes of it with a setting: "jit=succeeded", "memfd=EACCES jit+memfd=succeeded", or "". */
+	/* What comes of it with settings: "jit=succeeded", "memfd=EACCES jit+memfd=succeeded"; "" */
 	const char *opened;
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: any bytes as what custodyd and the measurer pass to each other, and as what is kept of
- * a measurement: a table of measured files ("t"; "T": its head is put right, so that the checks behind
- * it are reached), or the inputs of a measurement (anything else). Of what is accepted every array and
- * name lies inside. Trusts nothing.
+ * Fuzz target: any bytes as what custodyd and the measurer pass to each other, and as what is
+ * kept of a measurement: a table of measured files ("t"; "T": its head is put right, so that the
+ * checks behind it are reached), or the inputs of a measurement (anything else). Of what is
+ * accepted every array and name lies inside. Trusts nothing.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static unsigned int fuzz_walk(const struct measured_table *table)
 		const char *name = measured_name(table, &files[i]);
 
 		sum += fuzz_touch(name, strlen(name) + 1);
-		/* As the measurer uses them; many files may share pieces, so only the ends are read. */
+		/* Many files may share pieces, so only the ends are read. */
 		if (files[i].n_pieces > 0) {
 			const struct measured_piece *piece =
 				&measured_pieces(table)[files[i].first_piece];

@@ -108,12 +108,13 @@ refused "custody's own keys as a model" 3 "var/lib/custody/keys" ctl start web
 restore
 
 # Names beside the models'.
-mkdir "$MODELS"/{$'\e[31mred',...,-rf,"a b",$'new\nline',UPPER,"$(printf 'a%.0s' {1..200})"}
+ODD=($'\e[31mred' ... -rf "a b" $'new\nline' UPPER "$(printf 'a%.0s' {1..200})")
+mkdir "${ODD[@]/#/$MODELS/}"
 check "directories with names that are none" ctl model list other
 ctl model list >"$ROOT/out" 2>&1
 check "the list shows the models" eval 'grep -q "^other" "$ROOT/out" && grep -q "^web" "$ROOT/out"'
 check "and no control character" printable "$ROOT/out"
-rmdir "$MODELS"/{$'\e[31mred',...,-rf,"a b",$'new\nline',UPPER,"$(printf 'a%.0s' {1..200})"}
+rmdir "${ODD[@]/#/$MODELS/}"
 check "restored, the model starts" ctl start web
 check "and serves" wait_for 60 fetch "$PORT" index.html
 check "stop" ctl stop web

@@ -158,8 +158,8 @@ FAULT_WRAP(FAULT_WRITE, ssize_t, writev, (int fd, const struct iovec *v, int n),
 	   n, 0, 0, 0)
 FAULT_WRAP(FAULT_READ, ssize_t, pread, (int fd, void *p, size_t n, off_t at), SYS_pread64, fd, p, n,
 	   at, 0, 0)
-FAULT_WRAP(FAULT_READ, ssize_t, pread64, (int fd, void *p, size_t n, off64_t at), SYS_pread64, fd, p,
-	   n, at, 0, 0)
+FAULT_WRAP(FAULT_READ, ssize_t, pread64, (int fd, void *p, size_t n, off64_t at), SYS_pread64, fd,
+	   p, n, at, 0, 0)
 FAULT_WRAP(FAULT_FSYNC, int, fsync, (int fd), SYS_fsync, fd, 0, 0, 0, 0, 0)
 FAULT_WRAP(FAULT_FSYNC, int, fdatasync, (int fd), SYS_fdatasync, fd, 0, 0, 0, 0, 0)
 FAULT_WRAP(FAULT_CLONE, int, unshare, (int flags), SYS_unshare, flags, 0, 0, 0, 0, 0)

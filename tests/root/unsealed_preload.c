@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loaded with LD_PRELOAD into custody-measurer by tests/root/85-measured.sh: a measurer that has been
- * taken over hands in its table without sealing it, to change or shorten it while custodyd reads.
- * Never part of the product.
+ * Loaded with LD_PRELOAD into custody-measurer by tests/root/85-measured.sh: a measurer that has
+ * been taken over hands in its table without sealing it, to change or shorten it while custodyd
+ * reads. Never part of the product.
  */
 #include <fcntl.h>
 #include <stdarg.h>
