@@ -39,7 +39,7 @@ struct attack {
 	unsigned int flags;
 	int (*run)(void);
 	const char *text;	/* what it tries */
-	/* What comes of it with settings: "jit=succeeded", "memfd=EACCES jit+memfd=succeeded"; "" */
+	/* Comes of it with settings: "jit=succeeded", "memfd=EACCES jit+memfd=succeeded"; "" */
 	const char *opened;
 };
 
