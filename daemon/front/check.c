@@ -67,7 +67,7 @@ static bool check_run(const struct request_run *run, const char **ret_why)
 {
 	if (!check_launch(run->name, run->profile, run->model, ret_why))
 		return false;
-	if (check_args(run))
+	if (check_args(run) && run->measure <= 1 && run->pad == 0)
 		return true;
 	*ret_why = "The command is empty, too long, or not what its length says.";
 	return false;

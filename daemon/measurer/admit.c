@@ -18,6 +18,7 @@
 #include "format.h"
 #include "measurer.h"
 #include "plan.h"
+#include "provenance.h"
 
 #define ADMIT_SIGNATURE "model.sig" /* in the model's directory, where no other is named */
 #define ADMIT_NAME 256
@@ -310,6 +311,25 @@ int admit_check_manifest(struct measurer *m)
 
 /* ---- statements about the model ---- */
 
+/* One that custody itself made of a run, and in which something is missing, shows nothing. */
+static int admit_read_attestation(const struct measurer *m, const struct measured_input *input,
+				  const struct oms_key *key, const char *type,
+				  const __u8 root[OMS_DIGEST_SIZE], struct oms_why *why)
+{
+	cleanup_attestation struct attestation *attestation = NULL;
+	char name[ADMIT_NAME];
+	int r = attestation_check(admit_text(m, input), input->size, key, type, root, &attestation,
+				  why);
+
+	if (r < 0 || provenance_may_admit(attestation->predicate))
+		return r;
+	(void)snprintf(why->text, sizeof(why->text),
+		       "%s says of itself that it is not complete: see custody_run.missing in it "
+		       "(custodyctl model verify-attestation --json).",
+		       admit_quote(input->name, name));
+	return -ENODATA;
+}
+
 /* Why the one that comes nearest is not the one: of another model rather than by another key. */
 static int admit_find_attestation(struct measurer *m, const struct plan_attestation *wanted,
 				  const struct oms_key *key, const __u8 root[OMS_DIGEST_SIZE],
@@ -324,11 +344,12 @@ static int admit_find_attestation(struct measurer *m, const struct plan_attestat
 
 		if (input->kind != MEASURED_INPUT_ATTESTATION)
 			continue;
-		r = attestation_check(admit_text(m, input), input->size, key,
-				      plan_string(m->plan, wanted->type), root, NULL, &reason);
+		r = admit_read_attestation(m, input, key, plan_string(m->plan, wanted->type), root,
+					   &reason);
 		if (r == 0 || r == -ENOMEM)
 			return r;
-		if (nearest == -ESTALE || (nearest == -EKEYREJECTED && r != -ESTALE))
+		if (nearest == -ENODATA || (nearest == -ESTALE && r != -ENODATA) ||
+		    (nearest == -EKEYREJECTED && r != -ESTALE && r != -ENODATA))
 			continue;
 		nearest = r;
 		*why = reason;

@@ -183,7 +183,7 @@ static int main_take_request(struct measurer *m, const struct measure_request *r
 	m->trust_known = request->trust_known == 1;
 	if (r == 0)
 		r = measured_map_fd(fds->fd[MAIN_INPUTS],
-				    MEASURED_SIGNATURE_SIZE +
+				    MEASURED_SIGNATURE_SIZE + MEASURED_STATEMENTS_SIZE +
 					    MEASURED_INPUTS_MAX * (size_t)MEASURED_INPUT_SIZE,
 				    &m->inputs_map);
 	if (r == 0)

@@ -149,9 +149,11 @@ void build_add_admission(struct build *b)
 		return;
 	if (s->measure.number)
 		build_ask(b, 0, &s->measure, "measure");
-	if (b->request->measure && plan->admission == 0) {
+	if (b->request->measure && b->model[0] && plan->admission == 0) {
 		plan->admission = PLAN_ADMISSION_MEASURE;
-		plan->admission_origin = build_add_string(b, "the registry", build_registry_place);
+		plan->admission_origin =
+			build_add_string(b, b->request->n_args > 0 ? "--attest" : "the registry",
+					 build_registry_place);
 	}
 	if (formats) {
 		build_ask(b, 0, &s->formats, "formats");

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <systemd/sd-daemon.h>
 #include <time.h>
 
 #include "cleanup.h"
@@ -111,6 +112,7 @@ void control_start_front(struct warden *warden)
 	r = control_try_front(warden);
 	if (r == 0) {
 		log_info("ready");
+		(void)sd_notify(0, "READY=1"); /* 0 without a manager that asks */
 		return;
 	}
 	log_error("The front could not be started (%s); it is tried again.", strerror(-r));
@@ -301,7 +303,8 @@ static bool control_check_args(const struct request_run *request)
 {
 	__u32 n = 0;
 
-	if (request->args_len > sizeof(request->args) || request->n_args == 0)
+	if (request->args_len > sizeof(request->args) || request->n_args == 0 ||
+	    request->measure > 1 || request->pad != 0)
 		return false;
 	for (__u32 i = 0; i < request->args_len; i++)
 		n += request->args[i] == '\0';

@@ -55,6 +55,7 @@ int launch_step_plan(struct jail *jail)
 	request.model_version = jail->model_version;
 	request.measure = jail->measure || jail->model_version;
 	if (jail->run) {
+		request.measure |= jail->run->measure;
 		request.args_len = jail->run->args_len;
 		request.n_args = jail->run->n_args;
 		memcpy(request.args, jail->run->args, sizeof(request.args));

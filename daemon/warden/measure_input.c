@@ -122,6 +122,7 @@ static int measure_add_statements(struct jail *jail, struct measure_inputs *inpu
 	const char *path = plan_string(jail->plan, jail->plan->attestations_path);
 	struct measured_input as = { .kind = MEASURED_INPUT_ATTESTATION };
 	cleanup_dir DIR *dir = path[0] ? opendir(path) : NULL;
+	const __u64 begin = inputs->at;
 	const struct dirent *entry;
 	int r;
 
@@ -129,13 +130,15 @@ static int measure_add_statements(struct jail *jail, struct measure_inputs *inpu
 		if (entry->d_name[0] == '.')
 			continue;
 		r = measure_add_file(inputs, dirfd(dir), entry->d_name, O_NOFOLLOW, &as,
-				     MEASURED_INPUT_SIZE);
+				     MEASURED_STATEMENT_SIZE);
+		if (r == 0 && inputs->at - begin > MEASURED_STATEMENTS_SIZE)
+			r = -E2BIG;
 		if (r == -E2BIG)
 			return sequence_explain(
 				jail, CUSTODY_EXIT_REFUSED, r,
-				"%s holds more files than can be looked at (%u with "
-				"the keys); take out what is not about this model.",
-				path, MEASURED_INPUTS_MAX);
+				"%s holds more than can be looked at (%u files with the "
+				"keys, %u MiB); take out what is not about this model.",
+				path, MEASURED_INPUTS_MAX, MEASURED_STATEMENTS_SIZE >> 20);
 		if (r == -EINVAL || r == -EFBIG || r == -ENOENT)
 			continue; /* no statement: what is required is looked for in the others */
 		if (r < 0)

@@ -16,7 +16,9 @@
 
 #define MEASURED_INPUTS_MAGIC	0x4e494d43U	/* "CMIN" */
 #define MEASURED_INPUTS_MAX	128U		/* files */
-#define MEASURED_INPUT_SIZE	(1U << 20)	/* bytes of one, but of the signature */
+#define MEASURED_INPUT_SIZE	(1U << 20)	/* bytes of a key */
+#define MEASURED_STATEMENT_SIZE	(16U << 20)	/* of a statement: what a run opened is long */
+#define MEASURED_STATEMENTS_SIZE (128U << 20)	/* of all of them */
 #define MEASURED_SIGNATURE_SIZE	(64U << 20)
 
 enum measured_input_kind {

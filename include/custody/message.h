@@ -153,6 +153,8 @@ struct request_run {
 	__u32 args_len;		/* bytes of args in use */
 	__u32 n_args;		/* NUL-terminated strings in args */
 	char args[REQUEST_ARGS_SIZE];
+	__u32 measure;		/* 1: the model is measured, whatever the profile says */
+	__u32 pad;
 };
 
 enum request_verb {

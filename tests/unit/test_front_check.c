@@ -58,7 +58,16 @@ static bool accepts_sized_run(const char *args, size_t size, __u32 args_len, __u
 	memcpy(run->args, args, size < sizeof(run->args) ? size : sizeof(run->args));
 	run->args_len = args_len;
 	run->n_args = n_args;
-	return accepts(&buf);
+	if (!accepts(&buf))
+		return false;
+	run->measure = 1;
+	assert_true(accepts(&buf));
+	run->measure = 2;
+	assert_false(accepts(&buf));
+	run->measure = 0;
+	run->pad = 1;
+	assert_false(accepts(&buf));
+	return true;
 }
 
 /* args is an array: a literal or a buffer */

@@ -35,14 +35,14 @@ _custodyctl() {
 	case $before in
 	--profile) words=$(_custodyctl_profiles) ;;
 	--root | --model) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
-	--key | --cert | --roots | --out | --signature | --card | --predicate | --output) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
+	--attest | --attest-output | --key | --cert | --roots | --out | --signature | --card | --predicate | --output) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
 	esac
 	if [ -z "$words" ]; then
 		case $(_custodyctl_command) in
 		"") words="$commands --root --json --quiet --help --version" ;;
 		help) words=$commands ;;
 		start) words="--profile --model" ;;
-		run) words="--profile --name --model --" ;;
+		run) words="--profile --name --model --attest --attest-output --" ;;
 		stop | freeze | thaw | retire) words=$(_custodyctl_models) ;;
 		restrict) words="--cut-egress --drop-endpoint --no-gpu --read-only-scratch --opens-only
 			$(_custodyctl_models)" ;;

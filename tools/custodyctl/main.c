@@ -48,8 +48,10 @@ static int main_answer_absent(int argc, char **argv, const struct command_option
 static const struct main_command main_commands[] = {
 	{ "doctor", command_doctor, "[--json]",
 	  "what this host can enforce, what is missing and what to do" },
-	{ "run", command_run, "[--profile P] [--name N] [--model DIR] -- CMD...",
-	  "run a command in custody, in the foreground" },
+	{ "run", command_run,
+	  "[--profile P] [--name N] [--model DIR]\n"
+	  "                            [--attest KEY [--attest-output FILE]] -- CMD...",
+	  "run a command in custody, in the foreground; attest what it made" },
 	{ "start", command_start, "[--profile P] [--model DIR] NAME[@VERSION]",
 	  "take a model into custody and serve it" },
 	{ "stop", command_stop, "NAME", "end a model; its scratch is erased" },

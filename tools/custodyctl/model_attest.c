@@ -38,7 +38,7 @@ static void attest_free_json(json_t **json)
 }
 #define cleanup_json __attribute__((cleanup(attest_free_json)))
 
-static int attest_load_key(const char *path, bool private, struct oms_key **ret)
+int attest_load_key(const char *path, bool private, struct oms_key **ret)
 {
 	cleanup_ptr char *pem = NULL;
 	struct oms_why why = { 0 };

@@ -17,6 +17,7 @@
 #include "client.h"
 #include "command.h"
 #include "paths.h"
+#include "profile.h"
 
 #define PROFILE_OUTPUT_MAX (1U << 20) /* of the planner, in bytes */
 
@@ -114,6 +115,17 @@ static int profile_run(const struct profile_command *command, const struct comma
 	*ret_text = TAKE_PTR(text);
 	*ret_exit = WEXITSTATUS(status);
 	return 0;
+}
+
+int profile_ask(const struct command_options *options, const char *name, bool lines, char **ret)
+{
+	const struct profile_command command = { .verb = "show", .what = name, .json = lines };
+	int exit_code = CUSTODY_EXIT_INTERNAL;
+	int r = profile_run(&command, options, ret, &exit_code);
+
+	if (r < 0)
+		client_complain("The answer of custody-planner is of no use: %s.", strerror(-r));
+	return r < 0 ? CUSTODY_EXIT_INTERNAL : exit_code;
 }
 
 /* A string that need not be UTF-8: what is not ASCII is then written as \xNN. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * custodyctl run: a command in custody, in the foreground. Its standard streams are this
- * process's; its end is this process's end. Run as the caller. Trusts no reply's text.
+ * process's; its end is this process's end. With --attest what it wrote is attested then (watch.h).
+ * Run as the caller. Trusts no reply's text.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 
 #include "cleanup.h"
 #include "client.h"
+#include "watch.h"
 
 #define RUN_PROFILE "base"	/* when neither --profile nor --name says which */
 
@@ -22,6 +25,7 @@ struct run {
 	int signals;		/* signalfd: INT, TERM, HUP */
 	int stop;		/* connection of the request to stop; -1 before */
 	unsigned int asked;	/* signals so far */
+	int input;		/* the command's standard input */
 };
 
 static bool run_pack_args(struct request_run *request, char **words)
@@ -154,7 +158,7 @@ static int run_follow(struct run *run, struct reply_done *ret_done)
 
 static int run_in_custody(struct run *run, struct request_run *request)
 {
-	static const int streams[] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
+	const int streams[] = { run->input, STDOUT_FILENO, STDERR_FILENO };
 	cleanup_fd int fd = -1;
 	cleanup_fd int signals = -1;
 	struct reply_done done = { 0 };
@@ -177,6 +181,27 @@ static int run_in_custody(struct run *run, struct request_run *request)
 	return r == 0 ? run_conclude(&done) : r;
 }
 
+/*
+ * What is read from standard input nobody sees: an attested command has none. Its status is
+ * returned when it did not succeed, and nothing is signed then.
+ */
+static int run_attested(struct run *run, struct request_run *request, struct watch *watch,
+			const char *output)
+{
+	cleanup_fd int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int r = null < 0 ? CUSTODY_EXIT_INTERNAL : watch_prepare(watch, output);
+
+	if (r != CUSTODY_EXIT_DONE)
+		return r;
+	run->input = null;
+	request->measure = 1;
+	r = run_in_custody(run, request);
+	if (r == CUSTODY_EXIT_DONE)
+		return watch_conclude(watch);
+	client_complain("Nothing is attested: the command did not succeed.");
+	return r;
+}
+
 /* Where the command begins: the word after the first "--"; argc when there is none. */
 static int run_find_command(int argc, char **argv)
 {
@@ -191,11 +216,14 @@ int command_run(int argc, char **argv, const struct command_options *options)
 {
 	struct request_run request = { 0 };
 	char own_name[CUSTODY_NAME_SIZE];
-	const char *profile = NULL, *name = NULL, *model = NULL;
+	const char *profile = NULL, *name = NULL, *model = NULL, *output = NULL;
+	struct watch watch = { .options = options, .ledger = -1 };
 	const struct client_option table[] = {
 		{ "--profile", &profile }, { "--name", &name }, { "--model", &model },
+		{ "--attest", &watch.key_path }, { "--attest-output", &output },
 	};
 	struct run run = { .options = options, .fd = -1, .signals = -1, .stop = -1 };
+	int r;
 	int command = run_find_command(argc, argv);
 	int words = client_parse_options(command, argv, table, ARRAY_SIZE(table));
 
@@ -204,6 +232,10 @@ int command_run(int argc, char **argv, const struct command_options *options)
 	if (words > 0 || command + 1 >= argc || !argv[command + 1][0]) {
 		client_complain("run needs a command after \"--\": custodyctl run --profile P -- "
 				"CMD ARGUMENT...");
+		return CUSTODY_EXIT_USAGE;
+	}
+	if (output && !watch.key_path) {
+		client_complain("--attest-output says where the statement of --attest KEY goes.");
 		return CUSTODY_EXIT_USAGE;
 	}
 	(void)snprintf(own_name, sizeof(own_name), "run-%d", (int)getpid());
@@ -216,5 +248,14 @@ int command_run(int argc, char **argv, const struct command_options *options)
 		return CUSTODY_EXIT_USAGE;
 	if (model && !client_copy_directory(request.model, sizeof(request.model), model))
 		return CUSTODY_EXIT_USAGE;
-	return run_in_custody(&run, &request);
+	if (!watch.key_path)
+		return run_in_custody(&run, &request);
+	watch.name = run.name;
+	watch.profile = profile[0] ? profile : run.name;
+	watch.model = model ? request.model : NULL;
+	watch.command = (const char *const *)argv + command + 1;
+	watch.n_command = request.n_args;
+	r = run_attested(&run, &request, &watch, output);
+	watch_free(&watch);
+	return r;
 }
