@@ -217,7 +217,7 @@ demo: demo-deps
 
 check: deps
 	$(Q)$(MAKE) --no-print-directory $(JOBS) all unit fuzz root
-	$(Q)tests/run --fuzz-runs $(RUNS) $(SELFTEST) $(LINT) $(sort $(UNIT)) $(sort $(FUZZ)) $(PRIVILEGED)
+	$(Q)tests/run --fuzz-runs $(RUNS) $(SELFTEST) $(LINT) $(sort $(UNIT)) $(sort $(FUZZ)) $(PRIVILEGED) $(MACHINES)
 
 lint: all
 	$(Q)tests/run $(LINT)

@@ -17,6 +17,8 @@
 
 #define IOC_WRITE (1U << 30)	/* include/uapi/asm-generic/ioctl.h: the kernel is given data */
 #define FS_IOC_FIEMAP 0xc020660bU
+#define FS_IOC_MEASURE_VERITY 0xc0046686U	/* include/uapi/linux/fsverity.h */
+#define FS_IOC_READ_VERITY_METADATA 0xc0286687U
 
 SEC("lsm/inode_permission")
 int guard_permission(__u64 *ctx) /* struct inode *, int, ret */
@@ -253,14 +255,16 @@ int guard_receive(__u64 *ctx) /* struct file *, ret */
 
 /*
  * What changes an inode without writing to it: flags, project, verity, and the generation, by which
- * it is known. Requests that carry nothing in, and the map of extents, only look.
+ * it is known. Requests that carry nothing in, the map of extents
+ * and what fs-verity says of a file only look.
  */
 static __always_inline int guard_judge_ioctl(const struct file *file, __u32 request)
 {
 	struct guard_inode *found;
 	struct guard_key key;
 
-	if (!(request & IOC_WRITE) || request == FS_IOC_FIEMAP)
+	if (!(request & IOC_WRITE) || request == FS_IOC_FIEMAP ||
+	    request == FS_IOC_MEASURE_VERITY || request == FS_IOC_READ_VERITY_METADATA)
 		return 0;
 	found = guard_find_inode(file->f_inode, &key);
 	if (!found || guard_may_use(found, &key, GUARD_RIGHT_FILES))

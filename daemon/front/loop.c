@@ -15,6 +15,7 @@
 
 #define FRONT_REPLIES (MSG_BIT(MSG_REPLY_ROW) | MSG_BIT(MSG_REPLY_COUNTER) | \
 		       MSG_BIT(MSG_REPLY_STEP) | MSG_BIT(MSG_REPLY_MODEL) | \
+		       MSG_BIT(MSG_REPLY_PROGRESS) | MSG_BIT(MSG_REPLY_CHECKED) | \
 		       MSG_BIT(MSG_REPLY_DONE))
 #define FRONT_REST_MS		1000	/* before accepting again after EMFILE and the like */
 #define FRONT_BATCH		64	/* replies, or connections, taken in one step */

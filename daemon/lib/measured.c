@@ -71,12 +71,52 @@ const struct measured_inputs *measured_check_inputs(const struct measured_map *m
 	return inputs;
 }
 
-static bool measured_check_file(const struct measured_table *table,
-				const struct measured_file *file, const char *names)
+/* What has been walked through, so that no byte of a table is looked at twice. */
+struct measured_walk {
+	__u64 names; /* the next name begins here */
+	__u64 pieces; /* so many belong to files */
+	const char *last; /* path of the file before */
+};
+
+/* A name behind the other, and in order: files are looked up by bisection. */
+static bool measured_check_name(const struct measured_table *table,
+				const struct measured_file *file, struct measured_walk *walk)
 {
-	return file->name < table->names_size &&
-	       memchr(names + file->name, '\0', table->names_size - file->name) &&
-	       measured_fits(file->first_piece, file->n_pieces, 1, table->n_pieces) &&
+	const char *name = (const char *)table + table->names_off + walk->names;
+	const char *end;
+
+	if (file->name != walk->names || file->name >= table->names_size)
+		return false;
+	end = memchr(name, '\0', table->names_size - file->name);
+	if (!end || (walk->last && strcmp(walk->last, name) >= 0))
+		return false;
+	walk->names += (__u64)(end - name) + 1;
+	walk->last = name;
+	return true;
+}
+
+static bool measured_check_pieces(const struct measured_table *table,
+				  const struct measured_file *file, struct measured_walk *walk)
+{
+	const struct measured_piece *pieces;
+
+	if (!measured_fits(file->first_piece, file->n_pieces, 1, table->n_pieces) ||
+	    file->n_pieces > table->n_pieces - walk->pieces)
+		return false;
+	walk->pieces += file->n_pieces;
+	pieces = measured_pieces(table) + file->first_piece;
+	for (__u64 i = 0; i < file->n_pieces; i++) {
+		if (pieces[i].start > pieces[i].end || pieces[i].end > file->size)
+			return false;
+	}
+	return true;
+}
+
+static bool measured_check_file(const struct measured_table *table,
+				const struct measured_file *file, struct measured_walk *walk)
+{
+	return measured_check_name(table, file, walk) &&
+	       measured_check_pieces(table, file, walk) &&
 	       file->verity_size <= sizeof(file->verity_digest) &&
 	       (file->verity != 0) == (file->verity_size != 0);
 }
@@ -84,7 +124,7 @@ static bool measured_check_file(const struct measured_table *table,
 const struct measured_table *measured_check_table(const struct measured_map *map)
 {
 	const struct measured_table *table = map->data;
-	const char *names;
+	struct measured_walk walk = { 0 };
 
 	if (!table || map->size < sizeof(*table) || table->magic != MEASURED_TABLE_MAGIC ||
 	    table->version != MEASURED_TABLE_VERSION || table->size != map->size)
@@ -96,12 +136,11 @@ const struct measured_table *measured_check_table(const struct measured_map *map
 			   map->size) ||
 	    !measured_fits(table->names_off, table->names_size, 1, map->size))
 		return NULL;
-	names = (const char *)map->data + table->names_off;
 	for (__u64 i = 0; i < table->n_files; i++) {
-		if (!measured_check_file(table, &measured_files(table)[i], names))
+		if (!measured_check_file(table, &measured_files(table)[i], &walk))
 			return NULL;
 	}
-	return table;
+	return walk.names == table->names_size ? table : NULL;
 }
 
 const struct measured_file *measured_files(const struct measured_table *table)

@@ -25,8 +25,11 @@ void measured_unmap(struct measured_map *map);
 /* Every input lies inside, is of a known kind and has a name that ends. NULL when not so. */
 const struct measured_inputs *measured_check_inputs(const struct measured_map *map);
 
-/* Every array and name lies inside, pieces are their files'. NULL when not so, or of another
- * version. */
+/*
+ * Every array lies inside; names lie one behind the other, ascending, and nothing else is there;
+ * pieces lie in their files, and no two files share one. NULL when not so, or of another version.
+ * Takes a time that is linear in the size: who made it may be hostile.
+ */
 const struct measured_table *measured_check_table(const struct measured_map *map);
 
 /* Only after measured_check_table(). */

@@ -526,5 +526,5 @@ bool plan_check(const struct custody_plan *plan, const char **ret_why)
 		if (!plan_check_program(plan, i, ret_why))
 			return false;
 	}
-	return plan_check_admission(plan, ret_why);
+	return plan_check_admission(plan, ret_why) && plan_check_checkers(plan, ret_why);
 }

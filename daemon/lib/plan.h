@@ -21,6 +21,14 @@ bool plan_check(const struct custody_plan *plan, const char **ret_why);
 /* Part of plan_check(): the ceilings, after the endpoints. */
 bool plan_check_ceilings(const struct custody_plan *plan, const char **ret_why);
 
+/*
+ * The plan of the jail in which checkers[index] looks at the model: that of the model, which has
+ * passed plan_check(), without network, devices, what can be written and what asks for anything,
+ * with another name and program. 0 with *ret, which passes plan_check(); -ERANGE: there is no such
+ * checker; -ENOSPC: the strings fill the plan.
+ */
+int plan_make_check(const struct custody_plan *plan, __u32 index, struct custody_plan *ret);
+
 /* The string, inside the plan. Only after plan_check(). */
 const char *plan_string(const struct custody_plan *plan, struct plan_string s);
 

@@ -25,6 +25,9 @@ bool plan_touches_custody(const char *path);
 /* What the model must show, after the zones. */
 bool plan_check_admission(const struct custody_plan *plan, const char **ret_why);
 
+/* model.check, after that. */
+bool plan_check_checkers(const struct custody_plan *plan, const char **ret_why);
+
 /* Endpoint `index` by itself, and against those before it. */
 bool plan_check_endpoint(const struct custody_plan *plan, __u32 index, const char **ret_why);
 

@@ -32,6 +32,7 @@ static const struct record_row record_rows[_LEDGER_TYPE_MAX] = {
 	[LEDGER_VERDICT] = { "verdict", sizeof(struct ledger_verdict) },
 	[LEDGER_MEASURED] = { "measured", sizeof(struct ledger_measured) },
 	[LEDGER_MODEL] = { "model", sizeof(struct ledger_model) },
+	[LEDGER_CHECKED] = { "checked", sizeof(struct ledger_checked) },
 };
 
 struct record_text {
@@ -57,6 +58,10 @@ static const struct record_text record_texts[] = {
 	TEXT(LEDGER_MODEL, ledger_model, name),
 	TEXT(LEDGER_MODEL, ledger_model, profile),
 	TEXT(LEDGER_MODEL, ledger_model, why),
+	TEXT(LEDGER_CHECKED, ledger_checked, name),
+	TEXT(LEDGER_CHECKED, ledger_checked, command),
+	TEXT(LEDGER_CHECKED, ledger_checked, output),
+	TEXT(LEDGER_CHECKED, ledger_checked, why),
 };
 
 const char *record_type_name(__u32 type)
@@ -221,6 +226,24 @@ static bool record_check_model(const struct ledger_model *model)
 	       record_check_name(model->profile, sizeof(model->profile));
 }
 
+/* A check that passed says nothing else; one that did not says why. */
+static bool record_check_checked(const struct ledger_checked *check)
+{
+	const bool passed = check->flags & CHECK_PASSED;
+
+	if (check->jail_id == 0 || (check->flags & ~(__u32)CHECK_FLAGS_ALL) != 0 ||
+	    check->index >= PLAN_CHECKERS_MAX || check->output_size > CHECK_OUTPUT_MAX ||
+	    check->ran_ms > INT64_MAX || !record_check_name(check->name, sizeof(check->name)) ||
+	    memchr(check->output, '/', sizeof(check->output)))
+		return false;
+	if ((check->output[0] != '\0') != (check->output_size > 0))
+		return false;
+	if (!passed)
+		return check->why[0] != '\0';
+	return check->check_jail != 0 && check->status == 0 && check->why[0] == '\0' &&
+	       !(check->flags & (CHECK_LATE | CHECK_NOT_RUN));
+}
+
 static bool record_check_gap(const struct ledger_gap *gap)
 {
 	return gap->pad == 0 && gap->cause >= LEDGER_GAP_RING_FULL &&
@@ -257,6 +280,8 @@ static bool record_check_body(__u32 type, const union record_payload *payload,
 		return record_check_measured(&payload->measured);
 	case LEDGER_MODEL:
 		return record_check_model(&payload->model);
+	case LEDGER_CHECKED:
+		return record_check_checked(&payload->checked);
 	default:
 		*ret_why = "there is no such type of record";
 		return false;

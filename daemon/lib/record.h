@@ -24,6 +24,7 @@ union record_payload {
 	struct ledger_verdict verdict;
 	struct ledger_measured measured;
 	struct ledger_model model;
+	struct ledger_checked checked;
 };
 
 #define RECORD_SIZE_MAX (sizeof(struct ledger_record) + sizeof(union record_payload))

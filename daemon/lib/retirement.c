@@ -43,6 +43,20 @@ static int retirement_add_measured(struct retirement *r, const struct record_ent
 	return 0;
 }
 
+static int retirement_add_check(struct retirement *r, const struct record_entry *entry,
+				const char **ret_why)
+{
+	const struct ledger_checked *check = &entry->payload.checked;
+
+	*ret_why = "a check of the model stands out of order, or was not passed";
+	if (r->n_checks == PLAN_CHECKERS_MAX || check->index != r->n_checks ||
+	    !(check->flags & CHECK_PASSED) ||
+	    memcmp(check->name, r->launch.name, sizeof(r->launch.name)) != 0)
+		return -EBADMSG;
+	r->checks[r->n_checks++] = *check;
+	return 0;
+}
+
 static int retirement_add_fact(struct retirement *r, const struct record_entry *entry,
 			       const char **ret_why)
 {
@@ -124,6 +138,8 @@ int retirement_add(struct retirement *r, const struct record_entry *entry, const
 		return 0;
 	case LEDGER_MEASURED:
 		return retirement_add_measured(r, entry, ret_why);
+	case LEDGER_CHECKED:
+		return retirement_add_check(r, entry, ret_why);
 	case LEDGER_FACT:
 		return retirement_add_fact(r, entry, ret_why);
 	case LEDGER_RETIRE:

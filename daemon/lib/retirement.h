@@ -37,6 +37,9 @@
  *     weights                   only of a model that was measured before its launch: digest.sha256
  *                               (root of its OpenSSF Model Signing manifest), files, bytes,
  *                               signer (null: nobody), flags as in the ledger
+ *     checks[]                  only of a model that had to pass some: command (the program,
+ *                               escaped), commandDigest.sha256 of its arguments, jail it ran in,
+ *                               outputDigest.sha256 and outputBytes of what it printed
  *     verdict, reasons[]        what verdict_decide() returned: fact (null for records and
  *                               planes), why, value
  */
@@ -45,6 +48,7 @@
 
 #include <stdbool.h>
 
+#include "custody/plan.h"
 #include "record.h"
 #include "verdict.h"
 
@@ -68,6 +72,8 @@ struct retirement {
 	__u64 launched_ns;
 	struct ledger_launch launch;
 	struct ledger_measured measured;	/* jail_id 0: the model was not measured */
+	__u32 n_checks;			/* of the model, passed before its launch */
+	struct ledger_checked checks[PLAN_CHECKERS_MAX];
 	__u64 retire_seq;
 	__u64 retired_ns;
 	__u8 retire_hash[CUSTODY_DIGEST_SIZE];

@@ -209,17 +209,46 @@ static json_t *statement_weights(const struct ledger_measured *measured)
 			 (json_int_t)measured->flags);
 }
 
+/* Likewise. */
+static json_t *statement_checks(const struct retirement *r)
+{
+	json_t *array = r->n_checks > 0 ? json_array() : NULL;
+
+	for (__u32 i = 0; array && i < r->n_checks; i++) {
+		const struct ledger_checked *check = &r->checks[i];
+		char command[ESCAPE_SIZE(sizeof(check->command))];
+
+		(void)escape_text(check->command, sizeof(check->command), false, command,
+				  sizeof(command));
+		if (json_array_append_new(
+			    array, json_pack("{s:s, s:o, s:I, s:o, s:I}", "command", command,
+					     "commandDigest",
+					     statement_digest(check->command_digest), "jail",
+					     (json_int_t)check->check_jail, "outputDigest",
+					     statement_digest(check->output_digest), "outputBytes",
+					     (json_int_t)check->output_size)) == 0)
+			continue;
+		json_decref(array);
+		return NULL;
+	}
+	return array;
+}
+
 static json_t *statement_predicate(const struct retirement *r, const char *origin)
 {
 	json_t *weights = statement_weights(&r->measured);
+	json_t *checks = statement_checks(r);
 	struct verdict_result result;
 
-	if (r->measured.jail_id != 0 && !weights)
+	if ((r->measured.jail_id != 0 && !weights) || (r->n_checks > 0 && !checks)) {
+		json_decref(weights);
+		json_decref(checks);
 		return NULL;
+	}
 	retirement_judge(r, &result);
 	return json_pack(
 		"{s:s, s:s, s:o, s:I, s:{s:I, s:I}, s:o, s:o, s:o, s:{s:I, s:I}, s:{s:I, s:I},"
-		" s:{s:s, s:s}, s:o, s:s, s:o, s:o, s:o, s:o*}",
+		" s:{s:s, s:s}, s:o, s:s, s:o, s:o, s:o, s:o*, s:o*}",
 		"model", r->retire.name, "profile", r->retire.profile, "profileDigest",
 		statement_digest(r->retire.profile_digest), "jail", (json_int_t)r->jail_id,
 		"requesters", "launch", (json_int_t)r->launch.requester_uid, "retire",
@@ -232,7 +261,7 @@ static json_t *statement_predicate(const struct retirement *r, const char *origi
 		"verdict", verdict_name(result.verdict), "reasons", statement_reasons(&result),
 		"uids", statement_uids(&r->launch), "structure",
 		statement_structure_object(&r->launch), "weights",
-		weights);
+		weights, "checks", checks);
 }
 
 int retirement_print(const struct retirement *r, const char *origin, char **ret, size_t *ret_n)

@@ -23,6 +23,10 @@
 #define ADMIT_SIGNATURE "model.sig" /* in the model's directory, where no other is named */
 #define ADMIT_NAME 256
 
+_Static_assert(MEASURED_STATEMENT_SIZE == ATTESTATION_MAX, "what model attest writes is looked at");
+_Static_assert(MEASURED_SIGNATURE_SIZE == OMS_BUNDLE_MAX, "what model sign writes is looked at");
+_Static_assert(MEASURED_INPUT_SIZE == OMS_PEM_MAX, "a key is what model verify takes for one");
+
 static const struct measured_input *admit_find_input(const struct measurer *m, __u32 kind,
 						     __u32 index)
 {
@@ -168,8 +172,10 @@ int admit_read_signature(struct measurer *m)
 		return r;
 	r = oms_bundle_parse(m->signature.text, m->signature.n, &bundle, &why);
 	if (r < 0)
-		return measurer_refuse(m, r, "%s: the model's signature is none: %s",
+		return measurer_refuse(m, r, "%s: the model's signature %s: %s",
 				       measurer_origin(m, m->plan->admission_origin),
+				       r == -EOPNOTSUPP ? "is of a kind that is not verified"
+							: "is none",
 				       why.text[0] ? why.text : strerror(-r));
 	r = admit_verify(m, bundle);
 	if (r < 0)

@@ -181,6 +181,7 @@ static int main_take_request(struct measurer *m, const struct measure_request *r
 
 	m->jail_id = request->jail_id;
 	m->trust_known = request->trust_known == 1;
+	m->fingerprinted = request->fingerprints == 1;
 	if (r == 0)
 		r = measured_map_fd(fds->fd[MAIN_INPUTS],
 				    MEASURED_SIGNATURE_SIZE + MEASURED_STATEMENTS_SIZE +
@@ -227,9 +228,11 @@ static int main_send_measured(struct measurer *m)
 						  .attestations = m->attestations,
 						  .unlisted = m->unlisted } };
 	struct ledger_measured *measured = &message.measured;
-	cleanup_fd int table = -1;
+	cleanup_fd int table = -1, index = -1;
 	int r = table_make(m, &table);
 
+	if (r == 0)
+		r = table_make_index(m, &index);
 	if (r < 0)
 		return r;
 	memcpy(measured->digest, m->signed_ ? m->signed_->root : m->found->root,
@@ -241,7 +244,7 @@ static int main_send_measured(struct measurer *m)
 	/* cut where it is too long for a record */
 	(void)snprintf(measured->signer, sizeof(measured->signer), "%.127s", m->signer.text);
 	return message_send(m->channel, ROLE_MEASURER, MSG_MEASURED, m->id, &message,
-			    sizeof(message), &table, 1);
+			    sizeof(message), (int[]){ table, index }, 2);
 }
 
 static int main_refuse(const struct measurer *m, int error)

@@ -5,7 +5,8 @@
  *
  * What is known: a file with fs-verity whose digest is in the table that custodyd kept, because the
  * kernel checks every byte against it; and, when custodyd says that nobody can have written since
- * (trust_known), a file whose identity is in that table.
+ * (trust_known), a file whose identity is in that table. When the fingerprints are asked for, all
+ * is read: digests and fingerprints come of one pass.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@
 #include "measurer.h"
 #include "message.h"
 
-#define MEASURE_TELL_MS 1000U
+#define MEASURE_TELL_MS 250U
 
 /* A path that the model's owner chose, for a sentence. */
 struct measure_quoted {
@@ -133,7 +134,8 @@ static const struct measured_file *measure_find_known(const struct measurer *m, 
 {
 	const struct measured_file *known;
 
-	if (!m->known || m->known->shard_size != m->found->shard_size)
+	/* They are made of bytes that are read. */
+	if (m->fingerprinted || !m->known || m->known->shard_size != m->found->shard_size)
 		return NULL;
 	known = measure_find_path(m->known, path);
 	if (!known || !(known->flags & MEASURED_FILE_READ))
@@ -183,10 +185,12 @@ static int measure_look(struct measurer *m, size_t i)
 	cleanup_fd int fd = -1;
 	int r = oms_tree_open(m->model, listed, &fd, &why);
 
-	if (r == 0)
-		r = identity_read(fd, file);
 	if (r < 0)
 		return measurer_refuse(m, r, "%s", why.text[0] ? why.text : strerror(-r));
+	r = identity_read(fd, file);
+	if (r < 0)
+		return measurer_refuse(m, r, "%s: the kernel does not say which file it is: %s.",
+				       measure_quote(listed->path).text, strerror(-r));
 	file->first_piece = m->n_pieces;
 	known = measure_find_known(m, listed->path, file);
 	r = known ? measure_use_known(m, known, file) : measure_inspect(m, fd, listed->path, file);
@@ -291,11 +295,16 @@ static int measure_read(struct measurer *m)
 {
 	cleanup_oms_manifest struct oms_manifest *wanted = NULL;
 	cleanup_oms_manifest struct oms_manifest *got = NULL;
-	const struct oms_model model = { .dirfd = m->model, .progress = measure_tell, .data = m };
+	const struct oms_model model = {
+		.dirfd = m->model,
+		.progress = measure_tell,
+		.data = m,
+		.ret_fingerprints = m->fingerprinted ? &m->fingerprints : NULL,
+	};
 	struct oms_why why = { 0 };
 	int r = measure_name_unknown(m, &wanted);
 
-	if (r == 0 && wanted->n_items == 0)
+	if (r == 0 && wanted->n_items == 0 && !m->fingerprinted)
 		return 0;
 	if (r == 0)
 		r = oms_manifest_make(m->found->method, "", NULL, &got);
@@ -355,6 +364,7 @@ void measure_free(struct measurer *m)
 	free(m->files);
 	free(m->pieces);
 	free(m->signature.own);
+	fingerprint_index_free(&m->fingerprints);
 	measured_unmap(&m->inputs_map);
 	measured_unmap(&m->known_map);
 }

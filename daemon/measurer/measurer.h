@@ -12,6 +12,7 @@
 
 #include "custody/message.h"
 #include "custody/plan.h"
+#include "fingerprint.h"
 #include "measured.h"
 #include "oms.h"
 
@@ -29,6 +30,7 @@ struct measurer {
 	__u64 id; /* of the request */
 	__u32 jail_id;
 	bool trust_known;
+	bool fingerprinted; /* the fingerprints are asked for */
 	const struct custody_plan *plan;
 	struct measured_map inputs_map;
 	const struct measured_inputs *inputs;
@@ -47,6 +49,7 @@ struct measurer {
 	size_t n_pieces;
 	size_t room;
 	__u64 read; /* bytes */
+	struct fingerprint_index fingerprints;
 	__u64 told_ms; /* CLOCK_MONOTONIC, of the last progress */
 	__u32 formats; /* enum custody_format mask: found */
 	bool pickles;
@@ -90,6 +93,7 @@ int admit_check_attestations(struct measurer *m);
 
 /* ---- table.c ---- */
 int table_make(const struct measurer *m, int *ret_fd); /* sealed */
+int table_make_index(const struct measurer *m, int *ret_fd); /* likewise; empty: not asked for */
 
 /* ---- compare.c: the model again, through the mount that is the jail's by now ---- */
 int compare_model(struct measurer *m);

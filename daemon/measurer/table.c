@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of what was measured, for custodyd to keep and to give to the next measurer. Run by
- * custody-measurer. Pure but for the memfd.
+ * The table of what was measured, for custodyd to keep and to give to the next measurer; and the
+ * index of fingerprints, for the registry. Run by custody-measurer. Pure but for the memfds.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -54,6 +54,24 @@ int table_make(const struct measurer *m, int *ret_fd)
 	r = measured_make_fd("measured", &fd);
 	if (r == 0)
 		r = table_write(fd, m, &head, files);
+	if (r == 0)
+		r = measured_seal(fd);
+	if (r == 0)
+		*ret_fd = TAKE_FD(fd);
+	return r;
+}
+
+int table_make_index(const struct measurer *m, int *ret_fd)
+{
+	cleanup_ptr __u8 *bytes = NULL;
+	cleanup_fd int fd = -1;
+	size_t n = 0;
+	int r = m->fingerprinted ? fingerprint_encode(&m->fingerprints, &bytes, &n) : 0;
+
+	if (r == 0)
+		r = measured_make_fd("fingerprints", &fd);
+	if (r == 0)
+		r = measured_write(fd, bytes, n);
 	if (r == 0)
 		r = measured_seal(fd);
 	if (r == 0)

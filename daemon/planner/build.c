@@ -131,7 +131,7 @@ static void build_substitute(struct build *b, const char *text, struct place pla
 			       "with {model} and {name} replaced it is too long");
 }
 
-static struct plan_string build_add_word(struct build *b, const struct word *word)
+struct plan_string build_add_word(struct build *b, const struct word *word)
 {
 	char text[4 * CUSTODY_PATH_SIZE];
 

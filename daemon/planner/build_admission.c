@@ -129,6 +129,44 @@ static void build_add_attestations(struct build *b)
 		build_add_attestation(b, &value->words.list[i], value->words.n - i);
 }
 
+static void build_add_checker(struct build *b, const struct word *first, size_t n)
+{
+	struct custody_plan *plan = b->plan;
+	struct plan_checker *checker = &plan->checkers[plan->n_checkers];
+
+	if (plan->n_checkers == PLAN_CHECKERS_MAX || n > PLAN_CHECKER_ARGS_MAX) {
+		problems_error(b->problems, first->place,
+			       "[model] check: at most %d programs, one on each line, with %d "
+			       "words each", PLAN_CHECKERS_MAX, PLAN_CHECKER_ARGS_MAX);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		checker->args[checker->n_args++] = build_add_word(b, &first[i]);
+	checker->origin = build_add_origin(b, first->place, "model", "check");
+	plan->n_checkers++;
+	if (problems_none(b->problems))
+		(void)build_check(b, first->place, "model", "check", first->text);
+}
+
+static void build_add_checkers(struct build *b)
+{
+	const struct setting_value *value = &b->settings->check;
+	size_t n;
+
+	if (settings_is_none(value))
+		return;
+	build_ask(b, 0, value, "check");
+	b->plan->checker_timeout_s = (__u32)b->settings->check_timeout.number;
+	if (b->plan->checker_timeout_s == 0)
+		problems_error(b->problems, b->settings->check_timeout.place,
+			       "[model] check-timeout: no check ends in no time; write 1s or more");
+	for (size_t i = 0; i < value->words.n && problems_none(b->problems); i += n) {
+		for (n = 1; i + n < value->words.n && !settings_begins_line(value, i + n); n++)
+			;
+		build_add_checker(b, &value->words.list[i], n);
+	}
+}
+
 void build_add_admission(struct build *b)
 {
 	const struct settings *s = b->settings;
@@ -137,12 +175,13 @@ void build_add_admission(struct build *b)
 
 	/* Without a model there is nothing to ask anything of, which is not what was meant. */
 	if (!b->model[0] && (s->require_signature.number || formats || s->measure.number ||
-			     !settings_is_none(&s->attestation)))
+			     !settings_is_none(&s->attestation) || !settings_is_none(&s->check)))
 		problems_error(b->problems,
 			       s->require_signature.number ? s->require_signature.place
 			       : formats		   ? s->formats.place
 			       : s->measure.number	   ? s->measure.place
-							   : s->attestation.place,
+			       : settings_is_none(&s->check) ? s->attestation.place
+							     : s->check.place,
 			       "[model] says what a model must show, but there is none; set path, "
 			       "or name the directory with --model");
 	if (!problems_none(b->problems))
@@ -162,11 +201,13 @@ void build_add_admission(struct build *b)
 	}
 	build_add_signature(b);
 	build_add_attestations(b);
-	if (plan->admission != 0 && s->allow_pickle.number)
-		plan->admission |= PLAN_ADMISSION_PICKLE;
 	if (problems_none(b->problems) && plan->n_keys > 0)
 		(void)build_check(b, s->trusted_keys.place, "model", "trusted-keys",
 				  s->trusted_keys.words.list[0].text);
 	if (problems_none(b->problems) && plan->admission != 0)
 		(void)build_check(b, b->settings->model_path.place, "model", "path", b->model);
+	if (problems_none(b->problems))
+		build_add_checkers(b);
+	if (plan->admission != 0 && s->allow_pickle.number)
+		plan->admission |= PLAN_ADMISSION_PICKLE;
 }

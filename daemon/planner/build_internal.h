@@ -16,6 +16,9 @@ struct build {
 /* Into the plan's pool; a problem at place when there is no room. */
 struct plan_string build_add_string(struct build *b, const char *text, struct place place);
 
+/* With {model} and {name} replaced. */
+struct plan_string build_add_word(struct build *b, const struct word *word);
+
 /* "FILE:LINE [section] key" */
 struct plan_string build_add_origin(struct build *b, struct place place, const char *section,
 				    const char *key);

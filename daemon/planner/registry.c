@@ -6,6 +6,7 @@
  *   R1  A version is never removed, its number never used again, its bytes' digest never changed.
  *   R2  What was retired or revoked stays so, and is started by no name.
  *   R3  Only a version that served well is rolled back to.
+ *   R4  A version has one index of fingerprints, or none yet.
  */
 #include "registry.h"
 
@@ -67,6 +68,15 @@ static void registry_set_current(struct registry *registry, __u32 version)
 
 /* ---- registration ---- */
 
+/* An index has a digest, and what has none has no index. */
+static bool registry_check_index(const struct model_version *add)
+{
+	static const __u8 none[CUSTODY_DIGEST_SIZE];
+
+	return (add->fingerprints[0] != '\0') ==
+	       (memcmp(add->fingerprints_digest, none, sizeof(none)) != 0);
+}
+
 static enum custody_exit registry_check_addition(const struct registry_change *change)
 {
 	const struct model_version *add = &change->request->add;
@@ -81,6 +91,9 @@ static enum custody_exit registry_check_addition(const struct registry_change *c
 					"characters that are not text: rename it.");
 		}
 	}
+	if (!registry_check_index(add))
+		return registry_refuse(change, "The index of fingerprints has no digest. This is a "
+				       "defect of custody.");
 	if (!plan_check_name(add->name) || !plan_check_name(add->profile) ||
 	    !registry_check_text(add->signer))
 		return registry_refuse(change, "The name of the model or of its profile is not "
@@ -209,6 +222,28 @@ static enum custody_exit registry_revoke(struct registry_change *change)
 	return registry_mark(change, &change->version->revoked);
 }
 
+/* The same bytes have the same index: another one is not of them. */
+static enum custody_exit registry_fingerprint(struct registry_change *change)
+{
+	const struct model_version *add = &change->request->add;
+	struct model_version *v = change->version;
+
+	if (add->fingerprints[0] != '/' || !registry_check_text(add->fingerprints) ||
+	    !registry_check_index(add))
+		return registry_refuse(change, "The index of fingerprints of %s@%u has no path "
+				       "that is text, or no digest.", v->name, v->version);
+	if (v->fingerprints[0] && memcmp(v->fingerprints_digest, add->fingerprints_digest,
+					 sizeof(v->fingerprints_digest)) != 0)
+		return registry_refuse(change, "%s@%u has an index of fingerprints already, and it "
+				       "is another one.", v->name, v->version);
+	if (v->fingerprints[0])
+		return CUSTODY_EXIT_DONE;
+	memcpy(v->fingerprints, add->fingerprints, sizeof(v->fingerprints));
+	memcpy(v->fingerprints_digest, add->fingerprints_digest, sizeof(v->fingerprints_digest));
+	change->changed = true;
+	return CUSTODY_EXIT_DONE;
+}
+
 static enum custody_exit registry_change_version(struct registry_change *change)
 {
 	switch (change->request->verb) {
@@ -225,6 +260,8 @@ static enum custody_exit registry_change_version(struct registry_change *change)
 	case REGISTRY_RETIRE:
 		return change->version->retired.time_s ?
 			       CUSTODY_EXIT_DONE : registry_mark(change, &change->version->retired);
+	case REGISTRY_FINGERPRINT:
+		return registry_fingerprint(change);
 	default:
 		return CUSTODY_EXIT_INTERNAL;
 	}

@@ -131,19 +131,15 @@ static bool registry_read_mark(json_t *json, struct model_mark *ret)
 
 /* ---- versions ---- */
 
-static json_t *registry_print_version(const struct model_version *v)
+/* The index and its digest; "" when the version has none. */
+static json_t *registry_print_index(const struct model_version *v)
 {
 	char digest[sizeof(REGISTRY_DIGEST) + REGISTRY_HEX] = REGISTRY_DIGEST;
 
-	registry_print_hex(v->digest, digest + strlen(REGISTRY_DIGEST));
-	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}",
-			 "version", (int)v->version, "directory", v->directory, "digest", digest,
-			 "profile", v->profile, "signature", v->signature, "signer", v->signer,
-			 "card", v->card, "fingerprints", v->fingerprints, "registered",
-			 registry_print_mark(&v->registered), "served-well",
-			 registry_print_mark(&v->served), "retired",
-			 registry_print_mark(&v->retired), "revoked",
-			 registry_print_mark(&v->revoked));
+	if (!v->fingerprints[0])
+		return json_string("");
+	registry_print_hex(v->fingerprints_digest, digest + strlen(REGISTRY_DIGEST));
+	return json_pack("{s:s, s:s}", "file", v->fingerprints, "digest", digest);
 }
 
 static bool registry_is_path(const char *text, bool needed)
@@ -151,14 +147,44 @@ static bool registry_is_path(const char *text, bool needed)
 	return text[0] == '/' || (!needed && !text[0]);
 }
 
+static bool registry_read_index(json_t *json, struct model_version *ret)
+{
+	static const __u8 none[CUSTODY_DIGEST_SIZE];
+	const char *file = NULL, *digest = NULL;
+
+	if (json_is_string(json))
+		return !json_string_value(json)[0];
+	return json_unpack_ex(json, NULL, JSON_STRICT, "{s:s, s:s}", "file", &file, "digest",
+			      &digest) == 0 &&
+	       registry_is_path(file, true) &&
+	       registry_read_text(file, ret->fingerprints, sizeof(ret->fingerprints)) &&
+	       registry_read_digest(digest, ret->fingerprints_digest) &&
+	       memcmp(ret->fingerprints_digest, none, sizeof(none)) != 0;
+}
+
+static json_t *registry_print_version(const struct model_version *v)
+{
+	char digest[sizeof(REGISTRY_DIGEST) + REGISTRY_HEX] = REGISTRY_DIGEST;
+
+	registry_print_hex(v->digest, digest + strlen(REGISTRY_DIGEST));
+	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}",
+			 "version", (int)v->version, "directory", v->directory, "digest", digest,
+			 "profile", v->profile, "signature", v->signature, "signer", v->signer,
+			 "card", v->card, "fingerprints", registry_print_index(v), "registered",
+			 registry_print_mark(&v->registered), "served-well",
+			 registry_print_mark(&v->served), "retired",
+			 registry_print_mark(&v->retired), "revoked",
+			 registry_print_mark(&v->revoked));
+}
+
 static bool registry_read_version(json_t *json, __u32 number, struct model_version *ret)
 {
-	const char *directory, *digest, *profile, *signature, *signer, *card, *fingerprints;
-	json_t *registered, *served, *retired, *revoked;
+	const char *directory, *digest, *profile, *signature, *signer, *card;
+	json_t *fingerprints, *registered, *served, *retired, *revoked;
 	int version = 0;
 
 	if (json_unpack_ex(json, NULL, JSON_STRICT,
-			   "{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}",
+			   "{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}",
 			   "version", &version, "directory", &directory, "digest", &digest,
 			   "profile", &profile, "signature", &signature, "signer", &signer, "card",
 			   &card, "fingerprints", &fingerprints, "registered", &registered,
@@ -167,14 +193,14 @@ static bool registry_read_version(json_t *json, __u32 number, struct model_versi
 	ret->version = number;
 	return version == (int)number && registry_is_path(directory, true) &&
 	       registry_is_path(signature, false) && registry_is_path(card, false) &&
-	       registry_is_path(fingerprints, false) && registry_read_digest(digest, ret->digest) &&
+	       registry_read_digest(digest, ret->digest) &&
 	       registry_read_text(directory, ret->directory, sizeof(ret->directory)) &&
 	       registry_read_text(profile, ret->profile, sizeof(ret->profile)) &&
 	       plan_check_name(ret->profile) &&
 	       registry_read_text(signature, ret->signature, sizeof(ret->signature)) &&
 	       registry_read_text(signer, ret->signer, sizeof(ret->signer)) &&
 	       registry_read_text(card, ret->card, sizeof(ret->card)) &&
-	       registry_read_text(fingerprints, ret->fingerprints, sizeof(ret->fingerprints)) &&
+	       registry_read_index(fingerprints, ret) &&
 	       registry_read_mark(registered, &ret->registered) &&
 	       ret->registered.time_s != 0 && registry_read_mark(served, &ret->served) &&
 	       registry_read_mark(retired, &ret->retired) &&

@@ -171,6 +171,43 @@ static void settings_check_word(const struct setting_row *row, const struct word
 			       r == -ERANGE ? "is out of range" : "is not understood", type->form);
 }
 
+bool settings_begins_line(const struct setting_value *value, size_t index)
+{
+	const struct place *a, *b;
+
+	if (index == 0)
+		return true;
+	a = &value->words.list[index - 1].place;
+	b = &value->words.list[index].place;
+	return a->line != b->line || strcmp(a->file, b->file) != 0;
+}
+
+#define SETTINGS_LINE_MAX 180 /* with the longest key before it less than PROFILE_LINE_MAX */
+
+/* Printed, a line of model.check must be one line again. */
+static void settings_check_lines(const struct setting_row *row, const struct setting_value *value,
+				 struct problems *problems)
+{
+	cleanup_ptr char *text = NULL;
+	cleanup_file FILE *out = NULL;
+	size_t length = 0, size = 0;
+
+	out = open_memstream(&text, &size);
+	for (size_t i = 0; out && i < value->words.n; i++) {
+		const struct word *word = &value->words.list[i];
+		const size_t before = settings_begins_line(value, i) ? 0 : length + 1;
+
+		length = before + words_print(out, word->text);
+		if (length > SETTINGS_LINE_MAX && before <= SETTINGS_LINE_MAX)
+			problems_error(problems, word->place,
+				       "[%s] %s: a line has at most %d characters; put what is "
+				       "longer into a script", row->section, row->key,
+				       SETTINGS_LINE_MAX);
+	}
+	if (!out || fflush(out) != 0)
+		problems_error(problems, value->place, "out of memory");
+}
+
 void settings_check_value(const struct setting_row *row, struct setting_value *value,
 			  struct problems *problems)
 {
@@ -190,9 +227,11 @@ void settings_check_value(const struct setting_row *row, struct setting_value *v
 	}
 	for (size_t i = 0; i < value->words.n; i++)
 		settings_check_word(row, &value->words.list[i], value, problems);
-	if (type->list && row->type != SETTING_TYPE_COMMAND &&
+	if (type->list && row->type != SETTING_TYPE_COMMAND && row->type != SETTING_TYPE_CHECKS &&
 	    row->type != SETTING_TYPE_ATTESTATIONS)
 		settings_check_repeats(row, value, problems);
+	if (row->type == SETTING_TYPE_CHECKS)
+		settings_check_lines(row, value, problems);
 }
 
 void settings_set_defaults(struct settings *settings, struct problems *problems)
@@ -259,6 +298,13 @@ void settings_merge(struct settings *to, struct settings *from, struct problems 
 	settings_clear(from);
 }
 
+/* Where lines mean something, they are kept. */
+static bool settings_same_line(const struct setting_row *row, const struct setting_value *value,
+			       size_t index)
+{
+	return row->type == SETTING_TYPE_CHECKS && !settings_begins_line(value, index);
+}
+
 void settings_print_value(FILE *out, const struct setting_row *row,
 			  const struct setting_value *value)
 {
@@ -274,7 +320,7 @@ void settings_print_value(FILE *out, const struct setting_row *row,
 	}
 	for (size_t i = 0; i < value->words.n; i++) {
 		if (i > 0)
-			(void)fputs("\n  ", out);
+			(void)fputs(settings_same_line(row, value, i) ? " " : "\n  ", out);
 		(void)words_print(out, value->words.list[i].text);
 	}
 }

@@ -29,6 +29,8 @@
 	SETTING("model", "require-attestation", ATTESTATIONS, attestation, "none", "TYPE by KEY") \
 	SETTING("model", "attestations", PATH, attestations, "", "directory of statements") \
 	SETTING("model", "measure", YES, measure, "no", "digest of every file at each start") \
+	SETTING("model", "check", CHECKS, check, "none", "programs that must accept it") \
+	SETTING("model", "check-timeout", TIMEOUT, check_timeout, "10m", "of each of them") \
 	SETTING("process", "command", COMMAND, command, "", "program and arguments") \
 	SETTING("process", "environment", ENVIRONMENT, environment, "none", "NAME=VALUE") \
 	SETTING("process", "workdir", PATH, workdir, "/", "directory the program starts in") \
@@ -75,7 +77,7 @@
 				TYPE(COUNT) TYPE(PERCENT) TYPE(SYSCALLS) TYPE(PLANES)              \
 					TYPE(ON_LOSS) TYPE(DAYS) TYPE(TIMEOUT) TYPE(SCAN)          \
 						TYPE(ERASE) TYPE(REFUSE) TYPE(DISK_RATE)   \
-							TYPE(ATTESTATIONS)
+							TYPE(ATTESTATIONS) TYPE(CHECKS)
 
 enum setting_type_id {
 #define SETTING_TYPE_ENUM(type) SETTING_TYPE_##type,
@@ -148,6 +150,9 @@ void settings_merge(struct settings *to, struct settings *from, struct problems 
 
 /* Nothing is set, or the one word none. */
 bool settings_is_none(const struct setting_value *value);
+
+/* The word is the first of its line. */
+bool settings_begins_line(const struct setting_value *value, size_t index);
 
 /* One value as in a profile, without its key. */
 void settings_print_value(FILE *out, const struct setting_row *row,

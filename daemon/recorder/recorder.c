@@ -355,6 +355,7 @@ int recorder_handle(struct recorder *recorder, const union message_buffer *messa
 	const struct record_fact *fact = body;
 	const struct record_measured *measured = body;
 	const struct record_model *model = body;
+	const struct record_checked *check = body;
 
 	switch (message->head.type) {
 	case MSG_RECORD_EVENT:
@@ -380,6 +381,9 @@ int recorder_handle(struct recorder *recorder, const union message_buffer *messa
 	case MSG_RECORD_MODEL:
 		return recorder_record(recorder, &message->head, LEDGER_MODEL,
 				       model->model.jail_id, &model->model, sizeof(model->model));
+	case MSG_RECORD_CHECKED:
+		return recorder_record(recorder, &message->head, LEDGER_CHECKED,
+				       check->check.jail_id, &check->check, sizeof(check->check));
 	case MSG_RECORD_RETIRE:
 		return recorder_retire(recorder, body);
 	default:

@@ -86,7 +86,7 @@ int recorder_handle(struct recorder *recorder, const union message_buffer *messa
 	(MSG_BIT(MSG_RECORD_EVENT) | MSG_BIT(MSG_RECORD_LAUNCH) | MSG_BIT(MSG_RECORD_STATE) | \
 	 MSG_BIT(MSG_RECORD_GAP) | MSG_BIT(MSG_RECORD_COUNTER) | MSG_BIT(MSG_RECORD_FACT) |   \
 	 MSG_BIT(MSG_RECORD_RETIRE) | MSG_BIT(MSG_RECORD_MEASURED) |     \
-	 MSG_BIT(MSG_RECORD_MODEL))
+	 MSG_BIT(MSG_RECORD_MODEL) | MSG_BIT(MSG_RECORD_CHECKED))
 
 /* Syncs and signs what is due. Returns milliseconds until it must be called again. */
 int recorder_tick(struct recorder *recorder);

@@ -11,6 +11,7 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "check.h"
 #include "cleanup.h"
 #include "launch.h"
 #include "plan.h"
@@ -47,12 +48,22 @@ void control_step(struct warden *warden, __u64 id, __u32 step, __u32 steps, cons
 	(void)MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_STEP, id, &reply);
 }
 
+void control_progress(struct warden *warden, __u64 id, __u64 done, __u64 total)
+{
+	struct reply_progress reply = { .done = done, .total = total };
+
+	if (id != 0 && warden->front.channel >= 0)
+		(void)MESSAGE_SEND(warden->front.channel, ROLE_WARDEN, REPLY_PROGRESS, id, &reply);
+}
+
 /* A `run` without its client is stopped: now, or when what runs on it or the recorder allows. */
 static void control_stop_abandoned(struct jail *jail)
 {
 	if (jail->abandoned && jails_is_alive(jail) && !jail->sequence &&
 	    jail->state != JAIL_STATE_STARTING && jail->warden->recorder_running)
 		life_stop(jail, &(struct ticket){ .peer = jail->ticket.peer });
+	else if (jail->abandoned)
+		check_abandon(jail);
 }
 
 static __u64 control_now(void)
@@ -159,6 +170,8 @@ static void control_status(struct jail *jail, __u64 id)
 	int r = jails_send_row(jail, id);
 
 	if (r == 0)
+		r = check_send_rows(jail, id);
+	if (r == 0)
 		r = jails_send_counters(jail, id);
 	control_reply(jail->warden, id, r == 0 ? CUSTODY_EXIT_DONE : CUSTODY_EXIT_INTERNAL, 0,
 		      r == 0 ? "" : "The counters could not be read from the kernel.");
@@ -264,6 +277,8 @@ static void control_name(struct warden *warden, const struct request_name *reque
 		control_stop_abandoned(jail);
 		return;
 	}
+	if (check_take_request(jail, &ticket, request->verb))
+		return;
 	if (control_may_change(jail, &ticket))
 		control_change(jail, &ticket, request);
 }

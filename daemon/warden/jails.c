@@ -16,6 +16,7 @@
 
 #include "ceiling.h"
 #include "cgroup.h"
+#include "check.h"
 #include "cleanup.h"
 #include "ioctl_set.h"
 #include "limits.h"
@@ -35,6 +36,8 @@ struct jail *jails_new(struct warden *warden, const char *name)
 	jail->planner.channel = jail->builder.channel = -1;
 	jail->broker.channel = jail->sweeper.channel = jail->resolver.channel = -1;
 	jail->measurer.channel = jail->model_fd = jail->measured_fd = -1;
+	jail->fingerprints_fd = -1;
+	jail->model_dir = jail->check_output = -1;
 	jail->stdio[0] = jail->stdio[1] = jail->stdio[2] = -1;
 	jail->wait_status = LEDGER_STATUS_UNKNOWN;
 	jail->next = warden->jails;
@@ -86,6 +89,10 @@ void jails_forget(struct jail *jail)
 		at = &(*at)->next;
 	if (*at)
 		*at = jail->next;
+	check_forget(jail);
+	jail->check_event = sd_event_source_disable_unref(jail->check_event);
+	cleanup_close_fd(&jail->check_output);
+	cleanup_close_fd(&jail->model_dir);
 	spawn_kill(&jail->planner);
 	spawn_kill(&jail->builder);
 	spawn_kill(&jail->sweeper);
@@ -102,6 +109,7 @@ void jails_forget(struct jail *jail)
 	cleanup_close_fd(&jail->broker_fd);
 	cleanup_close_fd(&jail->model_fd);
 	cleanup_close_fd(&jail->measured_fd);
+	cleanup_close_fd(&jail->fingerprints_fd);
 	cleanup_close_fd(&jail->plan_fd);
 	cleanup_close_fd(&jail->init_fd);
 	cleanup_close_fd(&jail->log_fd);

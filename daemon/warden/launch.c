@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "check.h"
 #include "cleanup.h"
 #include "guard.h"
 #include "launch_steps.h"
@@ -41,6 +42,8 @@ static const struct sequence_step launch_steps[] = {
 	  measure_step_read, measure_undo_read, 60000 },
 	{ "comparing with the registry", "a version is its bytes, and no others",
 	  registry_step_compare, NULL, 0 },
+	{ "checking the model", "what is checked is known by now, and nothing is open yet",
+	  check_step_run, check_undo, 0 },
 	{ "opening the endpoints", "an endpoint in use refuses before the jail is built",
 	  launch_step_broker, launch_undo_broker, 10000 },
 	{ "building the jail", "needs the broker's socket and the cgroup",
@@ -82,7 +85,7 @@ static void launch_tell_ended(struct jail *jail)
 {
 	char text[CUSTODY_TEXT_SIZE * 2];
 
-	if (jail->foreground)
+	if (jail->foreground || jail->is_check)
 		return;
 	(void)snprintf(text, sizeof(text), "%s was started and has ended already; what it "
 		       "printed is in %s%s/%s.log.", jail->name, jail->warden->root, PATHS_LOGS,
@@ -100,10 +103,12 @@ static void launch_finished(struct jail *jail, enum custody_exit exit_code, cons
 	if (exit_code != CUSTODY_EXIT_DONE) {
 		log_warning("%s was not started: %s", jail->name, text);
 		control_reply(warden, id, exit_code, 0, text);
+		check_not_launched(jail, text);
 		jails_forget(jail);
 		return;
 	}
 	launch_drop_stopped(jail);
+	cleanup_close_fd(&jail->model_dir);
 	jail->state = JAIL_STATE_RUNNING;
 	jail->state_why = "started";
 	jail->state_owed = recording_put_state(jail, JAIL_STATE_RUNNING, jail->state_why,
@@ -113,6 +118,8 @@ static void launch_finished(struct jail *jail, enum custody_exit exit_code, cons
 	log_info("%s runs in custody as jail %u, pid %d.", jail->name, jail->id, jail->init);
 	if (!warden->recorder_running)
 		life_recorder_gone(jail);
+	if (jail->is_check)
+		check_launched(jail);
 	if (jail->init == 0) {
 		launch_tell_ended(jail);
 		life_ended(jail);
@@ -209,6 +216,31 @@ void launch_begin(struct warden *warden, const struct launch_request *request)
 	sequence_start(jail, launch_steps, ARRAY_SIZE(launch_steps), launch_finished);
 }
 
+int launch_begin_check(struct jail *of, const char *name, int model)
+{
+	cleanup_fd int slot_fd = -1, mount = model;
+	struct jail *jail;
+	__u32 slot = 0;
+	int r = slots_take(of->warden, &slot, &slot_fd);
+
+	if (r < 0)
+		return r;
+	jail = jails_new(of->warden, name);
+	if (!jail)
+		return -ENOMEM;
+	jail->slot = slot;
+	jail->slot_fd = TAKE_FD(slot_fd);
+	jail->model_fd = TAKE_FD(mount);
+	jail->state = JAIL_STATE_STARTING;
+	jail->ticket.peer = of->ticket.peer;
+	jail->is_check = true;
+	jail->check_of = of;
+	of->checked_by = jail;
+	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", of->profile);
+	sequence_start(jail, launch_steps, ARRAY_SIZE(launch_steps), launch_finished);
+	return 0;
+}
+
 static int launch_digest_plan(struct jail *jail)
 {
 	unsigned int n = sizeof(jail->plan_digest);
@@ -219,6 +251,18 @@ static int launch_digest_plan(struct jail *jail)
 	return 0;
 }
 
+int launch_use_plan(struct jail *jail, int fd, const char **ret_why)
+{
+	int r;
+
+	jail->plan_fd = fd;
+	r = plan_map(fd, &jail->plan, ret_why);
+	if (r == 0 && (strcmp(jail->plan->name, jail->name) != 0 ||
+		       jail->plan->model_version != jail->model_version))
+		r = -EPROTO;
+	return r < 0 ? r : launch_digest_plan(jail);
+}
+
 static void launch_take_plan(struct jail *jail, struct message_fds *fds)
 {
 	const char *why = "";
@@ -226,13 +270,7 @@ static void launch_take_plan(struct jail *jail, struct message_fds *fds)
 
 	if (!sequence_waits_in(jail, launch_step_plan))
 		return;
-	jail->plan_fd = TAKE_FD(fds->fd[0]);
-	r = plan_map(jail->plan_fd, &jail->plan, &why);
-	if (r == 0 && (strcmp(jail->plan->name, jail->name) != 0 ||
-		       jail->plan->model_version != jail->model_version))
-		r = -EPROTO;
-	if (r == 0)
-		r = launch_digest_plan(jail);
+	r = launch_use_plan(jail, TAKE_FD(fds->fd[0]), &why);
 	if (r < 0) {
 		(void)sequence_explain(
 			jail, CUSTODY_EXIT_INTERNAL, r,
@@ -406,17 +444,18 @@ void launch_recorded(struct jail *jail)
 
 	if (!sequence_waits_in(jail, launch_step_record))
 		return;
-	if (jail->measured.jail_id == 0 || jail->measured_told) {
+	if (jail->measured.jail_id != 0 && !jail->measured_told) {
+		jail->measured_told = true;
+		r = recording_put_measured(jail, jail->id);
+	} else if (!check_tell_next(jail, jail->id, &r)) {
 		sequence_continue(jail);
 		return;
 	}
-	jail->measured_told = true;
-	r = recording_put_measured(jail, jail->id);
 	if (r == 0)
 		return;
 	(void)sequence_explain(jail, CUSTODY_EXIT_REFUSED, r,
-			       "What was measured of %s could not be recorded (%s), so it was not "
-			       "started.", jail->name, strerror(-r));
+			       "What is known of the model of %s could not be recorded (%s), so it "
+			       "was not started.", jail->name, strerror(-r));
 	sequence_fail(jail);
 }
 

@@ -19,6 +19,16 @@ struct launch_request {
 /* Starts a launch. The answer goes to ticket.id when it has ended, one way or the other. */
 void launch_begin(struct warden *warden, const struct launch_request *request);
 
+/*
+ * The same for the jail in which a program of model.check looks at the model of `of` (check.c),
+ * through the mount `model`, which is taken. 0: check.c is told how it ended, maybe by now; or
+ * -errno, and there is no such jail.
+ */
+int launch_begin_check(struct jail *of, const char *name, int model);
+
+/* The sealed plan fd, which is taken, is the jail's. 0, or -errno with *ret_why. */
+int launch_use_plan(struct jail *jail, int fd, const char **ret_why);
+
 /* A message of planner, jail or broker that belongs to a launch. */
 void launch_message(struct jail *jail, struct role *role, union message_buffer *buf,
 		    struct message_fds *fds);

@@ -15,6 +15,7 @@
 
 #include "ceiling.h"
 #include "cgroup.h"
+#include "check.h"
 #include "cleanup.h"
 #include "guard.h"
 #include "limits.h"
@@ -43,6 +44,8 @@ int launch_step_plan(struct jail *jail)
 	int fds[2] = { etc, usr };
 	int r;
 
+	if (jail->is_check)
+		return check_make_plan(jail);
 	if (etc < 0 || usr < 0)
 		return sequence_explain(jail, CUSTODY_EXIT_REFUSED, -ENOENT,
 					"The profile directories %s%s and %s%s cannot be opened; "
@@ -236,18 +239,34 @@ static int launch_open_log(struct jail *jail, const char *suffix)
 	return fd < 0 ? -errno : fd;
 }
 
+static int launch_open_logs(struct jail *jail, int *ret_a, int *ret_b)
+{
+	cleanup_fd int a = -1, b = -1;
+
+	if (jail->is_check)
+		return check_make_output(jail, ret_a, ret_b);
+	a = launch_open_log(jail, "");
+	b = launch_open_log(jail, ".1");
+	if (a < 0 || b < 0)
+		return a < 0 ? a : b;
+	*ret_a = TAKE_FD(a);
+	*ret_b = TAKE_FD(b);
+	return 0;
+}
+
 int launch_step_broker(struct jail *jail)
 {
-	cleanup_fd int log_a = launch_open_log(jail, ""), log_b = launch_open_log(jail, ".1");
+	cleanup_fd int log_a = -1, log_b = -1;
 	cleanup_fd int jail_side = -1, pipe_read = -1, pipe_write = -1, rejoin = -1;
 	struct broker_setup setup = { .jail_id = jail->id, .slot = jail->slot,
-				      .log_limit = LAUNCH_LOG_LIMIT };
+				      .log_limit = jail->is_check ? CHECK_OUTPUT_MAX :
+								    LAUNCH_LOG_LIMIT };
 	char cgroup[CUSTODY_PATH_SIZE + 16];
 	int pipefd[2];
-	int r;
+	int r = launch_open_logs(jail, &log_a, &log_b);
 
-	if (log_a < 0 || log_b < 0)
-		return log_a < 0 ? log_a : log_b;
+	if (r < 0)
+		return r;
 	if (pipe2(pipefd, O_CLOEXEC) < 0)
 		return -errno;
 	pipe_read = pipefd[0];

@@ -16,6 +16,7 @@
 
 #include "ceiling.h"
 #include "cgroup.h"
+#include "check.h"
 #include "cleanup.h"
 #include "launch.h"
 #include "limits.h"
@@ -301,6 +302,8 @@ static void life_stopped(struct jail *jail, enum custody_exit exit_code, const c
 		control_reply(jail->warden, jail->ticket.id, exit_code, status,
 			      exit_code == CUSTODY_EXIT_DONE ? line : text);
 	jail->ticket.id = 0;
+	if (jail->is_check)
+		check_ended(jail, exit_code == CUSTODY_EXIT_DONE, text);
 }
 
 static int life_on_drain_over(sd_event_source *source, uint64_t usec, void *data)
@@ -356,7 +359,7 @@ void life_ended(struct jail *jail)
 		launch_init_ended(jail);
 		return;
 	}
-	if (!jails_is_alive(jail))
+	if (!jails_is_alive(jail) || check_waits_for_output(jail))
 		return;
 	limits_look(jail);
 	if (jail->state == JAIL_STATE_RUNNING && !jail->why)
@@ -416,9 +419,14 @@ static int life_on_broker_grace(sd_event_source *source, uint64_t usec, void *da
  */
 void life_broker_gone(struct jail *jail)
 {
+	if (jail->is_check && jail->init == 0) {
+		life_ended(jail);
+		return;
+	}
 	if (jail->init == 0 || jail->broker_grace)
 		return;
-	life_discard_output(jail);
+	if (check_lost_output(jail))
+		life_discard_output(jail);
 	if (!jails_need_broker(jail))
 		return;
 	if (sd_event_add_time_relative(jail->warden->event, &jail->broker_grace, CLOCK_MONOTONIC,
@@ -529,6 +537,8 @@ static void life_resume_one(struct jail *jail)
 		retire_begin(jail, &nobody);
 	} else if (jail->init == 0) {
 		life_ended(jail);
+	} else if (jail->is_check && !jail->check_of) {
+		life_end_model(jail, "custodyd ended while it ran");
 	} else if (jail->state == JAIL_STATE_STOPPING || jail->abandoned) {
 		life_stop(jail, &nobody);
 	}

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -29,6 +30,8 @@
 #include "sequence.h"
 
 #define MEASURE_MNT_ID_UNIQUE 0x4000U /* STATX_MNT_ID_UNIQUE; Debian 12's headers are of 6.1 */
+
+#define MEASURE_TELL_MS 200U
 
 /* What only custodyd can know, and says. */
 #define MEASURE_FLAGS_OWN ((__u32)(MEASURED_GUARDED | MEASURED_COMPARED | MEASURED_REFUSED))
@@ -50,8 +53,8 @@ int measure_open_model(struct jail *jail)
 	struct stat st;
 	int fd;
 
-	if (!path[0])
-		return 0;
+	if (!path[0] || jail->is_check)
+		return 0; /* a check has a mount of what is measured: check_open_model() */
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode)) {
 		const bool absent = fd < 0;
@@ -67,7 +70,9 @@ int measure_open_model(struct jail *jail)
 	jail->model_fd = open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (jail->model_fd < 0)
 		jail->model_fd = -errno;
-	(void)close(fd);
+	if (jail->plan->n_checkers > 0)
+		jail->model_dir = TAKE_FD(fd);
+	cleanup_close_fd(&fd);
 	if (jail->model_fd >= 0)
 		return 0;
 	return sequence_explain(jail, CUSTODY_EXIT_REFUSED, jail->model_fd,
@@ -95,7 +100,7 @@ void measure_refused(struct jail *jail, const char *why)
 
 int measure_step_read(struct jail *jail)
 {
-	struct measure_request request = { .jail_id = jail->id };
+	struct measure_request request = { .jail_id = jail->id, .fingerprints = jail->fingerprint };
 	cleanup_fd int inputs = -1, known = -1;
 	bool trust = false;
 	int r;
@@ -131,6 +136,7 @@ void measure_undo(struct jail *jail)
 	spawn_kill(&jail->measurer);
 	cleanup_close_fd(&jail->model_fd);
 	cleanup_close_fd(&jail->measured_fd);
+	cleanup_close_fd(&jail->fingerprints_fd);
 }
 
 void measure_undo_read(struct jail *jail)
@@ -164,12 +170,12 @@ int measure_step_compare(struct jail *jail)
 	struct measure_compare compare = { 0 };
 	int r;
 
-	if (jail->plan->admission == 0) {
+	r = jail->plan->admission || jail->is_check ? measure_check_zone(jail) : 0;
+	if (r == 0 && jail->plan->admission == 0) {
 		/* Only the jail holds its zone from now on. */
 		cleanup_close_fd(&jail->model_fd);
 		return 0;
 	}
-	r = measure_check_zone(jail);
 	if (r < 0)
 		return sequence_explain(
 			jail, CUSTODY_EXIT_INTERNAL, r,
@@ -182,7 +188,7 @@ int measure_step_compare(struct jail *jail)
 	return r < 0 && r != -EPIPE ? r : -EINPROGRESS;
 }
 
-static int measure_take(struct jail *jail, const struct measured *message, int *table)
+static int measure_take(struct jail *jail, const struct measured *message, int *table, int *index)
 {
 	const struct ledger_measured *measured = &message->measured;
 
@@ -202,15 +208,35 @@ static int measure_take(struct jail *jail, const struct measured *message, int *
 		jail->measured.flags |= MEASURED_GUARDED;
 	jail->measurer.permit = MSG_BIT(MSG_REFUSED);
 	jail->measured_fd = TAKE_FD(*table);
+	if (jail->fingerprint)
+		jail->fingerprints_fd = TAKE_FD(*index);
 	sequence_continue(jail);
 	return 0;
+}
+
+/* Whoever waits hears of it now and then, however often the measurer says it. */
+static void measure_tell(struct jail *jail, const struct measure_progress *progress)
+{
+	struct timespec now = { 0 };
+	__u64 ms;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (__u64)now.tv_sec * 1000U + (__u64)now.tv_nsec / 1000000U;
+	if (ms - jail->progress_told < MEASURE_TELL_MS)
+		return;
+	jail->progress_told = ms;
+	control_progress(jail->warden, jail->ticket.id, progress->done, progress->total);
 }
 
 int measure_message(struct jail *jail, const union message_buffer *buf, struct message_fds *fds)
 {
 	switch (buf->head.type) {
-	case MSG_MEASURE_PROGRESS: sequence_go_on(jail, measure_step_read); return 0;
-	case MSG_MEASURED: return measure_take(jail, (const struct measured *)buf, &fds->fd[0]);
+	case MSG_MEASURE_PROGRESS:
+		sequence_go_on(jail, measure_step_read);
+		measure_tell(jail, (const struct measure_progress *)buf);
+		return 0;
+	case MSG_MEASURED: return measure_take(jail, (const struct measured *)buf, &fds->fd[0],
+					       &fds->fd[1]);
 	case MSG_MEASURE_SAME:
 		if (!sequence_waits_in(jail, measure_step_compare))
 			return -EPROTO;

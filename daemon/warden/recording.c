@@ -241,6 +241,13 @@ int recording_put_measured(struct jail *jail, __u64 id)
 			      true);
 }
 
+int recording_put_checked(struct jail *jail, const struct ledger_checked *checked, __u64 id)
+{
+	struct record_checked record = { .check = *checked };
+
+	return recording_send(jail->warden, MSG_RECORD_CHECKED, id, &record, sizeof(record), true);
+}
+
 int recording_put_state(struct jail *jail, enum jail_state state, const char *why, __u32 uid,
 			__u64 id)
 {

@@ -39,7 +39,7 @@ struct registry_job *registry_new(struct warden *warden, enum registry_verb verb
 	job->warden = warden;
 	job->ticket = *ticket;
 	job->done = done;
-	job->text_fd = job->planner.channel = -1;
+	job->text_fd = job->index_fd = job->planner.channel = -1;
 	job->request.verb = verb;
 	job->request.mark.uid = ticket->peer.uid;
 	(void)snprintf(job->request.add.name, sizeof(job->request.add.name), "%s", name);
@@ -55,6 +55,7 @@ static void registry_end(struct registry_job *job, enum custody_exit exit_code, 
 	spawn_kill(&job->planner);
 	job->timeout = sd_event_source_disable_unref(job->timeout);
 	cleanup_close_fd(&job->text_fd);
+	cleanup_close_fd(&job->index_fd);
 	job->done(job, exit_code, text);
 	free(job);
 	registry_start_next(warden);
@@ -157,6 +158,8 @@ static enum ledger_model_change registry_find_change(const struct registry_job *
 		return LEDGER_MODEL_SERVED;
 	case REGISTRY_RETIRE:
 		return LEDGER_MODEL_RETIRED;
+	case REGISTRY_FINGERPRINT:
+		return LEDGER_MODEL_FINGERPRINTED;
 	default:
 		return LEDGER_MODEL_NONE;
 	}
@@ -171,7 +174,9 @@ static bool registry_check_model(const struct registry_job *job, const struct mo
 	       model->version >= 1 && model->version <= REGISTRY_VERSIONS_MAX &&
 	       (job->request.version == 0 || model->version == job->request.version) &&
 	       (job->request.verb != REGISTRY_ADD ||
-		memcmp(model->digest, add->digest, sizeof(add->digest)) == 0);
+		memcmp(model->digest, add->digest, sizeof(add->digest)) == 0) &&
+	       (job->index_fd < 0 || memcmp(model->fingerprints_digest, add->fingerprints_digest,
+					    sizeof(add->fingerprints_digest)) == 0);
 }
 
 static int registry_record(struct registry_job *job, bool failed, __u64 id)
@@ -187,6 +192,7 @@ static int registry_record(struct registry_job *job, bool failed, __u64 id)
 	(void)snprintf(record.profile, sizeof(record.profile), "%s", job->model.profile);
 	(void)snprintf(record.why, sizeof(record.why), "%s", job->request.mark.why);
 	memcpy(record.digest, job->model.digest, sizeof(record.digest));
+	memcpy(record.fingerprints, job->model.fingerprints_digest, sizeof(record.fingerprints));
 	return recording_put_model(job->warden, &record, id);
 }
 
@@ -278,7 +284,8 @@ static int registry_replace(struct registry_job *job)
 	cleanup_fd int models = registry_open_models(job->warden);
 
 	return models < 0 ? models : registry_file_replace(models, job->model.name,
-							    CUSTODY_UID_PLANNER, job->text_fd);
+							    CUSTODY_UID_PLANNER, job->text_fd,
+							    job->index_fd);
 }
 
 bool registry_recorded(struct warden *warden, __u64 id)

@@ -32,6 +32,7 @@ struct registry_job {
 	struct role planner;
 	sd_event_source *timeout;
 	int text_fd;			/* -1: the registry stays as it is */
+	int index_fd;			/* of fingerprints, to be put beside it; -1: none */
 	__u64 record_id;		/* of the record that it waits for; 0: none */
 };
 
@@ -70,6 +71,15 @@ void registry_stopped(struct jail *jail);	/* in order, by request */
 int registry_step_retire(struct jail *jail);	/* of a retirement, once it is judged */
 
 #define REGISTRY_SERVED_WELL_S 30	/* in the state running, after its start */
+
+/* ---- registry_index.c: the fingerprints of a version ---- */
+
+/* Takes the fd: the job asks for what is said about that index. 0 or -errno. */
+int registry_index_give(struct registry_job *job, int *index_fd);
+/* Whether it is to be made, because the version has none, or none of that name is there. */
+bool registry_index_is_wanted(struct warden *warden, const struct model_version *model);
+/* Of a start that has made one, and whose bytes are the version's. */
+void registry_index_keep(struct jail *jail);
 
 /* ---- registry_measure.c: what is to be registered is planned and measured first ---- */
 

@@ -41,6 +41,8 @@ static int registry_accept(struct jail *jail, const struct model_version *m)
 	jail->model_version = m->version;
 	jail->served_told = m->served.time_s != 0;
 	memcpy(jail->model_digest, m->digest, sizeof(jail->model_digest));
+	memcpy(jail->model_fingerprints, m->fingerprints_digest, sizeof(jail->model_fingerprints));
+	jail->fingerprint = registry_index_is_wanted(jail->warden, m);
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", m->profile);
 	(void)snprintf(jail->asked_model, sizeof(jail->asked_model), "%s", m->directory);
 	(void)snprintf(jail->model_signature, sizeof(jail->model_signature), "%s", m->signature);
@@ -73,6 +75,8 @@ int registry_step_find(struct jail *jail)
 	int r = models < 0 ? models : registry_file_find(models, jail->name);
 	struct registry_job *job;
 
+	if (jail->is_check)
+		return 0; /* it is of whatever its model is */
 	if (r == -ENOENT && jail->model_version == 0)
 		return 0; /* it is not registered: profile and directory say what it is */
 	if (r < 0)
@@ -107,9 +111,12 @@ int registry_step_compare(struct jail *jail)
 {
 	char is[17], was[17];
 
-	if (jail->model_version == 0 ||
-	    memcmp(jail->measured.digest, jail->model_digest, CUSTODY_DIGEST_SIZE) == 0)
+	if (jail->model_version == 0)
 		return 0;
+	if (memcmp(jail->measured.digest, jail->model_digest, CUSTODY_DIGEST_SIZE) == 0) {
+		registry_index_keep(jail);
+		return 0;
+	}
 	registry_print(jail->measured.digest, is);
 	registry_print(jail->model_digest, was);
 	(void)sequence_explain(jail, CUSTODY_EXIT_REFUSED, -EPERM,

@@ -22,7 +22,7 @@ static const struct sequence_step registry_steps[] = {
 	  launch_undo_plan, 10000 },
 	{ "checking the directory", "a path that is wrong is told before it is read",
 	  measure_open_model, measure_undo, 0 },
-	{ "measuring the model", "the digest that it is registered with", measure_step_read,
+	{ "measuring the model", "its digest and its fingerprints", measure_step_read,
 	  measure_undo_read, 60000 },
 };
 
@@ -67,6 +67,12 @@ static void registry_measured(struct jail *jail, enum custody_exit exit_code, co
 		text = "The model was not measured, so it is not registered. This is a defect of "
 		       "custody.";
 	}
+	if (exit_code == CUSTODY_EXIT_DONE &&
+	    registry_index_give(job, &jail->fingerprints_fd) < 0) {
+		exit_code = CUSTODY_EXIT_INTERNAL;
+		text = "The model's fingerprints are none, so it is not registered. This is a "
+		       "defect of custody.";
+	}
 	if (exit_code == CUSTODY_EXIT_DONE) {
 		memcpy(add->digest, jail->measured.digest, sizeof(add->digest));
 		(void)snprintf(add->signer, sizeof(add->signer), "%s", jail->measured.signer);
@@ -91,7 +97,7 @@ static struct jail *registry_make_jail(struct warden *warden, const struct regis
 	jail->next = NULL;
 	jail->state = JAIL_STATE_STARTING;
 	jail->ticket = job->ticket;
-	jail->measure = true;
+	jail->measure = jail->fingerprint = true;
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", add->profile);
 	(void)snprintf(jail->asked_model, sizeof(jail->asked_model), "%s", add->directory);
 	(void)snprintf(jail->model_signature, sizeof(jail->model_signature), "%s", add->signature);

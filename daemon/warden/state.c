@@ -24,11 +24,12 @@
 #include "warden.h"
 
 #define STATE_MAGIC	0x54534a43U	/* "CJST" */
-#define STATE_VERSION	6
+#define STATE_VERSION	7
 
 enum state_flag {
 	STATE_FOREGROUND = 1U << 0,	/* of a `run`, whose client ends with custodyd */
 	STATE_FROZEN_BY_LOSS = 1U << 1,
+	STATE_CHECK = 1U << 2,		/* of a check, whose launch ends with custodyd */
 };
 
 struct state_file {
@@ -68,6 +69,8 @@ struct state_file {
 	__u8 plan_digest[CUSTODY_DIGEST_SIZE];
 	struct jail_zone zones[CUSTODY_ZONES_MAX];
 	struct ledger_measured measured;
+	__u64 n_checks;
+	struct ledger_checked checks[PLAN_CHECKERS_MAX];
 	__u8 digest[CUSTODY_DIGEST_SIZE];	/* SHA-256 of everything before it */
 };
 
@@ -174,7 +177,8 @@ int state_save(struct jail *jail)
 	file->scratch_noswap = jail->scratch_noswap;
 	file->n_zones = jail->n_zones;
 	file->flags = (jail->foreground ? STATE_FOREGROUND : 0) |
-		      (jail->frozen_by_loss ? STATE_FROZEN_BY_LOSS : 0);
+		      (jail->frozen_by_loss ? STATE_FROZEN_BY_LOSS : 0) |
+		      (jail->is_check ? STATE_CHECK : 0);
 	file->gaps_owed = jail->gaps_owed;
 	file->restricted = jail->restricted;
 	file->cut = jail->cut;
@@ -187,6 +191,8 @@ int state_save(struct jail *jail)
 	memcpy(file->plan_digest, jail->plan_digest, sizeof(file->plan_digest));
 	memcpy(file->zones, jail->zones, sizeof(file->zones));
 	file->measured = jail->measured;
+	file->n_checks = jail->n_checks;
+	memcpy(file->checks, jail->checks, sizeof(file->checks));
 	r = state_digest(file, offsetof(struct state_file, digest), file->digest);
 	if (r < 0)
 		return r;
@@ -235,6 +241,7 @@ static bool state_check(const struct state_file *file)
 
 	if (file->magic != STATE_MAGIC || file->version != STATE_VERSION ||
 	    file->size != sizeof(*file) || file->n_zones > CUSTODY_ZONES_MAX ||
+	    file->n_checks > PLAN_CHECKERS_MAX ||
 	    file->slot >= CUSTODY_JAILS_MAX || file->id == 0 || file->state == 0 ||
 	    file->state >= _JAIL_STATE_MAX || !memchr(file->name, '\0', sizeof(file->name)) ||
 	    !memchr(file->profile, '\0', sizeof(file->profile)) ||
@@ -279,6 +286,20 @@ static int state_load_plan(struct jail *jail)
 	return r;
 }
 
+/* A text of a file ends, whatever is in it. */
+static void state_end_texts(struct jail *jail)
+{
+	jail->measured.name[sizeof(jail->measured.name) - 1] = '\0';
+	jail->measured.signer[sizeof(jail->measured.signer) - 1] = '\0';
+	jail->measured.why[sizeof(jail->measured.why) - 1] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(jail->checks); i++) {
+		struct ledger_checked *c = &jail->checks[i];
+
+		c->name[sizeof(c->name) - 1] = c->command[sizeof(c->command) - 1] = '\0';
+		c->output[sizeof(c->output) - 1] = c->why[sizeof(c->why) - 1] = '\0';
+	}
+}
+
 static void state_fill_jail(struct jail *jail, const struct state_file *file)
 {
 	jail->id = file->id;
@@ -310,9 +331,10 @@ static void state_fill_jail(struct jail *jail, const struct state_file *file)
 	jail->restricted_uid = file->restricted_uid;
 	memcpy(jail->zones, file->zones, sizeof(jail->zones));
 	jail->measured = file->measured;
-	jail->measured.name[sizeof(jail->measured.name) - 1] = '\0';
-	jail->measured.signer[sizeof(jail->measured.signer) - 1] = '\0';
-	jail->measured.why[sizeof(jail->measured.why) - 1] = '\0';
+	jail->is_check = file->flags & STATE_CHECK;
+	jail->n_checks = jail->checks_told = (__u32)file->n_checks;
+	memcpy(jail->checks, file->checks, sizeof(jail->checks));
+	state_end_texts(jail);
 	memcpy(jail->plan_digest, file->plan_digest, sizeof(jail->plan_digest));
 	(void)snprintf(jail->profile, sizeof(jail->profile), "%s", file->profile);
 	(void)snprintf(jail->cgroup, sizeof(jail->cgroup), "%s", file->cgroup);

@@ -103,12 +103,27 @@ struct jail {
 	struct role sweeper;
 	struct role resolver;		/* of the host name that is being resolved, if any */
 	struct role measurer;		/* until the jail's zone has been compared */
+	/* model.check (check.c): the model's jail, and the one in which it is looked at */
+	struct jail *checked_by;	/* what looks at its model now */
+	struct jail *check_of;		/* whose model this one looks at, while that waits for it */
+	bool is_check;			/* it was made to look at a model */
+	bool check_late;		/* its time was over */
+	bool check_cut;			/* not all that it printed is in check_output */
+	int check_output;		/* memfd */
+	__u64 check_begun_ms;		/* CLOCK_MONOTONIC */
+	sd_event_source *check_event;	/* its time; of the other: that it has ended */
+	int model_dir;			/* O_PATH: of which each of them gets a mount */
+	__u32 n_checks;			/* that have ended ... */
+	__u32 checks_told;		/* ... and are on record, or on their way */
+	struct ledger_checked checks[PLAN_CHECKERS_MAX];
+
 	int model_fd;			/* detached mount of the model, until the jail has it */
 	int measured_fd;		/* the measurer's table, until it is kept */
 	__u64 model_mount;		/* of the host, below it: unique id; 0: not known */
 	struct ledger_measured measured;	/* jail_id 0: not measured */
 	bool measure_told;		/* why it was refused is on record */
 	bool measured_told;		/* its record has been sent */
+	__u64 progress_told;		/* CLOCK_MONOTONIC, ms: when the requester heard of it */
 	__u32 resolve_wanted;		/* bit per endpoint: names that the broker waits for */
 	__u32 resolve_now;		/* the one that the resolver has */
 	__u64 resolve_begun;		/* CLOCK_MONOTONIC, us */
@@ -141,6 +156,9 @@ struct jail {
 	__u32 model_version;		/* first as it was asked for, then as it was found */
 	__u8 model_digest[CUSTODY_DIGEST_SIZE];
 	char model_signature[CUSTODY_PATH_SIZE];
+	__u8 model_fingerprints[CUSTODY_DIGEST_SIZE];	/* of its index; zeros: it has none yet */
+	bool fingerprint;		/* the measurer is to make one ... */
+	int fingerprints_fd;		/* ... which is this; -1: there is none */
 	bool measure;			/* its digest is asked for: it is to be registered */
 	bool orderly;			/* was asked to stop while it was running */
 	bool served_told;		/* that it served well is in the registry, or on its way */
@@ -272,6 +290,7 @@ void control_request(struct warden *warden, union message_buffer *buf, struct me
 void control_reply(struct warden *warden, __u64 id, enum custody_exit exit_code, int status,
 		   const char *text);
 void control_step(struct warden *warden, __u64 id, __u32 step, __u32 steps, const char *text);
+void control_progress(struct warden *warden, __u64 id, __u64 done, __u64 total);
 void control_start_front(struct warden *warden);	/* tries again later when it cannot */
 void control_front_gone(struct warden *warden);
 
@@ -280,6 +299,7 @@ int recording_start(struct warden *warden);
 void recording_gone(struct warden *warden);
 int recording_put_launch(struct jail *jail, __u64 id);
 int recording_put_measured(struct jail *jail, __u64 id);
+int recording_put_checked(struct jail *jail, const struct ledger_checked *checked, __u64 id);
 int recording_put_state(struct jail *jail, enum jail_state state, const char *why, __u32 uid,
 			__u64 id);
 int recording_put_counters(struct jail *jail);

@@ -67,6 +67,7 @@ enum ledger_type {
 	LEDGER_VERDICT,		/* struct ledger_verdict */
 	LEDGER_MEASURED,	/* struct ledger_measured: after its launch; or of a refusal */
 	LEDGER_MODEL,		/* struct ledger_model */
+	LEDGER_CHECKED,		/* struct ledger_checked: after its launch; or of a refusal */
 	_LEDGER_TYPE_MAX,
 };
 
@@ -135,6 +136,38 @@ struct ledger_measured {
 	char name[CUSTODY_NAME_SIZE];	/* in custody; of a refusal there is no launch to say it */
 	char signer[128];	/* "key HEX", "certificate SUBJECT", cut; empty: nobody */
 	char why[256];		/* of a refusal, cut */
+};
+
+/* How a program that was to look at the model (model.check) ended. */
+enum check_flag {
+	CHECK_PASSED = 1U << 0,		/* by itself, exit code 0: only this lets a model in */
+	CHECK_LATE = 1U << 1,		/* its time was over */
+	CHECK_NOT_RUN = 1U << 2,	/* it could not be started */
+	CHECK_OUTPUT_CUT = 1U << 3,	/* it printed, or may have printed, more than is kept */
+	CHECK_FLAGS_ALL = 0xf,
+};
+
+#define CHECK_OUTPUT_MAX 65536U		/* bytes of output that are kept: the first ones */
+
+/*
+ * One program of model.check. It ran in the jail check_jail, which has a launch and an end of its
+ * own in the ledger, on the mount of what had `model_digest`.
+ */
+struct ledger_checked {
+	__u32 jail_id;			/* whose model */
+	__u32 check_jail;		/* 0: none was made */
+	__u32 flags;			/* enum check_flag mask */
+	__s32 status;			/* wait status; 0x7fffffff = not known */
+	__u32 index;			/* of the profile's, from 0 */
+	__u32 output_size;		/* bytes that are kept */
+	__u64 ran_ms;
+	__u8 model_digest[CUSTODY_DIGEST_SIZE];		/* as in struct ledger_measured */
+	__u8 command_digest[CUSTODY_DIGEST_SIZE];	/* of its arguments, each with its NUL */
+	__u8 output_digest[CUSTODY_DIGEST_SIZE];	/* of what is kept */
+	char name[CUSTODY_NAME_SIZE];	/* in custody; of a refusal there is no launch to say it */
+	char command[128];		/* the program, cut */
+	char output[128];		/* file of the logs; empty: it printed nothing */
+	char why[256];			/* of a refusal, cut */
 };
 
 /* A change in a jail's life: enum jail_state, and why. */
@@ -269,7 +302,8 @@ struct ledger_verdict {
 	M(ROLLED_BACK, "rolled-back")                                                              \
 	M(REVOKED, "revoked")                                                                      \
 	M(SERVED, "served-well")                                                                   \
-	M(RETIRED, "retired")
+	M(RETIRED, "retired")                                                                      \
+	M(FINGERPRINTED, "fingerprinted")
 
 enum ledger_model_change {
 	LEDGER_MODEL_NONE = 0,
@@ -294,6 +328,7 @@ struct ledger_model {
 	char profile[CUSTODY_NAME_SIZE];
 	__u8 digest[CUSTODY_DIGEST_SIZE];
 	char why[MODEL_WHY_SIZE];
+	__u8 fingerprints[CUSTODY_DIGEST_SIZE];	/* SHA-256 of the index; zeros: it has none */
 };
 
 _Static_assert(sizeof(struct ledger_record) == 64, "ledger_record");
@@ -301,12 +336,13 @@ _Static_assert(sizeof(struct ledger_opened) == 88, "ledger_opened");
 _Static_assert(sizeof(struct ledger_launch) == 304, "ledger_launch");
 _Static_assert(sizeof(struct ledger_state) == 80, "ledger_state");
 _Static_assert(sizeof(struct ledger_measured) == 528, "ledger_measured");
+_Static_assert(sizeof(struct ledger_checked) == 704, "ledger_checked");
 _Static_assert(sizeof(struct ledger_gap) == 32, "ledger_gap");
 _Static_assert(sizeof(struct ledger_counter) == 48, "ledger_counter");
 _Static_assert(sizeof(struct evidence_fact) == 128, "evidence_fact");
 _Static_assert(sizeof(struct ledger_fact) == 136, "ledger_fact");
 _Static_assert(sizeof(struct ledger_retire) == 232, "ledger_retire");
 _Static_assert(sizeof(struct ledger_verdict) == 56, "ledger_verdict");
-_Static_assert(sizeof(struct ledger_model) == 440, "ledger_model");
+_Static_assert(sizeof(struct ledger_model) == 472, "ledger_model");
 
 #endif

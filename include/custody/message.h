@@ -102,7 +102,7 @@ enum custody_role {
 	   then the new table; then, when the jail has the mount, the comparison */               \
 	X(MEASURE_REQUEST, measure_request, ROLE_WARDEN, ROLE_MEASURER, 4)                        \
 	X(MEASURE_PROGRESS, measure_progress, ROLE_MEASURER, ROLE_WARDEN, 0)                      \
-	X(MEASURED, measured, ROLE_MEASURER, ROLE_WARDEN, 1)                                      \
+	X(MEASURED, measured, ROLE_MEASURER, ROLE_WARDEN, 2)                                      \
 	X(MEASURE_COMPARE, measure_compare, ROLE_WARDEN, ROLE_MEASURER, 0)                        \
 	X(MEASURE_SAME, measure_same, ROLE_MEASURER, ROLE_WARDEN, 0)                              \
 	X(RECORD_MEASURED, record_measured, ROLE_WARDEN, ROLE_RECORDER, 0)                        \
@@ -119,7 +119,12 @@ enum custody_role {
 	X(REGISTRY_TEXT, registry_text, ROLE_PLANNER, ROLE_WARDEN, 1)                             \
 	X(RECORD_MODEL, record_model, ROLE_WARDEN, ROLE_RECORDER, 0)                              \
 	/* to a broker, before its jail is frozen and after it is thawed */                       \
-	X(BROKER_HOLD, broker_hold, ROLE_WARDEN, ROLE_BROKER, 0)
+	X(BROKER_HOLD, broker_hold, ROLE_WARDEN, ROLE_BROKER, 0)                                  \
+	/* how far a model has been read, now and then while somebody waits for that */           \
+	X(REPLY_PROGRESS, reply_progress, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0) \
+	X(RECORD_CHECKED, record_checked, ROLE_WARDEN, ROLE_RECORDER, 0)                          \
+	/* after REPLY_ROW, to REQUEST_STATUS: each that it passed */                             \
+	X(REPLY_CHECKED, reply_checked, ROLE_WARDEN | ROLE_FRONT, ROLE_FRONT | ROLE_CONTROL, 0)
 
 enum custody_message_type {
 	MSG_NONE = 0,
@@ -291,6 +296,13 @@ struct reply_step {
 	__u32 step;
 	__u32 steps;
 	char text[CUSTODY_TEXT_SIZE];
+};
+
+/* Between steps: bytes of the model that have been read, and of all that are to be. */
+struct reply_progress {
+	struct message_head head;
+	__u64 done;
+	__u64 total;
 };
 
 /* The last message of every exchange. */

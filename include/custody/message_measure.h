@@ -12,6 +12,8 @@ struct measure_request {
 	struct message_head head;
 	__u32 jail_id;
 	__u32 trust_known;	/* 1: known files are as they were, if their identity is */
+	__u32 fingerprints;	/* 1: they are asked for, so all of it is read whatever is known */
+	__u32 pad;
 };
 
 /* Now and then while it reads, so that a step that goes on is told from one that hangs. */
@@ -21,7 +23,10 @@ struct measure_progress {
 	__u64 total;
 };
 
-/* fd: the sealed table of what was measured (custody/measured.h). */
+/*
+ * fds, sealed: the table of what was measured (custody/measured.h), and the index of fingerprints
+ * (fingerprint.h), which is empty when it was not asked for.
+ */
 struct measured {
 	struct message_head head;
 	struct ledger_measured measured;
@@ -34,6 +39,16 @@ struct measure_compare {
 
 struct measure_same {
 	struct message_head head;
+};
+
+struct record_checked {
+	struct message_head head;
+	struct ledger_checked check;
+};
+
+struct reply_checked {
+	struct message_head head;
+	struct ledger_checked check;
 };
 
 struct record_measured {

@@ -39,15 +39,16 @@ struct model_version {
 	char directory[CUSTODY_PATH_SIZE];
 	char signature[CUSTODY_PATH_SIZE];	/* file; empty: none */
 	char card[CUSTODY_PATH_SIZE];		/* likewise */
-	char fingerprints[CUSTODY_PATH_SIZE];	/* likewise */
+	char fingerprints[CUSTODY_PATH_SIZE];	/* index (fingerprint.h); likewise */
 	char signer[MODEL_SIGNER_SIZE];		/* whose signature was good; empty: not checked */
 	struct model_mark registered;
 	struct model_mark served;		/* the first time that it served well */
 	struct model_mark retired;
 	struct model_mark revoked;
+	__u8 fingerprints_digest[CUSTODY_DIGEST_SIZE];	/* SHA-256 of that file; zeros: none */
 };
 
 _Static_assert(sizeof(struct model_mark) == 272, "model_mark has no hidden padding");
-_Static_assert(sizeof(struct model_version) == 5864, "model_version has no hidden padding");
+_Static_assert(sizeof(struct model_version) == 5896, "model_version has no hidden padding");
 
 #endif

@@ -26,6 +26,10 @@
 #define PLAN_PROGRAMS_MAX	16
 #define PLAN_KEYS_MAX		8
 #define PLAN_ATTESTATIONS_MAX	8
+#define PLAN_CHECKERS_MAX	4
+#define PLAN_CHECKER_ARGS_MAX	32
+#define PLAN_CHECKER_TIMEOUT_MAX 3600U	/* seconds */
+#define PLAN_CHECKER_SUFFIX	".check" /* after a name: of the jail in which it is checked */
 
 /* Planes of enforcement: plan.planes_required, doctor, ps, ledger and evidence use these bits. */
 enum custody_plane {
@@ -185,6 +189,14 @@ struct plan_attestation {
 	struct plan_string origin;
 };
 
+/* model.check: a program that looks at the model, in a jail of its own (plan_make_check()). */
+struct plan_checker {
+	__u32 n_args;
+	__u32 pad;
+	struct plan_string args[PLAN_CHECKER_ARGS_MAX];
+	struct plan_string origin;
+};
+
 #define PLAN_DISK_RATE_MIN 65536ULL	/* limit_io_*: bytes a second */
 
 #define PLAN_TOTAL_AUTO (~0ULL)		/* of the model's own total: from the weights, at launch */
@@ -243,6 +255,9 @@ struct custody_plan {
 	struct plan_attestation attestations[PLAN_ATTESTATIONS_MAX];
 	__u32 model_version;		/* of the registry; 0: it is not registered */
 	__u32 pad;
+	__u32 n_checkers;		/* one after the other; each must end with exit code 0 */
+	__u32 checker_timeout_s;	/* of each; 0 when there is none */
+	struct plan_checker checkers[PLAN_CHECKERS_MAX];
 	char pool[PLAN_POOL_SIZE];
 };
 
@@ -253,6 +268,7 @@ _Static_assert(sizeof(struct plan_device) == 32, "plan_device has no hidden padd
 _Static_assert(sizeof(struct plan_program) == 24, "plan_program has no hidden padding");
 _Static_assert(sizeof(struct plan_key) == 16, "plan_key has no hidden padding");
 _Static_assert(sizeof(struct plan_attestation) == 24, "plan_attestation has no hidden padding");
+_Static_assert(sizeof(struct plan_checker) == 272, "plan_checker has no hidden padding");
 _Static_assert(offsetof(struct custody_plan, limit_memory) == 192, "plan header is fixed");
 _Static_assert(sizeof(struct custody_plan) % 8 == 0, "plan has no tail padding");
 

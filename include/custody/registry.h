@@ -22,6 +22,7 @@ enum registry_verb {
 	REGISTRY_FIND,		/* what a start means; refused when it may not be started */
 	REGISTRY_SERVED,
 	REGISTRY_RETIRE,
+	REGISTRY_FINGERPRINT,	/* add.fingerprints and its digest, of one that has none yet */
 	_REGISTRY_VERB_MAX,
 };
 

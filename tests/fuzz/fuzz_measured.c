@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: any bytes as what custodyd and the measurer pass to each other, and as what is
- * kept of a measurement: a table of measured files ("t"; "T": its head is put right, so that the
- * checks behind it are reached), or the inputs of a measurement (anything else). Of what is
- * accepted every array and name lies inside. Trusts nothing.
+ * Fuzz target: any bytes as a table of what was measured, and as a measurer's inputs, as they are
+ * and with what stands at the head put right. What is accepted is walked through as its readers do:
+ * nothing lies outside, names ascend, and every file is the same as itself.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,80 +10,87 @@
 
 #include "measured.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* Reads every byte: ASan says when one lies outside. */
-static unsigned int fuzz_touch(const void *at, size_t n)
+static uint64_t sum;
+
+static void add(const void *bytes, size_t n)
 {
-	const unsigned char *byte = at;
-	unsigned int sum = 0;
+	const uint8_t *at = bytes;
 
-	while (n-- > 0)
-		sum += *byte++;
-	return sum;
+	for (size_t i = 0; i < n; i++)
+		sum = sum * 31 + at[i];
 }
 
-static unsigned int fuzz_walk(const struct measured_table *table)
+static void walk_table(const struct measured_table *table)
 {
 	const struct measured_file *files = measured_files(table);
-	unsigned int sum = 0;
+	const char *last = NULL;
 
 	for (__u64 i = 0; i < table->n_files; i++) {
 		const char *name = measured_name(table, &files[i]);
 
-		sum += fuzz_touch(name, strlen(name) + 1);
-		/* Many files may share pieces, so only the ends are read. */
-		if (files[i].n_pieces > 0) {
-			const struct measured_piece *piece =
-				&measured_pieces(table)[files[i].first_piece];
-
-			sum += fuzz_touch(piece, sizeof(*piece));
-			sum += fuzz_touch(piece + files[i].n_pieces - 1, sizeof(*piece));
-		}
-		if (!measured_is_same(&files[i], &files[i]))
+		if (last && strcmp(last, name) >= 0)
+			abort();
+		last = name;
+		add(&files[i], sizeof(files[i]));
+		add(name, strlen(name));
+		add(measured_pieces(table) + files[i].first_piece,
+		    files[i].n_pieces * sizeof(struct measured_piece));
+		if (!measured_is_same(&files[i], &files[i]) ||
+		    measured_is_same_verity(&files[i], &files[i]) != (files[i].verity != 0))
+			abort();
+		if (i > 0 && measured_is_same(&files[i - 1], &files[i]) &&
+		    files[i - 1].inode != files[i].inode)
 			abort();
 	}
-	return sum;
 }
 
-static unsigned int fuzz_inputs(const struct measured_map *map)
+static void check_table(const void *bytes, size_t n)
 {
-	const struct measured_inputs *inputs = measured_check_inputs(map);
-	unsigned int sum = 0;
+	const struct measured_map map = { .data = n > 0 ? bytes : NULL, .size = n };
+	const struct measured_table *table = measured_check_table(&map);
+
+	if (table)
+		walk_table(table);
+}
+
+static void check_inputs(const void *bytes, size_t n)
+{
+	const struct measured_map map = { .data = n > 0 ? bytes : NULL, .size = n };
+	const struct measured_inputs *inputs = measured_check_inputs(&map);
 
 	for (__u32 i = 0; inputs && i < inputs->n; i++) {
-		const struct measured_input *input = &inputs->input[i];
-
-		sum += fuzz_touch((const char *)map->data + input->off, input->size);
-		sum += (unsigned int)strlen(input->name);
+		add((const char *)bytes + inputs->input[i].off, inputs->input[i].size);
+		add(inputs->input[i].name, strlen(inputs->input[i].name));
 	}
-	return sum;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	const char kind = size > 0 ? (char)data[0] : 0;
-	const size_t n = kind == 't' || kind == 'T' ? size - 1 : size;
-	struct measured_map map = { .data = malloc(n > 0 ? n : 1), .size = n };
-	struct measured_table *head = (void *)(uintptr_t)map.data;
-	const struct measured_table *table = NULL;
-	volatile unsigned int sum = 0;
+	const size_t room = n > sizeof(struct measured_inputs) ? n : sizeof(struct measured_inputs);
+	struct measured_inputs *inputs;
+	struct measured_table *table = malloc(n + 1);
 
-	if (!map.data)
+	if (!table)
 		return 0;
-	memcpy((void *)(uintptr_t)map.data, data + (size - n), n);
-	if (kind == 'T' && n >= sizeof(*head)) {
-		head->magic = MEASURED_TABLE_MAGIC;
-		head->version = MEASURED_TABLE_VERSION;
-		head->size = n;
+	memcpy(table, data, n);
+	check_table(table, n);
+	check_inputs(table, n);
+	if (n >= sizeof(*table)) {
+		table->magic = MEASURED_TABLE_MAGIC;
+		table->version = MEASURED_TABLE_VERSION;
+		table->size = n;
+		check_table(table, n);
 	}
-	if (n != size)
-		table = measured_check_table(&map);
-	else
-		sum = fuzz_inputs(&map);
-	if (table)
-		sum = fuzz_walk(table);
-	(void)sum;
-	free((void *)(uintptr_t)map.data);
+	free(table);
+	inputs = calloc(1, room);
+	if (!inputs)
+		return 0;
+	memcpy(inputs, data, n);
+	inputs->magic = MEASURED_INPUTS_MAGIC;
+	inputs->n %= MEASURED_INPUTS_MAX + 2;
+	check_inputs(inputs, room);
+	free(inputs);
 	return 0;
 }

@@ -3,6 +3,7 @@
  * plan_check() on a good plan with pieces overwritten: input is a list of {offset u32, length u8,
  * bytes}. What it accepts has only strings that end inside the pool.
  */
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -54,6 +55,28 @@ static void fuzz_strings(const struct custody_plan *plan)
 	fuzz_string(plan, plan->model_path);
 }
 
+/* Of whatever is accepted, a check's plan is accepted too, and can do no more than it should. */
+static void fuzz_checks(const struct custody_plan *plan)
+{
+	static struct custody_plan check;
+	const char *why = NULL;
+
+	for (__u32 i = 0; i < plan->n_checkers; i++) {
+		int r = plan_make_check(plan, i, &check);
+
+		fuzz_require(r == 0 || r == -ENOSPC);
+		if (r < 0)
+			continue;
+		fuzz_require(plan_check(&check, &why));
+		fuzz_require(check.n_endpoints == 0 && check.n_devices == 0);
+		fuzz_require((check.flags & ~(__u32)PLAN_FLAG_JIT) == 0);
+		fuzz_require(check.admission == 0 && check.n_checkers == 0);
+		for (__u32 j = 0; j < check.n_zones; j++)
+			fuzz_require(check.zones[j].label != CUSTODY_LABEL_WRITE);
+	}
+	fuzz_require(plan_make_check(plan, plan->n_checkers, &check) == -ERANGE);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct custody_plan plan;
@@ -75,9 +98,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data += n;
 		size -= n;
 	}
-	if (plan_check(&plan, &why))
+	if (plan_check(&plan, &why)) {
 		fuzz_strings(&plan);
-	else
+		fuzz_checks(&plan);
+	} else {
 		fuzz_require(why && why[0]);
+	}
 	return 0;
 }

@@ -49,6 +49,10 @@ static void try_requests(struct registry *registry, uint8_t seed)
 		(void)snprintf(request.add.profile, sizeof(request.add.profile), "p");
 		(void)snprintf(request.add.directory, sizeof(request.add.directory), "/d");
 		(void)snprintf(request.mark.why, sizeof(request.mark.why), "why");
+		memset(request.add.fingerprints_digest, seed, sizeof(request.add.digest));
+		if (seed)
+			(void)snprintf(request.add.fingerprints, sizeof(request.add.fingerprints),
+				       "/f");
 		if (registry_apply(registry, &request, &model, &changed, why) ==
 			    CUSTODY_EXIT_DONE && changed)
 			check_round(registry);

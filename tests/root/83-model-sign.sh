@@ -276,6 +276,16 @@ truncate -s 68M "$TMP/half"
 ends 1 "at most" "68 MiB of bundle" verify "$M" --key "$PUB" --signature "$TMP/half"
 "$PYTHON" -c 'print("[" * 100000)' >"$TMP/half"
 ends 1 "nests" "100000 brackets" verify "$M" --key "$PUB" --signature "$TMP/half"
+"$PYTHON" - "$M/model.sig" >"$TMP/half" <<'PY'
+import base64, json, sys
+bundle = json.load(open(sys.argv[1]))
+bundle["verificationMaterial"] = {
+    "certificate": {"rawBytes": base64.b64encode(b"whatever").decode()},
+    "tlogEntries": [{"logIndex": "1"}]}
+print(json.dumps(bundle))
+PY
+ends 3 "sigstore method.*does not verify. Sign by a key or by a certificate" "a bundle of the sigstore method" \
+	verify "$M" --key "$PUB" --signature "$TMP/half"
 ends 4 "cannot be read" "no signature at all" verify "$M" --key "$PUB" --signature "$TMP/absent"
 ends 4 "cannot be read" "no model at all" verify "$TMP/absent" --key "$PUB"
 ends 3 "no public key" "a key that is none" verify "$M" --key "$M/w.bin"

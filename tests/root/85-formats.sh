@@ -33,6 +33,12 @@ all_are() { # all_are FOLDER FORMAT data|pickles TEXT: each file of the folder, 
 	tap $? "$4: $(wc -l <<<"$seen") files" "$wrong"
 }
 
+# A machine of tests/vm is small; what this asks is asked of the host.
+if [ "${CUSTODY_LAB:-}" = 1 ] && ! $PYTHON -c 'import joblib, sklearn' 2>/dev/null; then
+	echo "1..0 # SKIP no joblib and scikit-learn in this machine"
+	exit 0
+fi
+
 cat >"$TMP/write.py" <<'PY'
 import bz2, gzip, io, lzma, os, pickle, sys, tarfile, zipfile, zlib
 import joblib

@@ -153,6 +153,17 @@ denied "trust in somebody else" "signature is not one that is trusted" bob
 denied "a key that is not there" "nokey.ini:[0-9]+ .model. trusted-keys: .*nobody.pub cannot be read" nokey
 echo '{"a":1}' >"$MODEL/model.sig"
 denied "a signature that is none" "signature is none" signed
+fresh
+$PYTHON - "$MODEL/model.sig" <<'PY'
+import base64, json, sys
+bundle = json.load(open(sys.argv[1]))
+bundle["verificationMaterial"] = {
+    "certificate": {"rawBytes": base64.b64encode(b"whatever").decode()},
+    "tlogEntries": [{"logIndex": "1", "logId": {"keyId": "AA=="}, "integratedTime": "1"}]}
+json.dump(bundle, open(sys.argv[1], "w"))
+PY
+denied "a signature by the sigstore method" \
+	"signature is of a kind that is not verified: .*sigstore method.*custody does not verify.*Sign by a key or by a certificate" signed
 fresh; ln -s weights.gguf "$MODEL/link"
 denied "a link in the model" "symbolic link" signed
 fresh; mkfifo "$MODEL/fifo"
@@ -213,6 +224,21 @@ mkdir "$ROOT/work/statements"
 denied "the right one, but elsewhere" "is in .*work/statements" elab
 cp "$MODEL.attestations/9.json" "$ROOT/work/statements/"
 starts "the right one, where the profile says" elab
+$PYTHON - "$ROOT/work/statements/9.json" <<'PY'
+import json, sys
+whole = json.load(open(sys.argv[1]))
+open(sys.argv[1], "w").write(" " * ((16 << 20) - len(json.dumps(whole))) + json.dumps(whole))
+PY
+starts "of 16 MiB, as long as one may be" elab
+printf ' ' >>"$ROOT/work/statements/9.json"
+denied "a byte longer" "no statement of type" elab
+cp "$MODEL.attestations/9.json" "$ROOT/work/statements/"
+for i in $(seq 130); do echo "{}" >"$ROOT/work/statements/x$i"; done
+refused "too many to be looked at" 3 "holds more than can be looked at .128 files with the keys, 128 MiB" ctl start elab
+rm "$ROOT"/work/statements/x*
+for i in $(seq 13); do truncate -s 16M "$ROOT/work/statements/x$i"; done
+refused "or too much" 3 "holds more than can be looked at .128 files with the keys, 128 MiB" ctl start elab
+rm "$ROOT"/work/statements/x*
 refused "TYPE by KEYFILE, and nothing else" 2 "write TYPE by KEYFILE" ctl profile check words
 printf z >>"$MODEL/index.html"
 denied "not of the model as it is now" "no statement of type" lab

@@ -168,6 +168,26 @@ refused "a reason is needed" 2 "reason" ctl model revoke web
 refused "that is text" 3 "not text" ctl model revoke web --reason $'\e[2J'
 if [ "$(count web)" = 2 ]; then ok "two versions are there, as before"; else not_ok "two versions are there, as before" "$(count web)"; fi
 
+# ---- a signature that lies beside the model ----
+openssl ecparam -genkey -name prime256v1 -noout -out "$ROOT/key.pem" 2>/dev/null
+openssl ec -in "$ROOT/key.pem" -pubout -out "$ROOT/key.pub" 2>/dev/null
+sed "s|^\[process\]|[model]\nrequire-signature = yes\ntrusted-keys = $ROOT/key.pub\n&|" \
+	"$ROOT/etc/custody/profiles/web.ini" >"$ROOT/etc/custody/profiles/signed.ini"
+refused "a model that is not signed, by a profile that asks for it" 3 "the model is not signed" ctl model register signed "$ROOT/v5"
+ctl model sign "$ROOT/v5" --key "$ROOT/key.pem" --out "$ROOT/v5.sig" >/dev/null
+check "with its signature it is registered" ctl model register signed "$ROOT/v5" --signature "$ROOT/v5.sig" --card "$ROOT/v9/index.html"
+HINT=$(sha256sum <"$ROOT/key.pub" | cut -d' ' -f1)
+says signed 1 '[m["signature"], m["signer"], m["card"]]' "['$ROOT/v5.sig', 'key $HINT', '$ROOT/v9/index.html']" \
+	"signature, signer and card are in the registry"
+says signed 1 'm["fingerprints"]["state"]' good "and its fingerprints"
+says signed 1 '[m["registered"]["uid"], m["registered"]["time"][:3], m["registered"]["time"][-1]]' "[0, '202', 'Z']" "who and when"
+check "it starts" ctl start signed@1
+check "stopped" ctl stop signed
+ctl model sign "$ROOT/v6" --key "$ROOT/key.pem" --out "$ROOT/v5.sig" >/dev/null
+refused "with another model's signature in its place it does not" 3 "not what was signed" ctl start signed
+rm "$ROOT/v5.sig"
+refused "nor without one" 3 "v5.sig cannot be read" ctl start signed
+
 # ---- who ----
 reader() { setpriv --reuid=65534 --regid=65534 --groups=60616 "$BIN/custodyctl" --root "$ROOT" "$@"; }
 stranger() { setpriv --reuid=65534 --regid=65534 --clear-groups "$BIN/custodyctl" --root "$ROOT" "$@"; }
@@ -247,7 +267,7 @@ recorded "what was recorded before it could be written is taken back" "r['change
 if [ "$(count web)" = 3 ]; then ok "nothing was changed"; else not_ok "nothing was changed" "$(count web)"; fi
 mkdir "$ROOT/saved"
 cp -a "$MODELS/." "$ROOT/saved/"
-mount -t tmpfs -o size=16k,mode=0750,gid=60612 small "$MODELS"
+mount -t tmpfs -o size=32k,mode=0750,gid=60612 small "$MODELS"
 cp -a "$ROOT/saved/." "$MODELS/"
 head -c 64k /dev/zero >"$MODELS/fill" 2>/dev/null
 refused "a full disk" 3 "cannot be written.*No space.*Make room" ctl model register web "$ROOT/v4"
@@ -374,7 +394,7 @@ fail 2 "writes" 28 unwritten
 fail 8 "opens, mkdirs and renames" 23 unopened
 
 daemon_start || not_ok "custodyd starts at last" "$(cat "$ROOT/custodyd.log")"
-for name in long web; do ctl retire $name >/dev/null 2>&1; done
+for name in long web signed; do ctl retire $name >/dev/null 2>&1; done
 check "the ledger is whole after all that" ctl ledger verify
 check "and so is every registry" ctl model list
 daemon_stop

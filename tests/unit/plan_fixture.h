@@ -113,6 +113,14 @@ static inline void plan_fixture_add_admission(struct custody_plan *plan)
 		plan_fixture_add(plan, "urn:test"), plan->keys[0].path, origin,
 	};
 	plan->n_attestations = 1;
+	for (size_t i = 0; i < 2; i++) {
+		plan->checkers[i].args[0] = plan_fixture_add(plan, "/usr/bin/scan");
+		plan->checkers[i].args[1] = plan_fixture_add(plan, i ? "-x" : "/srv/models/m");
+		plan->checkers[i].n_args = 2;
+		plan->checkers[i].origin = origin;
+	}
+	plan->n_checkers = 2;
+	plan->checker_timeout_s = 600;
 }
 
 static inline void plan_fixture_make(struct custody_plan *plan)

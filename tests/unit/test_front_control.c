@@ -6,6 +6,8 @@
  * link: tools/custodyctl/render_ceiling.c tools/custodyctl/render_limits.c
  * link: tools/custodyctl/render_measured.c
  * link: tools/custodyctl/client.c tools/custodyctl/progress.c tools/custodyctl/render.c
+ * link: tools/custodyctl/progress_line.c tools/custodyctl/registry_index.c
+ * link: tools/custodyctl/registry_verity.c
  * link: tools/custodyctl/registry.c tools/custodyctl/table.c tools/custodyctl/start.c
  * link: tools/custodyctl/stop.c
  * link: tools/custodyctl/ps.c tools/custodyctl/status.c tools/custodyctl/run.c

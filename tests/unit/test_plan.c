@@ -254,6 +254,25 @@ struct mutation {
 	M(admission_signature, "signature", plan.signature = ADD("/srv/../s"))                   \
 	M(admission_statements, "attestations", plan.attestations_path = ADD("/dev/shm"))        \
 	M(admission_origin, "origin", plan.admission_origin.off++)                               \
+	M(checkers_many, "count", plan.n_checkers = PLAN_CHECKERS_MAX + 1)                       \
+	M(checkers_behind, "not empty", plan.checkers[2].n_args = 1)                             \
+	M(checkers_uncounted, "not empty", plan.n_checkers = 1)                                  \
+	M(checkers_unmeasured, "not to be measured", (plan.admission = plan.formats = 0,         \
+	  plan.n_keys = plan.n_attestations = 0, memset(plan.keys, 0, sizeof(plan.keys)),        \
+	  memset(plan.attestations, 0, sizeof(plan.attestations)),                               \
+	  plan.signature = plan.attestations_path = (struct plan_string){ 0 }))                  \
+	M(checkers_no_time, "time limit", plan.checker_timeout_s = 0)                            \
+	M(checkers_long, "time limit", plan.checker_timeout_s = 3601)                            \
+	M(checkers_time_only, "no check",                                                        \
+	  (plan.n_checkers = 0, memset(plan.checkers, 0, sizeof(plan.checkers))))                \
+	M(checkers_name, "57", (memset(plan.name, 0, 64), memset(plan.name, 'a', 58)))           \
+	M(checker_args, "arguments", plan.checkers[0].n_args = PLAN_CHECKER_ARGS_MAX + 1)        \
+	M(checker_no_args, "arguments", plan.checkers[0].n_args = 0)                             \
+	M(checker_pad, "padding", plan.checkers[1].pad = 1)                                      \
+	M(checker_args_behind, "not empty", plan.checkers[1].n_args = 1)                         \
+	M(checker_relative, "absolute", plan.checkers[1].args[0] = ADD("scan"))                  \
+	M(checker_string, "pool", plan.checkers[0].args[1].len++)                                \
+	M(checker_origin, "origin", plan.checkers[0].origin.off++)                               \
 	M(device_twice, "devices are the same", plan.devices[1] = plan.devices[0])
 
 /* clang-format on */
@@ -296,6 +315,8 @@ static void test_least_plan(void **state)
 	plan.signature = plan.attestations_path = (struct plan_string){ 0 };
 	memset(plan.keys, 0, sizeof(plan.keys));
 	memset(plan.attestations, 0, sizeof(plan.attestations));
+	memset(plan.checkers, 0, sizeof(plan.checkers));
+	plan.n_checkers = plan.checker_timeout_s = 0;
 	plan.limit_memory = plan.limit_cpu_percent = plan.retain_days = plan.drain_timeout_s = 0;
 	plan.flags = 0;
 	assert_true(plan_check(&plan, &why));

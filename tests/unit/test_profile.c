@@ -69,6 +69,8 @@ static const struct refusal refusals[] = {
 	{ "[model]\npath = /" LONG_50 LONG_50 LONG_50 LONG_50 "\n", 2, "longer than 198" },
 	{ "[model]\npath = /" LONG_50 LONG_50 LONG_50 "0123456789\n", 2, "longer than 160" },
 	{ "[profile]\ndescription = " LONG_50 LONG_50 LONG_50 "0123456789a\n", 2, "out of range" },
+	{ "[model]\ncheck = /" LONG_50 LONG_50 " " LONG_50 "0123456789 0123456789 0123456\n", 2,
+	  "at most 180 characters" },
 	{ "[profile]\nextends = nowhere\n", 2, "extends: no profile nowhere" },
 	{ "[profile]\nextends = loop-a\n", 2, "extends: loop-a extends itself" },
 	{ "[profile]\nextends = deep1\n", 2, "more than 8 profiles" },
@@ -87,6 +89,7 @@ static const struct profile_memory profiles[] = {
 	{ "deep6", "[profile]\nextends = deep7\n" },
 	{ "deep7", "[profile]\nextends = deep8\n" },
 	{ "deep8", "[files]\njit = yes\n" },
+	{ "checked", "[model]\ncheck = /bin/a -1\n" },
 	{ "broken", "[files]\njit = yes\nreda = /usr\n" },
 	{ NULL, NULL },
 };
@@ -293,6 +296,34 @@ static void test_plan(void **state)
 	assert_int_equal(plan.retain_days, 180);
 }
 
+/* A program on each line, those of the extended profile first, each with its own place. */
+static void test_checks(void **state)
+{
+	static const char text[] =
+		"[profile]\nextends = checked\n[process]\ncommand = /a\n[model]\npath = /srv/m\n"
+		"check += /bin/b {model}\n  /bin/c '{name}' {model}/x ; why\n"
+		"check-timeout = 5s\nallow-pickle = yes\n";
+	const struct build_request request = REQUEST("digits", "sk", "", "", 0, 0);
+	cleanup_problems struct problems problems = { 0 };
+	const char *why = "";
+
+	(void)state;
+	make_plan(text, &request, &problems);
+	assert_true(problems_none(&problems));
+	assert_true(plan_check(&plan, &why));
+	assert_int_equal(plan.admission, PLAN_ADMISSION_MEASURE | PLAN_ADMISSION_PICKLE);
+	assert_int_equal(plan.checker_timeout_s, 5);
+	assert_int_equal(plan.n_checkers, 3);
+	assert_int_equal(plan.checkers[0].n_args, 2);
+	assert_string_equal(plan_text_of(plan.checkers[0].args[0]), "/bin/a");
+	assert_int_equal(plan.checkers[1].n_args, 2);
+	assert_string_equal(plan_text_of(plan.checkers[1].args[1]), "/srv/m");
+	assert_int_equal(plan.checkers[2].n_args, 3);
+	assert_string_equal(plan_text_of(plan.checkers[2].args[1]), "digits");
+	assert_string_equal(plan_text_of(plan.checkers[2].args[2]), "/srv/m/x");
+	assert_string_equal(plan_text_of(plan.checkers[2].origin), "t.ini:8 [model] check");
+}
+
 static void test_request_replaces(void **state)
 {
 	const struct build_request request =
@@ -333,6 +364,13 @@ static const struct no_plan no_plans[] = {
 	{ "[process]\ncommand = /a\n[files]\ndata = /lib\n", PLAIN, 4, "makes its own" },
 	{ "[process]\ncommand = /a\n[model]\npath = /\n", PLAIN, 4, "path" },
 	{ "[process]\ncommand = /a\n[network]\nlisten = unix:/proc/x\n", PLAIN, 4, "UNIX" },
+	{ "[process]\ncommand = /a\n[model]\ncheck = /b\n", PLAIN, 4, "there is none; set path" },
+	{ "[process]\ncommand = /a\n[model]\npath = /m\ncheck = b\n", PLAIN, 5,
+	  "b: the program of a check needs an absolute path" },
+	{ "[process]\ncommand = /a\n[model]\npath = /m\ncheck = /b\ncheck-timeout = 0s\n", PLAIN, 6,
+	  "no check ends in no time" },
+	{ "[process]\ncommand = /a\n[model]\npath = /m\ncheck = /a\n /b\n /c\n /d\n /e\n", PLAIN, 9,
+	  "at most 4 programs" },
 	{ "[files]\njit = no\n", RUN("/bin/a", 1), 0, "malformed" },
 	{ "[files]\njit = no\n", RUN("/bin/a\0x\0", 1), 0, "left over" },
 	{ "[files]\njit = no\n", RUN("/bin/a\0", 2), 0, "malformed" },
@@ -391,6 +429,7 @@ int main(void)
 		cmocka_unit_test(test_replace_and_none),
 		cmocka_unit_test(test_print_is_canonical),
 		cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_checks),
 		cmocka_unit_test(test_request_replaces),
 		cmocka_unit_test(test_no_plan),
 		cmocka_unit_test(test_digest),

@@ -20,10 +20,9 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "fingerprint.h"
 #include "daemon/planner/registry.h"
 #include "daemon/warden/registry_file.h"
-
-static const char *const wrong_of_bytes = "damaged";
 
 static struct registry_request make_request(enum registry_verb verb, __u32 version,
 					    const char *why)
@@ -214,6 +213,7 @@ static void test_full_registry(void **state)
 		memcpy(v->signature, v->directory, sizeof(v->signature));
 		memcpy(v->card, v->directory, sizeof(v->card));
 		memcpy(v->fingerprints, v->directory, sizeof(v->fingerprints));
+		memset(v->fingerprints_digest, 0xff, sizeof(v->fingerprints_digest));
 		memset(v->signer, '"', sizeof(v->signer) - 1);
 		memset(v->revoked.why, '"', sizeof(v->revoked.why) - 1);
 		v->revoked.time_s = 1;
@@ -252,6 +252,78 @@ static void test_bad_requests(void **state)
 	assert_int_equal(ask(&registry, REGISTRY_REVOKE, 1, "over\xe2\x80\xaewritten", "not text"),
 			 CUSTODY_EXIT_REFUSED);
 	assert_int_equal(registry.n, 2);
+}
+
+/* ---- fingerprints ---- */
+
+static struct registry_request make_index(enum registry_verb verb, __u8 digest, const char *file)
+{
+	struct registry_request request = make_request(verb, 1, "");
+
+	memset(request.add.fingerprints_digest, digest, sizeof(request.add.fingerprints_digest));
+	(void)snprintf(request.add.fingerprints, sizeof(request.add.fingerprints), "%s", file);
+	return request;
+}
+
+static void test_index_is_given_once(void **state)
+{
+	cleanup_registry struct registry registry = make_two();
+	struct registry_request request = make_index(REGISTRY_FINGERPRINT, 7, "/m/fingerprints-7");
+	cleanup_registry struct registry back = { 0 };
+	cleanup_ptr char *text = NULL;
+	struct model_version model;
+	const char *why = "";
+	size_t n = 0;
+	bool changed;
+
+	(void)state;
+	assert_int_equal(apply(&registry, &request, &model, &changed, NULL), CUSTODY_EXIT_DONE);
+	assert_true(changed);
+	assert_string_equal(registry.versions[0].fingerprints, "/m/fingerprints-7");
+	assert_string_equal(registry.versions[1].fingerprints, "");
+	/* the same again is nothing new; another one is not of these bytes */
+	assert_int_equal(apply(&registry, &request, &model, &changed, NULL), CUSTODY_EXIT_DONE);
+	assert_false(changed);
+	request = make_index(REGISTRY_FINGERPRINT, 8, "/m/fingerprints-8");
+	assert_int_equal(apply(&registry, &request, &model, &changed, "it is another one"),
+			 CUSTODY_EXIT_REFUSED);
+	text = print(&registry, &n);
+	assert_non_null(strstr(text, "\"digest\": \"sha256:0707"));
+	assert_int_equal(registry_parse(text, n, "digits", &back, &why), 0);
+	assert_memory_equal(back.versions, registry.versions, 2 * sizeof(*back.versions));
+}
+
+static void test_index_needs_path_and_digest(void **state)
+{
+	static const struct {
+		enum registry_verb verb;
+		__u8 digest;
+		const char *file, *words;
+	} bad[] = {
+		{ REGISTRY_FINGERPRINT, 0, "/m/f", "no path that is text, or no digest" },
+		{ REGISTRY_FINGERPRINT, 7, "", "no path" },
+		{ REGISTRY_FINGERPRINT, 7, "m/f", "no path" },
+		{ REGISTRY_FINGERPRINT, 7, "/m/\nf", "no path" },
+		{ REGISTRY_ADD, 0, "/m/f", "has no digest" },
+		{ REGISTRY_ADD, 7, "", "has no digest" },
+		{ REGISTRY_ADD, 7, "m/f", "not absolute" },
+	};
+	cleanup_registry struct registry registry = make_two();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct registry_request request = make_index(bad[i].verb, bad[i].digest,
+							     bad[i].file);
+		struct model_version model;
+		bool changed;
+
+		(void)snprintf(request.add.profile, sizeof(request.add.profile), "p");
+		(void)snprintf(request.add.directory, sizeof(request.add.directory), "/d");
+		assert_int_equal(apply(&registry, &request, &model, &changed, bad[i].words),
+				 CUSTODY_EXIT_REFUSED);
+	}
+	assert_int_equal(registry.n, 2);
+	assert_string_equal(registry.versions[0].fingerprints, "");
 }
 
 /* ---- text ---- */
@@ -331,7 +403,7 @@ static void test_edit_is_seen(void **state)
 	assert_int_equal(registry_parse(text, n, "digits", &back, &why), -EBADMSG);
 	memcpy(at, "sklaern", 7);
 	assert_int_equal(registry_parse(text, n, "digits", &back, &why), -EBADMSG);
-	assert_non_null(strstr(why, wrong_of_bytes));
+	assert_non_null(strstr(why, "damaged"));
 }
 
 static void test_other_text(void **state)
@@ -403,10 +475,10 @@ static void test_file_is_replaced(void **state)
 	(void)state;
 	assert_int_equal(registry_file_find(models, "digits"), -ENOENT);
 	assert_int_equal(registry_file_find(models, "../etc"), -EINVAL);
-	assert_int_equal(registry_file_replace(models, "digits", getgid(), one), 0);
+	assert_int_equal(registry_file_replace(models, "digits", getgid(), one, -1), 0);
 	assert_int_equal(registry_file_find(models, "digits"), 0);
 	expect_text(models, "one");
-	assert_int_equal(registry_file_replace(models, "digits", getgid(), two), 0);
+	assert_int_equal(registry_file_replace(models, "digits", getgid(), two, -1), 0);
 	expect_text(models, "second");
 	remove_models(models, path);
 }
@@ -415,25 +487,94 @@ static void test_file_refuses(void **state)
 {
 	cleanup_fd int good = make_text("good", true), loose = make_text("loose", false);
 	cleanup_fd int empty = make_text("", true);
+	__u8 digest[CUSTODY_DIGEST_SIZE];
 	cleanup_fd int disk = open("/etc/passwd", O_RDONLY | O_CLOEXEC); /* has no seals at all */
 	char path[64];
 	cleanup_fd int models = open_models(path);
 	cleanup_fd int holder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	(void)state;
-	assert_int_equal(registry_file_replace(models, "digits", getgid(), loose), -EPROTO);
-	assert_int_equal(registry_file_replace(models, "digits", getgid(), empty), -EPROTO);
-	assert_int_equal(registry_file_replace(models, "digits", getgid(), models), -EPROTO);
+	assert_int_equal(registry_file_replace(models, "digits", getgid(), loose, -1), -EPROTO);
+	assert_int_equal(registry_file_replace(models, "digits", getgid(), empty, -1), -EPROTO);
+	assert_int_equal(registry_file_replace(models, "digits", getgid(), models, -1), -EPROTO);
 	assert_true(disk >= 0);
-	assert_int_equal(registry_file_replace(models, "digits", getgid(), disk), -EPROTO);
-	assert_int_equal(registry_file_replace(models, "..", getgid(), good), -EINVAL);
+	assert_int_equal(registry_file_replace(models, "digits", getgid(), disk, -1), -EPROTO);
+	assert_int_equal(registry_file_digest_index(disk, digest), -EPROTO);
+	assert_int_equal(registry_file_replace(models, "..", getgid(), good, -1), -EINVAL);
 	assert_int_equal(flock(holder, LOCK_EX | LOCK_NB), 0);
-	assert_int_equal(registry_file_replace(models, "digits", getgid(), good), -EWOULDBLOCK);
+	assert_int_equal(registry_file_replace(models, "digits", getgid(), good, -1), -EWOULDBLOCK);
 	assert_int_equal(flock(holder, LOCK_UN), 0);
 	/* where the directory should be there is a link to one */
 	assert_int_equal(symlinkat("/tmp", models, "digits"), 0);
-	assert_int_equal(registry_file_replace(models, "digits", getgid(), good), -ENOTDIR);
+	assert_int_equal(registry_file_replace(models, "digits", getgid(), good, -1), -ENOTDIR);
 	assert_int_equal(registry_file_find(models, "digits"), -ENOENT);
+	remove_models(models, path);
+}
+
+static int truncate_at(int models, const char *path, off_t size)
+{
+	cleanup_fd int fd = openat(models, path, O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : ftruncate(fd, size);
+}
+
+/* An index of one value, sealed; with its name. */
+static int make_index_fd(char name[REGISTRY_FILE_INDEX_SIZE], __u8 digest[CUSTODY_DIGEST_SIZE])
+{
+	__u64 value = 5;
+	const struct fingerprint_index index = { .bytes = 9, .ceiling = 6, .values = &value,
+						 .n = 1 };
+	int fd = memfd_create("index", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	cleanup_ptr __u8 *bytes = NULL;
+	size_t n = 0;
+
+	assert_int_equal(fingerprint_encode(&index, &bytes, &n), 0);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, n), (ssize_t)n);
+	assert_int_equal(registry_file_digest_index(fd, digest), -EPROTO); /* not sealed yet */
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK |
+			       F_SEAL_SEAL), 0);
+	assert_int_equal(registry_file_digest_index(fd, digest), 0);
+	registry_file_name_index(digest, name);
+	return fd;
+}
+
+static void test_index_is_put_beside_the_text(void **state)
+{
+	cleanup_fd int text = make_text("one", true), empty = make_text("", true);
+	char path[64], name[REGISTRY_FILE_INDEX_SIZE], at[2 * REGISTRY_FILE_INDEX_SIZE];
+	__u8 digest[CUSTODY_DIGEST_SIZE];
+	cleanup_fd int index = make_index_fd(name, digest);
+	cleanup_fd int models = open_models(path);
+	struct stat st;
+
+	(void)state;
+	(void)snprintf(at, sizeof(at), "digits/%s", name);
+	assert_int_equal(registry_file_restore_index(models, "digits", index), -ENOENT);
+	/* what is no index leaves no registry either */
+	assert_int_equal(registry_file_replace(models, "digits", getgid(), text, empty), -EPROTO);
+	assert_int_equal(registry_file_find(models, "digits"), -ENOENT);
+	assert_int_equal(registry_file_replace(models, "digits", getgid(), text, index), 0);
+	expect_text(models, "one");
+	assert_true(registry_file_has_index(models, "digits", digest));
+	assert_int_equal(fstatat(models, at, &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(st.st_mode, S_IFREG | 0600);
+	/* others may read it; cut off; a link to it; gone: none of it counts */
+	assert_int_equal(fchmodat(models, at, 0640, 0), 0);
+	assert_false(registry_file_has_index(models, "digits", digest));
+	assert_int_equal(registry_file_restore_index(models, "digits", index), 0);
+	assert_true(registry_file_has_index(models, "digits", digest));
+	assert_int_equal(truncate_at(models, at, st.st_size - 1), 0);
+	assert_false(registry_file_has_index(models, "digits", digest));
+	assert_int_equal(renameat(models, at, models, "digits/x"), 0);
+	assert_int_equal(symlinkat("x", models, at), 0);
+	assert_false(registry_file_has_index(models, "digits", digest));
+	assert_int_equal(unlinkat(models, at, 0), 0);
+	assert_false(registry_file_has_index(models, "digits", digest));
+	assert_int_equal(registry_file_restore_index(models, "digits", index), 0);
+	assert_true(registry_file_has_index(models, "digits", digest));
+	assert_int_equal(unlinkat(models, at, 0), 0);
+	assert_int_equal(unlinkat(models, "digits/x", 0), 0);
 	remove_models(models, path);
 }
 
@@ -453,6 +594,9 @@ int main(void)
 		cmocka_unit_test(test_other_text),
 		cmocka_unit_test(test_file_is_replaced),
 		cmocka_unit_test(test_file_refuses),
+		cmocka_unit_test(test_index_is_given_once),
+		cmocka_unit_test(test_index_needs_path_and_digest),
+		cmocka_unit_test(test_index_is_put_beside_the_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

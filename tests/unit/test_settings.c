@@ -41,6 +41,8 @@ static const struct sample samples[] = {
 	  "urn:a\n  by\n  /k\n  urn:b\n  by\n  /k", "\"urn a\" by /k", NULL },
 	{ "model.attestations", "/srv/a", "/srv/a", "/srv/a/", NULL },
 	{ "model.measure", "no", "no", "once", NULL },
+	{ "model.check", "/bin/a -r 'b c' -r", "/bin/a -r \"b c\" -r", "\"\"", NULL },
+	{ "model.check-timeout", "90s", "90s", "soon", "61m" },
 	{ "process.command", "/bin/a -b 'c d' \"\"", "/bin/a\n  -b\n  \"c d\"\n  \"\"", "\"\"",
 	  NULL },
 	{ "process.environment", "A=1 \"B=x y\"", "A=1\n  \"B=x y\"", "A", NULL },

@@ -9,6 +9,7 @@
  * link: tools/custodyctl/model_file.c tools/custodyctl/client.c tools/custodyctl/render.c
  * link: tools/custodyctl/render_ceiling.c tools/custodyctl/render_limits.c
  * link: tools/custodyctl/render_measured.c tools/custodyctl/table.c
+ * link: tools/custodyctl/progress_line.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

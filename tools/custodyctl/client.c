@@ -19,6 +19,7 @@
 
 #define CLIENT_REPLIES (MSG_BIT(MSG_REPLY_ROW) | MSG_BIT(MSG_REPLY_COUNTER) | \
 			MSG_BIT(MSG_REPLY_STEP) | MSG_BIT(MSG_REPLY_MODEL) | \
+			MSG_BIT(MSG_REPLY_PROGRESS) | MSG_BIT(MSG_REPLY_CHECKED) | \
 			MSG_BIT(MSG_REPLY_DONE))
 
 void client_complain(const char *format, ...)
@@ -187,15 +188,21 @@ int client_receive_one(int fd, union message_buffer *ret_reply)
 	return CUSTODY_EXIT_INTERNAL;
 }
 
-int client_receive(int fd, client_reply_fn fn, void *data, struct reply_done *ret_done)
+/* Replies until REPLY_DONE. 0 with *ret_done, or an exit code with a complaint. */
+static int client_receive(int fd, client_reply_fn fn, void *data, struct client_progress *progress,
+			  struct reply_done *ret_done)
 {
 	union message_buffer reply;
 
 	for (;;) {
 		int r = client_receive_one(fd, &reply);
 
-		if (r != 0)
+		if (r != 0) {
+			client_end_progress(progress);
 			return r;
+		}
+		if (client_take_progress(&reply, progress))
+			continue;
 		if (reply.head.type == MSG_REPLY_DONE) {
 			memcpy(ret_done, &reply, sizeof(*ret_done));
 			return 0;
@@ -219,14 +226,16 @@ int client_conclude(const struct reply_done *done)
 int client_ask(const struct command_options *options, __u32 type, void *body, size_t size,
 	       client_reply_fn fn, void *data, struct reply_done *ret_done)
 {
+	struct client_progress progress;
 	cleanup_fd int fd = -1;
 	int r = client_connect(options, &fd);
 
+	client_start_progress(&progress, options);
 	*ret_done = (struct reply_done){ 0 };
 	if (r == 0)
 		r = client_send(fd, type, body, size, NULL, 0);
 	if (r == 0)
-		r = client_receive(fd, fn, data, ret_done);
+		r = client_receive(fd, fn, data, &progress, ret_done);
 	if (r == 0)
 		r = client_conclude(ret_done);
 	ret_done->exit = (__u32)r;

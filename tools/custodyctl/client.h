@@ -57,10 +57,20 @@ int client_receive_one(int fd, union message_buffer *ret_reply);
 /* Called for each reply before REPLY_DONE. */
 typedef void (*client_reply_fn)(const union message_buffer *reply, void *data);
 
-/*
- * Receives replies until REPLY_DONE. Returns 0 with *ret_done, or an exit code with a complaint.
- */
-int client_receive(int fd, client_reply_fn fn, void *data, struct reply_done *ret_done);
+/* How far a model has been read: a line that overwrites itself, on a terminal only. */
+struct client_progress {
+	bool shown;		/* there is a terminal */
+	bool drawn;		/* the line is on it */
+	__u64 started_ns;
+	__u64 last_ns;
+};
+
+void client_start_progress(struct client_progress *progress, const struct command_options *options);
+void client_show_progress(void *data, __u64 done, __u64 total);	/* data: the progress */
+void client_end_progress(struct client_progress *progress);
+
+/* Shows it when the reply says that; any other reply ends the line, and false is returned. */
+bool client_take_progress(const union message_buffer *reply, struct client_progress *progress);
 
 /*
  * Connects, asks, receives. Returns the exit code: custodyd's own (its text, when that is not

@@ -53,7 +53,7 @@ _custodyctl() {
 		evidence) words="export" ;;
 		ledger) words="verify checkpoint --key" ;;
 		model) mapfile -t COMPREPLY < <(compgen -W "sign verify attest verify-attestation
-			register list rollback revoke --profile --card --restart --reason
+			register list rollback revoke --profile --card --fs-verity --restart --reason
 			--key --cert --out --shards --roots --signature --ignore-unsigned-files --json
 			--type --predicate --output" -- "$word"; compgen -d -- "$word") && return ;;
 		esac

@@ -27,7 +27,7 @@ static bool events_is_shown(__u32 type)
 {
 	return type == LEDGER_EVENT || type == LEDGER_LAUNCH || type == LEDGER_STATE ||
 	       type == LEDGER_GAP || type == LEDGER_VERDICT || type == LEDGER_MEASURED ||
-	       type == LEDGER_MODEL;
+	       type == LEDGER_MODEL || type == LEDGER_CHECKED;
 }
 
 /* Names first: what happens while a jail is built is recorded before its launch. */
@@ -54,6 +54,8 @@ static const char *events_find_name(const struct events *events, const struct re
 		return entry->payload.model.name;
 	if (entry->head.type == LEDGER_MEASURED)
 		return entry->payload.measured.name;
+	if (entry->head.type == LEDGER_CHECKED)
+		return entry->payload.checked.name;
 	return ledger_names_find(&events->names, entry->head.jail_id);
 }
 

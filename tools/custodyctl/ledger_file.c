@@ -111,9 +111,12 @@ int ledger_names_take(struct ledger_names *names, const struct record_entry *ent
 
 	if (entry->head.type == LEDGER_LAUNCH)
 		return ledger_names_add(names, &entry->payload.launch);
-	if (entry->head.type != LEDGER_MEASURED || entry->head.jail_id == 0)
+	if (entry->head.jail_id == 0 ||
+	    (entry->head.type != LEDGER_MEASURED && entry->head.type != LEDGER_CHECKED))
 		return 0;
-	memcpy(refused.name, entry->payload.measured.name, sizeof(refused.name));
+	memcpy(refused.name, entry->head.type == LEDGER_MEASURED ? entry->payload.measured.name :
+								   entry->payload.checked.name,
+	       sizeof(refused.name));
 	return ledger_names_add(names, &refused);
 }
 

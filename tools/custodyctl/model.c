@@ -28,7 +28,7 @@ struct model_run {
 	const struct command_options *options;
 	const struct model_words *words;
 	struct model_directory directory;
-	struct model_progress progress;
+	struct client_progress progress;
 	struct oms_identity id; /* of the signature */
 	struct oms_trust trust;
 };
@@ -94,14 +94,14 @@ static int model_measure(struct model_run *run, const struct oms_manifest *how,
 		.ignore = how->ignore,
 		.n_ignore = how->n_ignore,
 		.skip = skip,
-		.progress = model_show_progress,
+		.progress = client_show_progress,
 		.data = &run->progress,
 	};
 	int r;
 
-	model_start_progress(&run->progress, run->options);
+	client_start_progress(&run->progress, run->options);
 	r = oms_measure(&model, listed, ret, why);
-	model_end_progress(&run->progress);
+	client_end_progress(&run->progress);
 	return r;
 }
 

@@ -88,12 +88,12 @@ static int attest_measure(struct attest_run *run)
 	cleanup_ptr char *signature = attest_find_signature(run);
 	cleanup_oms_manifest struct oms_manifest *manifest = NULL;
 	cleanup_ptr char *statement = NULL;
-	struct model_progress progress;
+	struct client_progress progress;
 	struct oms_why why = { 0 };
 	struct oms_model model = {
 		.dirfd = run->directory.fd,
 		.file = run->directory.file,
-		.progress = model_show_progress,
+		.progress = client_show_progress,
 		.data = &progress,
 	};
 	size_t n = 0;
@@ -103,9 +103,9 @@ static int attest_measure(struct attest_run *run)
 	if (r == 0) {
 		model.ignore = manifest->ignore;
 		model.n_ignore = manifest->n_ignore;
-		model_start_progress(&progress, run->options);
+		client_start_progress(&progress, run->options);
 		r = oms_measure(&model, NULL, manifest, &why);
-		model_end_progress(&progress);
+		client_end_progress(&progress);
 	}
 	if (r == 0)
 		r = oms_statement_print(manifest, &statement, &n, &why);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files of custodyctl model: keys and bundles read, signatures written, the model opened, progress.
+ * Files of custodyctl model: keys and bundles read, signatures written, the model opened.
  * Run by custodyctl, as the caller. Trusts no content.
  */
 #include "model_file.h"
@@ -11,10 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "cleanup.h"
-#include "render.h"
 #include "write_all.h"
 
 int model_find_exit(int r)
@@ -180,48 +178,4 @@ char *model_find_relative(const struct model_directory *directory, const char *p
 	    0)
 		return NULL;
 	return relative;
-}
-
-static __u64 model_read_clock(void)
-{
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec;
-}
-
-void model_start_progress(struct model_progress *progress, const struct command_options *options)
-{
-	*progress = (struct model_progress){
-		.shown = !options->quiet && isatty(STDERR_FILENO) == 1,
-		.started_ns = model_read_clock(),
-		.last_ns = model_read_clock(),
-	};
-}
-
-/* At most five times a second. */
-void model_show_progress(void *data, __u64 done, __u64 total)
-{
-	struct model_progress *progress = data;
-	__u64 now = progress->shown ? model_read_clock() : 0;
-	char read[RENDER_WORD], all[RENDER_WORD], rate[RENDER_WORD], left[RENDER_WORD];
-	double speed;
-
-	if (!progress->shown || now - progress->last_ns < 200000000ULL)
-		return;
-	progress->last_ns = now;
-	speed = (double)done * 1e9 / (double)(now - progress->started_ns);
-	render_bytes(done, read);
-	render_bytes(total, all);
-	render_bytes((__u64)speed, rate);
-	render_age(speed > 0 && total > done ? (__u64)((double)(total - done) / speed) : 0, left);
-	(void)fprintf(stderr, "\r\033[K%s of %s, %s/s, %s left", read, all, rate, left);
-	(void)fflush(stderr);
-}
-
-void model_end_progress(struct model_progress *progress)
-{
-	if (progress->shown)
-		(void)fputs("\r\033[K", stderr);
-	progress->shown = false;
 }

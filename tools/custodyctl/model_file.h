@@ -40,15 +40,4 @@ void model_close_directory(struct model_directory *directory);
 /* Path of a file relative to the model's directory; NULL when it lies elsewhere. free() it. */
 char *model_find_relative(const struct model_directory *directory, const char *path);
 
-/* A line that overwrites itself, on a terminal only. */
-struct model_progress {
-	bool shown;
-	__u64 started_ns;
-	__u64 last_ns;
-};
-
-void model_start_progress(struct model_progress *progress, const struct command_options *options);
-void model_show_progress(void *data, __u64 done, __u64 total);
-void model_end_progress(struct model_progress *progress);
-
 #endif

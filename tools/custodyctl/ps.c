@@ -72,7 +72,10 @@ static int ps_add_row(struct ps *ps, const struct reply_row *row)
 	render_bytes(row->bytes_in, in);
 	render_ceiling_short(row, ceiling);
 	render_measured_short(&row->measured, model);
-	render_age(ps->now_s > row->started_s ? ps->now_s - row->started_s : 0, age);
+	if (row->started_s == 0) /* it is not started yet */
+		(void)snprintf(age, sizeof(age), "-");
+	else
+		render_age(ps->now_s > row->started_s ? ps->now_s - row->started_s : 0, age);
 	return table_add_row(&ps->table, cells);
 }
 

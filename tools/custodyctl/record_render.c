@@ -267,6 +267,10 @@ static void record_render_body(const struct record_entry *entry, char *ret, size
 		render_measured_line(&p->measured, measured);
 		(void)snprintf(ret, size, "measured  %s", measured);
 		return;
+	case LEDGER_CHECKED:
+		render_checked_line(&p->checked, measured);
+		(void)snprintf(ret, size, "checked   %s", measured);
+		return;
 	case LEDGER_LAUNCH:
 		render_planes(p->launch.planes_required, p->launch.planes_active, planes);
 		record_render_missing(&p->launch, missing, sizeof(missing));
@@ -433,6 +437,8 @@ static json_t *record_render_body_json(const struct record_entry *entry)
 				 "site", (json_int_t)p->gap.site);
 	case LEDGER_MEASURED:
 		return render_measured_json(&p->measured);
+	case LEDGER_CHECKED:
+		return render_checked_json(&p->checked);
 	case LEDGER_VERDICT:
 		return json_pack("{s:s}", "verdict", verdict_name(p->verdict.verdict));
 	case LEDGER_MODEL:

@@ -12,6 +12,8 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "registry_index.h"
+#include "registry_verity.h"
 #include "render.h"
 #include "table.h"
 
@@ -29,12 +31,14 @@ struct registry_words {
 	const char *card;
 	const char *reason;
 	bool restart;
+	bool verity;
 };
 
 /* Rows as they come. */
 struct registry_rows {
 	struct table table;
 	json_t *models;		/* owned */
+	bool wrong;		/* one is missing or changed, and that has been said */
 	size_t n;
 	bool failed;		/* out of memory */
 };
@@ -91,7 +95,7 @@ static json_t *registry_text_json(const char *text)
 	return text[0] ? render_text_json(text) : json_null();
 }
 
-static json_t *registry_model_json(const struct model_version *m)
+static json_t *registry_model_json(const struct model_version *m, enum registry_index_state index)
 {
 	char digest[2 * CUSTODY_DIGEST_SIZE + 1];
 
@@ -103,7 +107,7 @@ static json_t *registry_model_json(const struct model_version *m)
 			 render_text_json(m->directory), "profile", render_text_json(m->profile),
 			 "signature", registry_text_json(m->signature), "signer",
 			 registry_text_json(m->signer), "card", registry_text_json(m->card),
-			 "fingerprints", registry_text_json(m->fingerprints), "registered",
+			 "fingerprints", registry_index_json(m, index), "registered",
 			 registry_mark_json(&m->registered), "served_well",
 			 registry_mark_json(&m->served), "retired",
 			 registry_mark_json(&m->retired), "revoked",
@@ -144,11 +148,15 @@ static void registry_take_reply(const union message_buffer *reply, void *data)
 	const struct reply_model *row = (const struct reply_model *)reply;
 	struct registry_rows *rows = data;
 
+	enum registry_index_state index;
+
 	if (reply->head.type != MSG_REPLY_MODEL)
 		return;
 	rows->n++;
+	index = registry_index_check(&row->model);
+	rows->wrong = registry_index_complain(&row->model, index) || rows->wrong;
 	if (registry_add_row(rows, &row->model) < 0 ||
-	    json_array_append_new(rows->models, registry_model_json(&row->model)) < 0)
+	    json_array_append_new(rows->models, registry_model_json(&row->model, index)) < 0)
 		rows->failed = true;
 }
 
@@ -183,6 +191,8 @@ static int registry_list(struct request_model *request, const struct command_opt
 		client_complain("The list cannot be printed: out of memory.");
 		return CUSTODY_EXIT_INTERNAL;
 	}
+	if (r == CUSTODY_EXIT_DONE && rows->wrong)
+		r = CUSTODY_EXIT_FALSE;
 	if (options->json && (r == CUSTODY_EXIT_DONE || rows->n > 0)) {
 		int printed = registry_print_json(json_pack("{s:O}", "models", rows->models));
 
@@ -339,7 +349,7 @@ struct registry_form {
 static const struct registry_form registry_forms[] = {
 	{ "list", REGISTRY_LIST, 0, 1, false, "[NAME] [--json]" },
 	{ "register", REGISTRY_ADD, 2, 2, false,
-	  "NAME DIR [--profile P] [--signature FILE] [--card FILE]" },
+	  "NAME DIR [--profile P] [--signature FILE] [--card FILE] [--fs-verity]" },
 	{ "rollback", REGISTRY_ROLLBACK, 1, 1, true, "NAME[@VERSION] [--restart]" },
 	{ "revoke", REGISTRY_REVOKE, 1, 1, true, "NAME[@VERSION] --reason TEXT" },
 };
@@ -366,7 +376,8 @@ static bool registry_check_words(const struct registry_form *form, int n,
 	const bool revoke = form->number == REGISTRY_REVOKE;
 
 	if (n - 1 >= form->least && n - 1 <= form->most &&
-	    (add || (!w->profile && !w->signature && !w->card)) && revoke == !!w->reason &&
+	    (add || (!w->profile && !w->signature && !w->card && !w->verity)) &&
+	    revoke == !!w->reason &&
 	    (form->number == REGISTRY_ROLLBACK || !w->restart))
 		return true;
 	client_complain("model %s takes %s.", form->verb, form->usage);
@@ -396,6 +407,8 @@ static int registry_ask(struct request_model *request, const struct registry_wor
 	struct registry_rows rows = { 0 };
 	int r = registry_open_rows(&rows);
 
+	if (r == CUSTODY_EXIT_DONE && words->verity)
+		r = registry_enable_verity(request->directory);
 	if (r == CUSTODY_EXIT_DONE && request->verb == REGISTRY_LIST)
 		r = registry_list(request, options, &rows);
 	else if (r == CUSTODY_EXIT_DONE && request->verb == REGISTRY_ROLLBACK)
@@ -407,14 +420,16 @@ static int registry_ask(struct request_model *request, const struct registry_wor
 	return r;
 }
 
-/* Takes --restart, the one option without a value, out of argv. Returns how many words are left. */
-static int registry_take_flag(int argc, char **argv, struct registry_words *words)
+/* Takes the options without a value out of argv. Returns how many words are left. */
+static int registry_take_flags(int argc, char **argv, struct registry_words *words)
 {
 	int left = 1;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--restart") == 0)
 			words->restart = true;
+		else if (strcmp(argv[i], "--fs-verity") == 0)
+			words->verity = true;
 		else
 			argv[left++] = argv[i];
 	}
@@ -435,7 +450,7 @@ int command_registry(int argc, char **argv, const struct command_options *option
 	const struct registry_form *form;
 	int n;
 
-	argc = registry_take_flag(argc, argv, &words);
+	argc = registry_take_flags(argc, argv, &words);
 	n = client_parse_options(argc, argv, table, ARRAY_SIZE(table));
 	form = n > 0 ? registry_find_form(argv[1]) : NULL;
 	if (!form || !registry_check_words(form, n, &words) ||

@@ -99,3 +99,66 @@ json_t *render_measured_json(const struct ledger_measured *measured)
 		"signer", measured->signer[0] ? render_text_json(measured->signer) : json_null(),
 		"why", refused ? render_text_json(measured->why) : json_null());
 }
+
+void render_checked_line(const struct ledger_checked *checked, char ret[RENDER_MEASURED])
+{
+	char command[ESCAPE_SIZE(sizeof(checked->command))];
+	char output[ESCAPE_SIZE(sizeof(checked->output))];
+	char why[ESCAPE_SIZE(sizeof(checked->why))];
+
+	(void)escape_text(checked->command, sizeof(checked->command), false, command,
+			  sizeof(command));
+	(void)escape_text(checked->output, sizeof(checked->output), false, output, sizeof(output));
+	(void)escape_text(checked->why, sizeof(checked->why), false, why, sizeof(why));
+	if (!(checked->flags & CHECK_PASSED))
+		(void)snprintf(ret, RENDER_MEASURED, "refused: %.900s", why);
+	else
+		(void)snprintf(ret, RENDER_MEASURED,
+			       "passed: %.400s, in jail %u, in %llu ms%s%.400s%s", command,
+			       checked->check_jail, (unsigned long long)checked->ran_ms,
+			       output[0] ? "; it printed " : "; it printed nothing", output,
+			       checked->flags & CHECK_OUTPUT_CUT ? " and more" : "");
+}
+
+static const struct {
+	__u32 flag;
+	const char *name;
+} render_checked_flags[] = {
+	{ CHECK_PASSED, "passed" },   { CHECK_LATE, "late" },
+	{ CHECK_NOT_RUN, "not-run" }, { CHECK_OUTPUT_CUT, "output-cut" },
+};
+
+json_t *render_checked_json(const struct ledger_checked *checked)
+{
+	const bool passed = checked->flags & CHECK_PASSED;
+	char model[OMS_HEX_SIZE], command[OMS_HEX_SIZE], output[OMS_HEX_SIZE];
+	json_t *flags = json_array();
+
+	for (size_t i = 0; flags && i < ARRAY_SIZE(render_checked_flags); i++) {
+		if (checked->flags & render_checked_flags[i].flag)
+			(void)json_array_append_new(flags,
+						    json_string(render_checked_flags[i].name));
+	}
+	oms_print_hex(checked->model_digest, model);
+	oms_print_hex(checked->command_digest, command);
+	oms_print_hex(checked->output_digest, output);
+	return json_pack("{s:b, s:o, s:o, s:s, s:s, s:I, s:I, s:o, s:I, s:s, s:o, s:I, s:o}",
+			 "passed", passed, "flags", flags, "command",
+			 render_text_json(checked->command), "command_digest", command,
+			 "model_digest", model, "check_jail", (json_int_t)checked->check_jail,
+			 "status", (json_int_t)checked->status, "output",
+			 checked->output[0] ? render_text_json(checked->output) : json_null(),
+			 "output_bytes", (json_int_t)checked->output_size, "output_digest", output,
+			 "ran_ms", render_count_json(checked->ran_ms), "index",
+			 (json_int_t)checked->index, "why",
+			 passed ? json_null() : render_text_json(checked->why));
+}
+
+json_t *render_checks_json(const struct ledger_checked *checks, size_t n)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < n; i++)
+		(void)json_array_append_new(array, render_checked_json(&checks[i]));
+	return array;
+}

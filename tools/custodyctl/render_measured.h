@@ -19,4 +19,11 @@ void render_measured_short(const struct ledger_measured *measured, char ret[REND
 /* null when it was not measured. */
 json_t *render_measured_json(const struct ledger_measured *measured);
 
+/* "passed: /usr/bin/clamscan ..."; of a refusal, why. */
+void render_checked_line(const struct ledger_checked *checked, char ret[RENDER_MEASURED]);
+json_t *render_checked_json(const struct ledger_checked *checked);
+
+/* An array of those that were passed. */
+json_t *render_checks_json(const struct ledger_checked *checks, size_t n);
+
 #endif

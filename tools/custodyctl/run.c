@@ -25,6 +25,7 @@ struct run {
 	int signals;		/* signalfd: INT, TERM, HUP */
 	int stop;		/* connection of the request to stop; -1 before */
 	unsigned int asked;	/* signals so far */
+	struct client_progress progress;
 	int input;		/* the command's standard input */
 };
 
@@ -125,10 +126,9 @@ static int run_conclude(const struct reply_done *done)
 	return CUSTODY_EXIT_INCOMPLETE;
 }
 
-static void run_show_step(const union message_buffer *reply, void *data)
+static void run_show_step(const union message_buffer *reply, struct run *run)
 {
 	const struct reply_step *step = (const struct reply_step *)reply;
-	const struct run *run = data;
 
 	/* Standard output belongs to the command. */
 	if (reply->head.type == MSG_REPLY_STEP && !run->options->quiet && isatty(STDERR_FILENO))
@@ -146,8 +146,12 @@ static int run_follow(struct run *run, struct reply_done *ret_done)
 		if (r != 0)
 			return r;
 		r = client_receive_one(run->fd, &reply);
-		if (r != 0)
+		if (r != 0) {
+			client_end_progress(&run->progress);
 			return r;
+		}
+		if (client_take_progress(&reply, &run->progress))
+			continue;
 		if (reply.head.type == MSG_REPLY_DONE) {
 			memcpy(ret_done, &reply, sizeof(*ret_done));
 			return 0;
@@ -171,6 +175,7 @@ static int run_in_custody(struct run *run, struct request_run *request)
 		client_complain("Signals cannot be received: %s.", strerror(-r));
 		return CUSTODY_EXIT_INTERNAL;
 	}
+	client_start_progress(&run->progress, run->options);
 	run->fd = fd;
 	run->signals = signals;
 	r = client_send(fd, MSG_REQUEST_RUN, request, sizeof(*request), streams,

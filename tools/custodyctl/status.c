@@ -23,6 +23,8 @@ struct status {
 	struct table table;
 	struct reply_row row;
 	bool have_row;
+	struct ledger_checked checks[PLAN_CHECKERS_MAX];
+	size_t n_checks;
 	unsigned int silent;	/* counters that are all zero: not in the table */
 	json_t *model;		/* owned by command_status() */
 	json_t *counters;	/* owned by command_status() */
@@ -62,6 +64,8 @@ static void status_take_reply(const union message_buffer *reply, void *data)
 		status->model = render_row_json(&status->row);
 		status->failed |= !status->model;
 		status->have_row = true;
+	} else if (reply->head.type == MSG_REPLY_CHECKED && status->n_checks < PLAN_CHECKERS_MAX) {
+		status->checks[status->n_checks++] = ((const struct reply_checked *)reply)->check;
 	} else if (reply->head.type == MSG_REPLY_COUNTER) {
 		if (status_add_counter(status, counter) < 0 ||
 		    json_array_append_new(status->counters, render_counter_json(counter)) < 0)
@@ -122,6 +126,10 @@ static void status_print_times(const struct reply_row *row)
 	char date[64] = "?";
 	char age[RENDER_WORD];
 
+	if (started == 0) {
+		(void)printf("  %-10s not yet\n", "started");
+		return;
+	}
 	if (gmtime_r(&started, &tm))
 		(void)strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", &tm);
 	render_age(now > started ? (__u64)(now - started) : 0, age);
@@ -142,8 +150,19 @@ static void status_print_measured(const struct reply_row *row)
 	(void)printf("  %-10s %s\n", "weights", text);
 }
 
-static void status_print_row(const struct reply_row *row, bool colour)
+static void status_print_checks(const struct status *status)
 {
+	char text[RENDER_MEASURED];
+
+	for (size_t i = 0; i < status->n_checks; i++) {
+		render_checked_line(&status->checks[i], text);
+		(void)printf("  %-10s %s\n", "check", text);
+	}
+}
+
+static void status_print_row(const struct status *status, bool colour)
+{
+	const struct reply_row *row = &status->row;
 	char state[RENDER_WORD], memory[RENDER_WORD], out[RENDER_WORD], in[RENDER_WORD];
 	char required[RENDER_PLANES], active[RENDER_PLANES];
 
@@ -171,6 +190,7 @@ static void status_print_row(const struct reply_row *row, bool colour)
 			     row->uid_first, row->uid_first + row->uid_count - 1);
 	status_print_times(row);
 	status_print_measured(row);
+	status_print_checks(status);
 	(void)printf("  %-10s %s (its profile requires %s)\n", "planes", active, required);
 	if (row->planes_required & ~row->planes_active) {
 		render_planes(row->planes_required & ~row->planes_active, 0, required);
@@ -188,7 +208,9 @@ static int status_print_json(const struct status *status)
 {
 	int r;
 
-	if (json_object_set(status->model, "counters", status->counters) < 0)
+	if (json_object_set(status->model, "counters", status->counters) < 0 ||
+	    json_object_set_new(status->model, "checks",
+				render_checks_json(status->checks, status->n_checks)) < 0)
 		return -1;
 	r = json_dumpf(status->model, stdout, JSON_INDENT(2));
 	return r < 0 || putchar('\n') == EOF ? -1 : 0;
@@ -208,7 +230,7 @@ static int status_print(struct status *status, const struct command_options *opt
 	}
 	if (options->json)
 		return CUSTODY_EXIT_DONE;
-	status_print_row(&status->row, colour);
+	status_print_row(status, colour);
 	if (status->table.n_cells > status->table.n_columns)
 		table_print(&status->table, stdout, colour);
 	if (status->silent > 0)

@@ -175,9 +175,9 @@ static int watch_measure_root(struct watch *watch, const struct watch_root *root
 			      const struct oms_tree *tree, struct oms_why *why)
 {
 	cleanup_oms_manifest struct oms_manifest *manifest = NULL;
-	struct model_progress progress;
+	struct client_progress progress;
 	struct oms_model model = { .dirfd = fd,
-				   .progress = model_show_progress,
+				   .progress = client_show_progress,
 				   .data = &progress };
 	cleanup_ptr char *statement = NULL;
 	size_t n = 0;
@@ -187,9 +187,9 @@ static int watch_measure_root(struct watch *watch, const struct watch_root *root
 		return r;
 	model.ignore = manifest->ignore;
 	model.n_ignore = manifest->n_ignore;
-	model_start_progress(&progress, watch->options);
+	client_start_progress(&progress, watch->options);
 	r = oms_measure(&model, NULL, manifest, why);
-	model_end_progress(&progress);
+	client_end_progress(&progress);
 	if (r == 0)
 		r = oms_statement_print(manifest, &statement, &n, why);
 	if (r == 0 && manifest->n_items != tree->n) {
