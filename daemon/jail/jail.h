@@ -116,6 +116,7 @@ int init_serve(struct jail *jail);
 /* model */
 int model_leave_session(struct jail *jail);
 int limits_lower(struct jail *jail);
+bool model_writes_proc(const struct custody_plan *plan);
 int model_enter_landlock(struct jail *jail);
 int seccomp_enter_filters(struct jail *jail);
 int model_give_listener(struct jail *jail);

@@ -41,7 +41,7 @@ int model_leave_session(struct jail *jail)
  * it, mm/gup.c FOLL_FORCE), which would undo what the filter says of executable memory. Nothing
  * below /proc is written then; CUDA, which names its threads there, comes with devices.
  */
-static bool model_writes_proc(const struct custody_plan *plan)
+bool model_writes_proc(const struct custody_plan *plan)
 {
 	return (plan->flags & PLAN_FLAG_JIT) || plan->n_devices > 0;
 }

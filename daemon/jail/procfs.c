@@ -151,10 +151,14 @@ static int procfs_write_setting(struct jail *jail, int dir, const char *path, co
 	return 0;
 }
 
-/* vm.memfd_noexec of the pid namespace: 2 refuses executable memfds, 1 makes them so by default. */
+/*
+ * vm.memfd_noexec of the pid namespace: 2 refuses executable memfds, 1 makes them only when asked.
+ * They are programs that the model wrote itself, and need both settings.
+ */
 int procfs_forbid_memfd_exec(struct jail *jail)
 {
-	const char *value = jail->plan->flags & PLAN_FLAG_MEMFD ? "1\n" : "2\n";
+	const __u32 both = PLAN_FLAG_MEMFD | PLAN_FLAG_JIT;
+	const char *value = (jail->plan->flags & both) == both ? "1\n" : "2\n";
 	int r = procfs_write_setting(jail, jail->proc_sys, "vm/memfd_noexec", value);
 
 	/* Linux before 6.3 has no such setting; there seccomp alone refuses memfd_create(). */

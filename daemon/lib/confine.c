@@ -199,13 +199,16 @@ int confine_enter_landlock(const struct confine_path *paths, size_t n, bool deny
 {
 	int abi = confine_enter_landlock_net(
 		paths, n, deny_tcp ? CONFINE_TCP_BIND | CONFINE_TCP_CONNECT : 0);
-	cleanup_fd int root = -1;
+	int r = abi > 0 ? confine_prove_landlock() : 0;
 
-	if (abi <= 0)
-		return abi;
-	/* A forbidden act: no role lists the root directory. */
-	root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return root < 0 && errno == EACCES ? abi : -EPERM;
+	return r < 0 ? r : abi;
+}
+
+int confine_prove_landlock(void)
+{
+	cleanup_fd int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return root < 0 && errno == EACCES ? 0 : -EPERM;
 }
 
 int confine_enter_landlock_net(const struct confine_path *paths, size_t n, __u64 deny_tcp)

@@ -66,7 +66,10 @@ struct confine_path {
  */
 int confine_enter_landlock(const struct confine_path *paths, size_t n, bool deny_tcp);
 
-/* The same with a choice of what TCP may not do: mask of CONFINE_TCP_*. */
+/* The proof of that: no role lists the root directory. 0, or -EPERM when it is not refused. */
+int confine_prove_landlock(void);
+
+/* The same, without the proof, with a choice of what TCP may not do: mask of CONFINE_TCP_*. */
 int confine_enter_landlock_net(const struct confine_path *paths, size_t n, __u64 deny_tcp);
 
 /* The kernel's Landlock ABI, 0 when it has none. */

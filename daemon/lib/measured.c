@@ -188,7 +188,14 @@ int measured_seal(int fd)
 {
 	if (fcntl(fd, F_ADD_SEALS, MEASURED_SEALS) < 0)
 		return -errno;
-	return (fcntl(fd, F_GET_SEALS) & MEASURED_SEALS) == MEASURED_SEALS ? 0 : -EPERM;
+	return measured_is_sealed(fd) ? 0 : -EPERM;
+}
+
+bool measured_is_sealed(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & MEASURED_SEALS) == MEASURED_SEALS;
 }
 
 int measured_write(int fd, const void *data, size_t n)

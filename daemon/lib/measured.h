@@ -47,6 +47,10 @@ bool measured_is_same_verity(const struct measured_file *a, const struct measure
 int measured_make_fd(const char *name, int *ret);
 int measured_seal(int fd);
 
+/* Nobody can change or shorten it any more. Whoever maps what another process made asks first: a
+ * file that becomes shorter kills who reads it. */
+bool measured_is_sealed(int fd);
+
 /* All of it, in spite of short writes. 0 or -errno. */
 int measured_write(int fd, const void *data, size_t n);
 

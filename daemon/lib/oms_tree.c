@@ -169,7 +169,7 @@ static int oms_tree_walk(struct oms_walk *walk, int fd)
 	if (!dir) {
 		r = -errno;
 		(void)close(fd);
-		return oms_explain_io(walk->why, n > 0 ? walk->path : ".", r);
+		return oms_explain_io(walk->why, n > 0 ? walk->path : "The directory", r);
 	}
 	while (r == 0) {
 		struct dirent *e;
@@ -180,7 +180,9 @@ static int oms_tree_walk(struct oms_walk *walk, int fd)
 		errno = 0;
 		e = readdir(dir);
 		if (!e) {
-			r = errno ? oms_explain_io(walk->why, n > 0 ? walk->path : ".", -errno) : 0;
+			r = errno ? oms_explain_io(walk->why, n > 0 ? walk->path : "The directory",
+						   -errno)
+				  : 0;
 			break;
 		}
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
@@ -248,7 +250,7 @@ int oms_tree_list(const struct oms_model *model, struct oms_tree *ret, struct om
 	} else {
 		int fd = oms_tree_openat(model->dirfd, ".", O_RDONLY | O_DIRECTORY);
 
-		r = fd < 0 ? oms_explain_io(why, ".", fd) : oms_tree_walk(&walk, fd);
+		r = fd < 0 ? oms_explain_io(why, "The directory", fd) : oms_tree_walk(&walk, fd);
 	}
 	if (r < 0)
 		return r;

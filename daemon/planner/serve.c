@@ -67,6 +67,7 @@ int serve_seal(const char *name, const void *data, size_t size, int *ret)
 		memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
 	const char *bytes = data;
 	size_t done = 0;
+	int seals;
 
 	if (fd < 0 && errno == EINVAL) /* before 6.3 */
 		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -83,7 +84,8 @@ int serve_seal(const char *name, const void *data, size_t size, int *ret)
 	}
 	if (fcntl(fd, F_ADD_SEALS, SERVE_SEALS) < 0)
 		return -errno;
-	if ((fcntl(fd, F_GET_SEALS) & SERVE_SEALS) != SERVE_SEALS)
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0 || (seals & SERVE_SEALS) != SERVE_SEALS)
 		return -EPERM;
 	*ret = TAKE_FD(fd);
 	return 0;

@@ -94,7 +94,7 @@ static int main_enter_landlock(void)
 	r = confine_enter_landlock_net(paths, n, CONFINE_TCP_BIND);
 	while (n > 0)
 		(void)close(paths[--n].fd);
-	return r < 0 ? r : 0;
+	return r > 0 ? confine_prove_landlock() : r;
 }
 
 static int main_confine(void)

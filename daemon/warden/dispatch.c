@@ -17,7 +17,6 @@
 #include "sequence.h"
 #include "warden.h"
 
-/* A role in trouble: the reason goes to whoever waits for it. */
 /* Builders say what they could not do; whoever asked for a model gets a sentence. */
 static const char *dispatch_begin_text(enum custody_role role)
 {
@@ -26,13 +25,7 @@ static const char *dispatch_begin_text(enum custody_role role)
 	return role == ROLE_BROKER ? "The endpoints were not opened: " : "";
 }
 
-static const char *dispatch_end_text(const char *text)
-{
-	size_t n = strlen(text);
-
-	return n > 0 && strchr(".:\n", text[n - 1]) ? "" : ".";
-}
-
+/* A role in trouble: the reason goes to whoever waits for it. */
 static int dispatch_refused(struct role *role, const struct refused *refused)
 {
 	struct jail *jail = role->jail;
@@ -64,7 +57,7 @@ static int dispatch_refused(struct role *role, const struct refused *refused)
 	(void)sequence_explain(jail, refused->exit <= CUSTODY_EXIT_INTERNAL ? refused->exit
 								     : CUSTODY_EXIT_INTERNAL,
 			       -EPERM, "%s%s%s", dispatch_begin_text(role->role), refused->text,
-			       dispatch_end_text(refused->text));
+			       sequence_end_text(refused->text));
 	if (role->role == ROLE_SWEEPER)
 		retire_sweeper_failed(jail, refused->text);
 	else

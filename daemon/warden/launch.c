@@ -39,7 +39,7 @@ static const struct sequence_step launch_steps[] = {
 	{ "installing the policy", "policy before process: read back before any process is in it",
 	  launch_step_policy, launch_undo_policy, 0 },
 	{ "measuring the model", "the guard is around its files by now; nothing is opened yet",
-	  measure_step_read, measure_undo, 60000 },
+	  measure_step_read, measure_undo_read, 60000 },
 	{ "comparing with the registry", "a version is its bytes, and no others",
 	  registry_step_compare, NULL, 0 },
 	{ "checking the model", "what is checked is known by now, and nothing is open yet",
@@ -400,6 +400,7 @@ void launch_role_gone(struct jail *jail, struct role *role)
 			  /* it ends when the jail's end of their socket closes */
 			  : jail->builder.channel >= 0 ? "custody-broker or custody-jail"
 						       : "custody-broker";
+	bool registered;
 
 	if (!jail->sequence || !jail->waiting)
 		return;
@@ -407,14 +408,17 @@ void launch_role_gone(struct jail *jail, struct role *role)
 		sequence_continue(jail); /* the channel is close-on-exec: exec has happened */
 		return;
 	}
-	if (jail->sequence != launch_steps ||
+	registered = registry_is_measuring(jail);
+	if ((jail->sequence != launch_steps && !registered) ||
 	    (role->role == ROLE_BROKER && !jails_need_broker(jail)))
 		return;
 	if (role->role == ROLE_PLANNER && !sequence_waits_in(jail, launch_step_plan))
 		return;
 	(void)sequence_explain(jail, CUSTODY_EXIT_INTERNAL, -EPIPE,
-			       "%s ended in the middle of the launch and gave no reason; see "
-			       "custodyd's log.", who);
+			       "%s ended in the middle of the %s and gave no reason; see "
+			       "custodyd's log.", who, registered ? "registration" : "launch");
+	if (role->role == ROLE_MEASURER)
+		measure_refused(jail, jail->fail_text);
 	sequence_fail(jail);
 }
 

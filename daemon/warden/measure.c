@@ -10,7 +10,8 @@
  * M3  After the zones are made and before the record, the measurer compares what the mount shows
  *     with what it measured. Without the guard this is the last moment at which a change is
  *     noticed.
- * M4  Every refusal is on record, with its reason.
+ * M4  Every refusal is on record, with its reason; so is a measurer that dies of a model, or that
+ *     does not end.
  */
 #include "measure.h"
 
@@ -85,6 +86,9 @@ void measure_refused(struct jail *jail, const char *why)
 {
 	struct ledger_measured *measured = &jail->measured;
 
+	if (jail->measure_told)
+		return;
+	jail->measure_told = true;
 	measured->jail_id = jail->id;
 	measured->flags |= MEASURED_REFUSED;
 	(void)snprintf(measured->name, sizeof(measured->name), "%s", jail->name);
@@ -103,6 +107,7 @@ int measure_step_read(struct jail *jail)
 
 	if (jail->plan->admission == 0)
 		return 0;
+	jail->measure_told = false;
 	r = measure_make_inputs(jail, &inputs);
 	if (r < 0) {
 		if (jail->fail_text[0])
@@ -132,6 +137,17 @@ void measure_undo(struct jail *jail)
 	cleanup_close_fd(&jail->model_fd);
 	cleanup_close_fd(&jail->measured_fd);
 	cleanup_close_fd(&jail->fingerprints_fd);
+}
+
+void measure_undo_read(struct jail *jail)
+{
+	int (*failed)(struct jail *) = jail->sequence[jail->step].begin;
+
+	/* Whoever stopped it has said why; what failed by itself may be of the model's making. */
+	if ((failed == measure_step_read || failed == measure_step_compare) &&
+	    jail->fail_exit == CUSTODY_EXIT_INTERNAL)
+		measure_refused(jail, jail->fail_text);
+	measure_undo(jail);
 }
 
 /* The zone that the jail reported is the mount that was measured, and no other. */
@@ -177,7 +193,8 @@ static int measure_take(struct jail *jail, const struct measured *message, int *
 	const struct ledger_measured *measured = &message->measured;
 
 	if (!sequence_waits_in(jail, measure_step_read) || measured->jail_id != jail->id ||
-	    (measured->flags & MEASURE_FLAGS_OWN) || measured->why[0])
+	    (measured->flags & MEASURE_FLAGS_OWN) || measured->why[0] ||
+	    !measured_is_sealed(*table))
 		return -EPROTO;
 	/* What the profile asks for, and the measurer does not claim, is not there. */
 	if ((jail->plan->admission & PLAN_ADMISSION_SIGNATURE) &&

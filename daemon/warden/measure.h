@@ -16,6 +16,7 @@ int measure_open_model(struct jail *jail);
 int measure_step_read(struct jail *jail);
 int measure_step_compare(struct jail *jail);
 void measure_undo(struct jail *jail);
+void measure_undo_read(struct jail *jail);	/* of measure_step_read: what failed is recorded */
 
 /* What the measurer says; REFUSED comes by measure_refused(), which records it. */
 int measure_message(struct jail *jail, const union message_buffer *buf, struct message_fds *fds);

@@ -17,6 +17,7 @@
 #include "paths.h"
 #include "plan.h"
 #include "registry_file.h"
+#include "sequence.h"
 
 #define REGISTRY_TIMEOUT_US 10000000	/* of the planner, and of the recorder */
 #define REGISTRY_RECORD (1ULL << 63)	/* ids of records that no jail waits for */
@@ -255,7 +256,7 @@ void registry_refused(struct role *planner, const struct refused *refused)
 		registry_fail(job, refused->exit > CUSTODY_EXIT_DONE &&
 				      refused->exit <= CUSTODY_EXIT_INTERNAL ?
 				      (enum custody_exit)refused->exit : CUSTODY_EXIT_INTERNAL,
-			      "%s", refused->text);
+			      "%s%s", refused->text, sequence_end_text(refused->text));
 }
 
 void registry_planner_gone(struct role *planner)

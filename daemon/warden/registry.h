@@ -85,6 +85,7 @@ void registry_index_keep(struct jail *jail);
 
 /* Takes the job; it is submitted when the digest is known, or done() is called. */
 void registry_measure(struct registry_job *job);
+bool registry_is_measuring(const struct jail *jail);	/* it is no launch, but a registration */
 void registry_cancel_measures(struct warden *warden);	/* custodyd stops */
 
 #endif

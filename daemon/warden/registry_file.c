@@ -38,11 +38,13 @@ int registry_file_find(int models, const char *name)
 
 static int registry_file_check(int fd, size_t most, size_t *ret_n)
 {
+	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
 
+	/* -1, of a file that is no memfd, has every bit. */
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
-	    st.st_size > (off_t)most ||
-	    (fcntl(fd, F_GET_SEALS) & REGISTRY_FILE_SEALS) != REGISTRY_FILE_SEALS)
+	    st.st_size > (off_t)most || seals < 0 ||
+	    (seals & REGISTRY_FILE_SEALS) != REGISTRY_FILE_SEALS)
 		return -EPROTO;
 	*ret_n = (size_t)st.st_size;
 	return 0;

@@ -23,7 +23,7 @@ static const struct sequence_step registry_steps[] = {
 	{ "checking the directory", "a path that is wrong is told before it is read",
 	  measure_open_model, measure_undo, 0 },
 	{ "measuring the model", "its digest and its fingerprints", measure_step_read,
-	  measure_undo, 60000 },
+	  measure_undo_read, 60000 },
 };
 
 /* Takes the job out of the list of those that are measured. */
@@ -41,6 +41,11 @@ static struct registry_job *registry_find_measure(struct jail *jail)
 		job->jail = NULL;
 	}
 	return job;
+}
+
+bool registry_is_measuring(const struct jail *jail)
+{
+	return jail->sequence == registry_steps;
 }
 
 static bool registry_has_digest(const struct jail *jail)

@@ -150,3 +150,10 @@ bool sequence_waits_in(const struct jail *jail, int (*begin)(struct jail *))
 {
 	return jail->sequence && jail->waiting && jail->sequence[jail->step].begin == begin;
 }
+
+const char *sequence_end_text(const char *text)
+{
+	size_t n = strlen(text);
+
+	return n > 0 && strchr(".:\n", text[n - 1]) ? "" : ".";
+}

@@ -30,6 +30,9 @@ void sequence_continue(struct jail *jail);
 int sequence_explain(struct jail *jail, enum custody_exit exit_code, int error, const char *format,
 		     ...) __attribute__((format(printf, 4, 5)));
 
+/* What makes a sentence of a role's text: "." or nothing. */
+const char *sequence_end_text(const char *text);
+
 /* It waits in that step and goes on: its time begins anew. Nothing when it is in another. */
 void sequence_go_on(struct jail *jail, int (*begin)(struct jail *));
 

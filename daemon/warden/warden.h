@@ -121,6 +121,7 @@ struct jail {
 	int measured_fd;		/* the measurer's table, until it is kept */
 	__u64 model_mount;		/* of the host, below it: unique id; 0: not known */
 	struct ledger_measured measured;	/* jail_id 0: not measured */
+	bool measure_told;		/* why it was refused is on record */
 	bool measured_told;		/* its record has been sent */
 	__u64 progress_told;		/* CLOCK_MONOTONIC, ms: when the requester heard of it */
 	__u32 resolve_wanted;		/* bit per endpoint: names that the broker waits for */

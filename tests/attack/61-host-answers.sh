@@ -141,11 +141,21 @@ done
 for verb in stop freeze retire; do
 	refused "a user of the host cannot $verb" 3 "." nobody "$BIN/custodyctl" --root "$ROOT" "$verb" web
 done
+check "a version of it is registered" ctl model register web "$ROOT/model"
+VERSIONS=$(ctl model list --json)
 nobody timeout 120 "$PROG/control" "$ATTACK_CONTROL" web >"$OWN/control" 2>&1
 has "$(cat "$OWN/control")" 'sent [1-9][0-9][0-9], .* obeyed 0$' \
 	"forged and broken requests: $(cat "$OWN/control")"
 has "$(ctl ps)" '^web +running' "the model that they were about runs"
 answers "after them"
+# Custody's group: the list of models, one model's state and its versions, and nothing else.
+setpriv --reuid=65534 --regid=65534 --groups=60616 timeout 120 "$PROG/control" "$ATTACK_CONTROL" web \
+	>"$OWN/control" 2>&1
+has "$(cat "$OWN/control")" ' obeyed 3$' \
+	"the same by custody's group, who are told three things: $(cat "$OWN/control")"
+has "$(ctl status web)" 'running' "the model runs"
+[[ $(ctl status web) != *RESTRICTED* ]] && ok "it was not restricted" || not_ok "it was not restricted"
+[ "$(ctl model list --json)" = "$VERSIONS" ] && ok "the registry is what it was" || not_ok "the registry is what it was" "$(ctl model list --json)"
 # As root, who may order: the broken ones are still refused, and no forged one crashes anybody.
 timeout 120 "$PROG/control" "$ATTACK_CONTROL" none >"$OWN/control" 2>&1
 has "$(cat "$OWN/control")" 'sent [1-9][0-9][0-9]' "the same by root: $(cat "$OWN/control")"

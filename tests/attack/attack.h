@@ -5,7 +5,7 @@
  * custody recorded about it can be found. Run by tests/attack/ scripts as the model of a real jail,
  * and before that outside of it, where every attack must succeed or does not count.
  *
- *   attack_SUBJECT list             one line each: NAME TAB ERRNOS TAB FLAGS TAB TEXT
+ *   attack_SUBJECT list             one line each: NAME TAB ERRNOS TAB FLAGS TAB TEXT TAB OPENED
  *   attack_SUBJECT run [NAME...]    one line each: NAME TAB OUTCOME TAB REASON
  *
  * OUTCOME: succeeded, untried, broken, killed SIGNAL, or the errno that the kernel answered.
@@ -29,6 +29,7 @@ enum attack_flag {
 	ATTACK_SILENT = 2,	/* refused without a plane's verdict on a call: nothing to record */
 	ATTACK_KNOWN = 4,	/* succeeds inside: named in the README */
 	ATTACK_SCOPED = 16,	/* known to succeed where Landlock has no scopes: before 6.12 */
+	ATTACK_SEALED = 32,	/* known to succeed where memfds are programs: before 6.3 */
 	ATTACK_INSIDE = 8,	/* has no outside: it attacks what exists in a jail only */
 };
 
@@ -38,6 +39,8 @@ struct attack {
 	unsigned int flags;
 	int (*run)(void);
 	const char *text;	/* what it tries */
+	/* Comes of it with settings: "jit=succeeded", "memfd=EACCES jit+memfd=succeeded"; "" */
+	const char *opened;
 };
 
 /*
@@ -94,6 +97,8 @@ int attack_main(int argc, char **argv, const struct attack *table, size_t n);
 	{                                                 \
 		return attack_write(path, text);          \
 	}
-#define ATTACK_ROW(id, errnos, flags, text) { #id, errnos, flags, try_##id, text }
+#define ATTACK_ROW(id, errnos, flags, text) { #id, errnos, flags, try_##id, text, "" }
+#define ATTACK_ROW_OPENED(id, errnos, flags, opened, text) \
+	{ #id, errnos, flags, try_##id, text, opened }
 
 #endif

@@ -250,13 +250,20 @@ static int try_escapes(void)
 }
 
 #define ROW ATTACK_ROW
+#define OPENED ATTACK_ROW_OPENED
 static const struct attack attacks[] = {
-	ROW(race_address, "EACCES", 0, "an address rewritten after the broker has looked at it"),
-	ROW(race_swap, "EACCES", 0, "another socket in the place of the one that it looked at"),
-	ROW(killed, "EACCES", 0, "killed while it answers, the pid given away at once"),
-	ROW(broken_address, "EACCES", 0, "addresses of every length and of none"),
-	ROW(undumpable, "EACCES", 0, "a process that is not to be looked into"),
-	ROW(bind_high, "EACCES", 0, "the number of the call with other upper bits"),
+	OPENED(race_address, "EACCES", 0, "loopback=succeeded",
+	       "an address rewritten after the broker has looked at it"),
+	OPENED(race_swap, "EACCES", 0, "loopback=succeeded",
+	       "another socket in the place of the one that it looked at"),
+	OPENED(killed, "EACCES", 0, "loopback=succeeded",
+	       "killed while it answers, the pid given away at once"),
+	OPENED(broken_address, "EACCES", 0, "loopback=succeeded",
+	       "addresses of every length and of none"),
+	OPENED(undumpable, "EACCES", 0, "loopback=succeeded",
+	       "a process that is not to be looked into"),
+	OPENED(bind_high, "EACCES", 0, "loopback=succeeded",
+	       "the number of the call with other upper bits"),
 	ROW(forged_message, "EBADF", ATTACK_SILENT | ATTACK_INSIDE, "every message to every fd"),
 	ROW(ledger, "ENOENT", 0, "the ledger"),
 	ROW(signing_key, "ENOENT", 0, "the key that signs it"),

@@ -265,6 +265,46 @@ ATTACK_FD(memfd, memfd_create("x", 0))
 ATTACK_FD(memfd_exec, syscall(SYS_memfd_create, "x", 0x10U /* MFD_EXEC */) < 0 && errno == EINVAL ?
 			      -1 : syscall(SYS_memfd_create, "x", 0x10U))
 
+/* A program in a file that has no name. */
+static int exec_fill_memfd(unsigned int flags, int *ret)
+{
+	cleanup_fd int from = open(EXEC_TRUE, O_RDONLY | O_CLOEXEC);
+	cleanup_fd int fd = (int)syscall(SYS_memfd_create, "x", flags);
+	char buf[4096];
+	ssize_t n;
+
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 all of them are executable */
+		fd = (int)syscall(SYS_memfd_create, "x", 0);
+	if (fd < 0)
+		return -errno;
+	while ((n = read(from, buf, sizeof(buf))) > 0) {
+		if (write(fd, buf, (size_t)n) != n)
+			return attack_untried("the memfd cannot be written");
+	}
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+static int try_memfd_run(void)
+{
+	cleanup_fd int fd = -1;
+	char path[64];
+	const char *const args[] = { path, NULL };
+	int r = exec_fill_memfd(0x10U /* MFD_EXEC */, &fd);
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return r ? r : attack_execute(args, -ENOEXEC);
+}
+
+static int try_memfd_map(void)
+{
+	cleanup_fd int fd = -1;
+	int r = exec_fill_memfd(0, &fd);
+	void *p = r ? MAP_FAILED : mmap(NULL, EXEC_PAGE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+
+	return r ? r : p == MAP_FAILED ? -errno : 0;
+}
+
 static int try_remap_pages(void)
 {
 	void *p = mmap(NULL, EXEC_PAGE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -273,6 +313,8 @@ static int try_remap_pages(void)
 }
 
 #define ROW ATTACK_ROW
+#define OPENED ATTACK_ROW_OPENED
+#define EXEC_BOTH "memfd=EACCES jit+memfd=succeeded"
 static const struct attack attacks[] = {
 	ROW(written, "EACCES", 0, "a program that was written inside"),
 	ROW(written_script, "EACCES", 0, "a script that was written inside"),
@@ -290,20 +332,24 @@ static const struct attack attacks[] = {
 	ROW(preload, "EPERM EACCES", 0, "a library that was written inside, for LD_PRELOAD"),
 	ROW(binfmt, "ENOENT EACCES", 0, "registering a binary format"),
 	ROW(use_library, "EPERM", 0, "uselib()"),
-	ROW(write_exec, "EPERM", 0, "memory that is writable and executable"),
-	ROW(map_exec, "EPERM", 0, "anonymous executable memory"),
-	ROW(protect_exec, "EPERM", 0, "memory made executable"),
-	ROW(protect_key, "EPERM", 0, "memory made executable by pkey_mprotect()"),
-	ROW(stack_exec, "EPERM", 0, "the stack made executable"),
-	ROW(library_page, "EPERM", 0, "a library's page, changed and executable again"),
+	OPENED(write_exec, "EPERM", 0, "jit=succeeded", "memory that is writable and executable"),
+	OPENED(map_exec, "EPERM", 0, "jit=succeeded", "anonymous executable memory"),
+	OPENED(protect_exec, "EPERM", 0, "jit=succeeded", "memory made executable"),
+	OPENED(protect_key, "EPERM", 0, "jit=succeeded",
+	       "memory made executable by pkey_mprotect()"),
+	OPENED(stack_exec, "EPERM", 0, "jit=succeeded", "the stack made executable"),
+	OPENED(library_page, "EPERM", 0, "jit=succeeded",
+	       "a library's page, changed and executable again"),
 	ROW(map_written, "EPERM EACCES", 0, "a file that was written inside, mapped as code"),
 	ROW(map_shared, "EPERM EACCES", 0, "the same, shared"),
-	ROW(map_later, "EPERM", 0, "the same, executable later"),
+	OPENED(map_later, "EPERM", 0, "jit=EACCES", "the same, executable later"),
 	ROW(map_zero, "EPERM EACCES", 0, "/dev/zero mapped as code"),
 	ROW(shm_map, "EPERM EACCES", 0, "a file in /dev/shm mapped as code"),
 	ROW(shm_attach, "EPERM", 0, "System V shared memory attached as code"),
-	ROW(memfd, "EPERM", 0, "a memfd"),
-	ROW(memfd_exec, "EPERM", 0, "a memfd that asks to be executable"),
+	OPENED(memfd, "EPERM", 0, "memfd=succeeded", "a memfd"),
+	OPENED(memfd_run, "EPERM", ATTACK_SEALED, EXEC_BOTH, "a program in a memfd"),
+	OPENED(memfd_map, "EPERM", 0, "memfd=succeeded", "a memfd's page as code"),
+	OPENED(memfd_exec, "EPERM", ATTACK_SEALED, EXEC_BOTH, "a memfd that asks to be executable"),
 	ROW(remap_pages, "ENOSYS", 0, "remap_file_pages()"),
 };
 

@@ -389,6 +389,7 @@ ATTACK_READ(vmallocinfo, "/proc/vmallocinfo")
 ATTACK_READ(init_environ, "/proc/1/environ")
 
 #define ROW ATTACK_ROW
+#define OPENED ATTACK_ROW_OPENED
 static const struct attack attacks[] = {
 	ROW(climb, "ENOENT", 0, "up and out by .."),
 	ROW(link, "ENOENT", 0, "a link of one's own to the host's files"),
@@ -447,9 +448,9 @@ static const struct attack attacks[] = {
 	ROW(overcommit, "EACCES EROFS", 0, "opening the host's overcommit to write"),
 	ROW(ip_forward, "EACCES EROFS", 0, "opening ip_forward to write"),
 	ROW(own_oom_score, "EACCES", 0, "going last when memory runs out"),
-	ROW(own_coredump, "EACCES", 0, "coredump_filter"),
-	ROW(own_loginuid, "EACCES EPERM", 0, "the audit id"),
-	ROW(own_comm, "EACCES", 0, "writing below /proc/self"),
+	OPENED(own_coredump, "EACCES", 0, "jit=succeeded", "coredump_filter"),
+	OPENED(own_loginuid, "EACCES EPERM", 0, "jit=succeeded", "the audit id"),
+	OPENED(own_comm, "EACCES", 0, "jit=succeeded", "writing below /proc/self"),
 	ROW(kcmdline, "EACCES", 0, "the host's command line"),
 	ROW(kallsyms, "EACCES", 0, "kernel addresses"),
 	ROW(modules, "EACCES", 0, "kernel modules"),

@@ -302,6 +302,46 @@ static int try_weights_out(void)
 	return attack_send_fd(friend, weights);
 }
 
+/* Devices: what was handed over open takes no request that the profile does not list. */
+static int passed_request(const char *what, unsigned long request, unsigned long argument)
+{
+	cleanup_fd int fd = -1;
+	int r = passed_ask(what, &fd);
+
+	return r ? r : attack_result(ioctl(fd, request, argument));
+}
+
+static int try_device_ask(void)
+{
+	int count = 0;
+
+	return passed_request("random", _IOR('R', 0, int) /* RNDGETENTCNT */,
+			      (unsigned long)&count);
+}
+
+static int try_device_faults(void)
+{
+	return passed_request("faults", _IO(0xaa, 0) /* USERFAULTFD_IOC_NEW */, 0);
+}
+
+static int try_device_machine(void)
+{
+	return passed_request("machines", _IO(0xae, 0) /* KVM_GET_API_VERSION */, 0);
+}
+
+static int try_device_reopen(void)
+{
+	cleanup_fd int fd = -1, again = -1;
+	int r = passed_ask("machines", &fd);
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (r)
+		return r;
+	again = open(path, O_RDWR | O_CLOEXEC);
+	return again < 0 ? -errno : 0;
+}
+
 #define ROW ATTACK_ROW
 static const struct attack attacks[] = {
 	ROW(dir_open, "EACCES", 0, "a file below a directory of the host"),
@@ -323,6 +363,10 @@ static const struct attack attacks[] = {
 	ROW(ring_enter, "EPERM EACCES", 0, "io_uring_enter() on a ring of another's"),
 	ROW(ring_register, "EPERM EACCES", 0, "io_uring_register() on it"),
 	ROW(ring_opcodes, "EPERM EACCES", 0, "every opcode of io_uring on it"),
+	ROW(device_ask, "EPERM EACCES", 0, "a request to a device that was handed over"),
+	ROW(device_faults, "EPERM EACCES", 0, "userfaultfd from its device, handed over"),
+	ROW(device_machine, "EPERM EACCES", 0, "a request to /dev/kvm, handed over"),
+	ROW(device_reopen, "EACCES EPERM", 0, "a device that was handed over, opened again"),
 	ROW(terminal_push, "EPERM EACCES", 0, "TIOCSTI on a terminal that was handed over"),
 	ROW(terminal_own, "EPERM EACCES", 0, "that terminal as one's own"),
 	ROW(unix_abstract, "EPERM EACCES", ATTACK_SCOPED,

@@ -391,6 +391,7 @@ static int try_filter_more(void)
 }
 
 #define ROW ATTACK_ROW
+#define OPENED ATTACK_ROW_OPENED
 #define NAMESPACE_ROWS(id)                                                          \
 	ROW(unshare_##id, "EPERM", 0, "unshare() of the " #id " namespace"),          \
 	ROW(clone_##id, "EPERM", 0, "clone() into a new " #id " namespace"),          \
@@ -405,8 +406,8 @@ static const struct attack attacks[] = {
 	ROW(move_child, "EPERM", 0, "move_pages() of a child"),
 	ROW(advise_child, "EPERM", 0, "process_madvise() of a child"),
 	ROW(release_child, "EPERM", 0, "process_mrelease() of a child"),
-	ROW(mem_of_child, "EACCES", 0, "/proc/PID/mem of a child"),
-	ROW(patch_code, "EACCES", 0, "changing code through /proc/self/mem"),
+	OPENED(mem_of_child, "EACCES", 0, "jit=succeeded", "/proc/PID/mem of a child"),
+	OPENED(patch_code, "EACCES", 0, "jit=succeeded", "changing code through /proc/self/mem"),
 	ROW(kill_victim, "ESRCH", 0, "a signal to a process of the host"),
 	ROW(kill_group, "ESRCH", 0, "a signal to its process group"),
 	ROW(pidfd_victim, "ESRCH", 0, "a pidfd of it"),

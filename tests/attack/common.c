@@ -298,8 +298,8 @@ int attack_main(int argc, char **argv, const struct attack *table, size_t n)
 	(void)signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(verb, "list") == 0)
-			(void)printf("%s\t%s\t%u\t%s\n", table[i].name, table[i].errnos,
-				     table[i].flags, table[i].text);
+			(void)printf("%s\t%s\t%u\t%s\t%s\n", table[i].name, table[i].errnos,
+				     table[i].flags, table[i].text, table[i].opened);
 		else if (strcmp(verb, "run") != 0)
 			return 2;
 		else if (attack_is_named(argc, argv, table[i].name))

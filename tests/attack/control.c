@@ -160,6 +160,39 @@ static void control_try_orders(const char *path, const char *name, struct contro
 	}
 }
 
+/* About the registry, with the verbs that only custodyd itself uses. */
+static void control_try_models(const char *path, const char *name, struct control_counts *counts)
+{
+	static struct request_model request = {
+		.head = { .type = MSG_REQUEST_MODEL, .size = sizeof(request), .id = 10 },
+		.peer = { .pid = 1 }, .profile = "base",
+	};
+
+	(void)snprintf(request.name, sizeof(request.name), "%s", name);
+	for (__u32 verb = 0; verb <= _REGISTRY_VERB_MAX; verb++) {
+		request.verb = verb;
+		(void)snprintf(request.directory, sizeof(request.directory), "%s",
+			       verb == REGISTRY_ADD ? "/etc" : "");
+		(void)snprintf(request.why, sizeof(request.why), "%s",
+			       verb == REGISTRY_REVOKE ? "forged" : "");
+		control_try(path, &request, sizeof(request), 0, counts);
+	}
+}
+
+static void control_try_restrictions(const char *path, const char *name,
+				     struct control_counts *counts)
+{
+	for (__u32 id = 1; id < 4; id++) {
+		struct request_restrict request = {
+			.head = { .type = MSG_REQUEST_RESTRICT, .size = sizeof(request), .id = 11 },
+			.peer = { .pid = 1 }, .jail_id = id, .what = RESTRICTION_EGRESS,
+		};
+
+		(void)snprintf(request.name, sizeof(request.name), "%s", name);
+		control_try(path, &request, sizeof(request), 0, counts);
+	}
+}
+
 static void control_try_starts(const char *path, struct control_counts *counts)
 {
 	static struct request_run run = {
@@ -185,6 +218,8 @@ int main(int argc, char **argv)
 	for (__u32 type = 0; type < _MSG_MAX + 3; type++)
 		control_try_sizes(argv[1], type, &counts);
 	control_try_orders(argv[1], argv[2], &counts);
+	control_try_models(argv[1], argv[2], &counts);
+	control_try_restrictions(argv[1], argv[2], &counts);
 	control_try_starts(argv[1], &counts);
 	(void)printf("sent %u, refused %u, dropped %u, unanswered %u, obeyed %u\n", counts.sent,
 		     counts.refused, counts.dropped, counts.unanswered, counts.obeyed);

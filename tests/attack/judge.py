@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What came of the attacks: one TAP point for each, without numbers.
 
-    judge.py WORK LEAST
+    judge.py WORK LEAST [SETTING,...]
 
 WORK holds `table` (what the programs list), `outside` and `inside` (what they said there) and
 `events` (custodyctl events --json, of the jails that were attacked). Outcomes, as words of attack.h:
@@ -15,14 +15,20 @@ WORK holds `table` (what the programs list), `outside` and `inside` (what they s
 
 A denial is tied to its record by the process's comm, which is the attack's name, and the errno.
 LEAST is how many attacks must have been denied as expected, or the corpus itself has failed.
+
+With SETTINGs of the profile (jit, memfd, loopback), those attacks that the table says they open are
+points of their own: what the table says comes of them, or, in the place of "succeeded", what they get
+without the setting, where the lsm plane refuses them still. All others must go as they always do: one
+point for all, and one for each that does not.
 """
 
 import collections
 import ctypes
 import json
+import os
 import sys
 
-USER, SILENT, KNOWN, INSIDE, SCOPED = 1, 2, 4, 8, 16
+USER, SILENT, KNOWN, INSIDE, SCOPED, SEALED = 1, 2, 4, 8, 16, 32
 SYS_LANDLOCK_CREATE_RULESET, LANDLOCK_SCOPES = 444, 6
 RECORDED = ("EPERM", "EACCES", "EROFS")
 FIRST_SIGHT = ("ENOSYS", "EAFNOSUPPORT")
@@ -71,6 +77,8 @@ def judge(row, outside, inside, denials):
     name, errnos, flags, text = row[0], row[1].split(), int(row[2]), row[3]
     if flags & SCOPED and landlock_version() < LANDLOCK_SCOPES:
         flags |= KNOWN
+    if flags & SEALED and not os.path.exists("/proc/sys/vm/memfd_noexec"):
+        flags |= KNOWN
     there = outside.get(name, ("nothing", ""))
     here = inside.get(name, ("nothing", ""))
     known = "inside %s" % here[0] + (" (%s)" % here[1] if here[1] else "")
@@ -94,8 +102,50 @@ def judge(row, outside, inside, denials):
     return "denied", "%s: %s%s" % (text, here[0], by)
 
 
+def judge_opened(row, settings, outside, inside, denials):
+    """Like judge(); None as outcome where no setting concerns the attack."""
+    opened = dict(word.split("=") for word in row[4].split())
+    have = [key for key in opened if set(key.split("+")) <= set(settings)]
+    want = [opened[key] for key in sorted(have, key=len, reverse=True)] # what names most comes first
+    if not want:
+        return None, judge(row, outside, inside, denials)
+    here = inside.get(row[0], ("nothing", ""))
+    if want[0] != "succeeded":
+        return judge([row[0], want[0]] + row[2:], outside, inside, denials)
+    if here[0] == "succeeded":
+        return "opened", "%s: succeeds" % row[3]
+    planes = find_record(row[0], here[0], int(row[2]), denials)
+    if here[0] in row[1].split() and planes and "lsm" in planes:
+        return "denied", "%s: still %s, by the lsm plane" % (row[3], here[0])
+    return "otherwise", "%s: inside %s, and the setting is said to open it" % (row[3], here[0])
+
+
+def main_opened(work, least, settings):
+    table = read_lines(work + "/table")
+    outside, inside = read_answers(work + "/outside"), read_answers(work + "/inside")
+    denials = read_denials(work + "/events")
+    denied, bad, concerned, by = 0, 0, 0, ", ".join(settings)
+    for row in table:
+        outcome, text = judge_opened(row, settings, outside, inside, denials)
+        if outcome:
+            concerned += 1
+            print("%s - with %s, %s: %s" %
+                  ("ok" if outcome in ("opened", "denied", "known") else "not ok", by, row[0], text))
+            continue
+        outcome, text = text
+        denied += outcome == "denied"
+        if outcome not in ("denied", "untried", "known"):
+            bad += 1
+            print("not ok - with %s, %s: %s" % (by, row[0], text))
+    print("%s - with %s: %d others are denied as without (at least %d)" %
+          ("ok" if denied >= least and not bad and concerned else "not ok", by, denied, least))
+
+
 def main():
     work, least = sys.argv[1], int(sys.argv[2])
+    if len(sys.argv) > 3:
+        main_opened(work, least, sys.argv[3].split(","))
+        return
     table = read_lines(work + "/table")
     outside, inside = read_answers(work + "/outside"), read_answers(work + "/inside")
     denials = read_denials(work + "/events")

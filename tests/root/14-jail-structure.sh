@@ -183,10 +183,13 @@ since() { # PROPERTY YES|NO WHY
 }
 abi=$(/usr/bin/python3 -c 'import ctypes; print(ctypes.CDLL(None).syscall(444, None, 0, 1))')
 since landlock-scopes "$([ "$abi" -ge 6 ] && echo yes || echo no)" "Landlock $abi"
-since memfd-noexec "$([ -e /proc/sys/vm/memfd_noexec ] && echo yes || echo no)" "Linux $release"
+NOEXEC=$([ -e /proc/sys/vm/memfd_noexec ] && echo yes || echo no)
+since memfd-noexec "$NOEXEC" "Linux $release"
 since noswap "$(at_least 6.4 && echo yes || echo no)" "Linux $release"
 jail flag memfd -- /usr/bin/true </dev/null
-since memfd-noexec no "with process.memfd"
+since memfd-noexec "$NOEXEC" "with process.memfd too"
+jail flag memfd flag jit -- /usr/bin/true </dev/null
+since memfd-noexec no "with process.memfd and files.jit"
 
 # A core pattern with a pipe is run at RLIMIT_CORE 0, and not at 1. The setting is the whole host's.
 text="a crash runs no handler of core dumps"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every role killed with -9 at each message that it takes (before, "recv", and after, "taken"), each
 # that it sends, each write, and each piece of work of its own, while a model is launched, serves, is
-# restricted, frozen, thawed, stopped and retired. What must hold each time is in fault.bash; besides,
+# registered, restricted, frozen, thawed, stopped and retired. What must hold each time is in fault.bash; besides,
 # the model is retired afterwards, and its verdict is not "clean" where something was not looked at,
 # nor "incomplete" without a record that says why.
 #
@@ -26,9 +26,14 @@ start custody-front die:recv=$ALL die:taken=$ALL die:send=$ALL
 start custody-planner die:recv=$ALL die:taken=$ALL die:send=$ALL
 start custody-jail die:recv=$ALL die:taken=1 die:send=$ALL die:clone=$ALL die:mount=$ALL
 start custody-broker die:recv=$ALL die:taken=$ALL die:ioctl=1
+start custody-measurer die:recv=2 die:taken=2 die:send=2 die:read=1 die:file=$ALL die:fd=$ALL
 start custody-recorder die:recv=$ALL die:taken=1 die:write=$ALL die:fsync=$ALL
 serve custody-broker die:ioctl=1
 serve custody-recorder die:fsync=$ALL
+register custodyd die:recv=$ALL die:taken=1 die:send=$ALL
+register custody-measurer die:recv=1 die:taken=1 die:send=1
+register custody-planner die:recv=$ALL die:taken=1 die:send=1
+register custody-recorder die:taken=1
 restrict custodyd die:taken=$ALL die:file=$ALL die:send=$ALL
 restrict custody-front die:taken=$ALL
 restrict custody-recorder die:taken=1

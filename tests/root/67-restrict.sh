@@ -51,15 +51,17 @@ for port in sys.argv[2:]:
     threading.Thread(target=listen, args=(int(port),), daemon=True).start()
 listen(int(sys.argv[1]))
 PY
-# One connection that stays: asks what comes by a pipe. A packet that is dropped is "timeout".
+# One connection that stays: SECONDS and what to ask come by a pipe. A packet that is dropped is "timeout".
 cat >"$ROOT/client.py" <<'PY'
-import os, socket, sys
+import socket, sys
 s = None
 for line in sys.stdin:
+    wait, line = line.split(" ", 1)
     try:
         if s is None:
-            s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=float(os.environ.get("WAIT", "3")))
+            s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=float(wait))
             lines = s.makefile("rw")
+        s.settimeout(float(wait))
         lines.write(line)
         lines.flush()
         answer = lines.readline().strip() or "closed"
@@ -86,24 +88,28 @@ drain-timeout = 1s
 ${4:-}
 EOF
 }
-ask() { echo "${*:2}" | /usr/bin/python3 "$ROOT/client.py" "$1"; }
+# How long an answer may take: what is dropped never comes.
+patience() { [ "$1" = timeout ] && echo 1 || echo 60; }
+ask() { echo "${WAIT:-5} ${*:2}" | /usr/bin/python3 "$ROOT/client.py" "$1"; }
 says() { # says TEXT WANT PORT WORDS...
 	local got
-	# what is dropped is never answered: no use in waiting long for it
-	got=$(WAIT=$([ "$2" = timeout ] && echo 1 || echo 10) ask "${@:3}" 2>&1)
+	got=$(WAIT=$(patience "$2") ask "${@:3}" 2>&1)
 	[ "$got" = "$2" ] && ok "$1" || not_ok "$1" "got: $got, want: $2"
 }
 # The connection that stays, as a coprocess.
 open_long() { coproc LONG { exec /usr/bin/python3 "$ROOT/client.py" "$1"; }; }
 long() { # long TEXT WANT WORDS...
 	local got=
-	echo "${*:3}" >&"${LONG[1]}"
-	read -r -t 20 got <&"${LONG[0]}"
+	echo "$(patience "$2") ${*:3}" >&"${LONG[1]}"
+	read -r -t 60 got <&"${LONG[0]}"
 	[ "$got" = "$2" ] && ok "$1" || not_ok "$1" "got: $got, want: $2"
 }
 recorded() { # recorded TEXT NAME WORDS...: one record of the model has all the words
-	check "$1" /usr/bin/python3 -c 'import sys
-sys.exit(not [l for l in sys.stdin if all(w in l for w in sys.argv[1:])])' "${@:3}" < <(ctl events "$2")
+	check "$1" wait_for 60 has_record "${@:2}"
+}
+has_record() {
+	ctl events "$1" | /usr/bin/python3 -c 'import sys
+sys.exit(not [l for l in sys.stdin if all(w in l for w in sys.argv[1:])])' "${@:2}"
 }
 status_says() { ctl status web | grep -qF -- "$1"; }
 own_uids() { # a block of 65536: the first one that no other custodyd of this host has
@@ -124,8 +130,8 @@ B=$(free_port)
 serving web "$A" "$B"
 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
 check "start" ctl start web
-check "it serves" wait_for 20 ask "$A" echo up
-wait_for 20 eval '[ "$(ask "$A" echo up)" = up ] && [ "$(ask "$B" echo up)" = up ]'
+check "it serves" wait_for 60 ask "$A" echo up
+wait_for 60 eval '[ "$(ask "$A" echo up)" = up ] && [ "$(ask "$B" echo up)" = up ]'
 check "its uids are its own, and shown" own_uids
 
 # ---- usage ----
@@ -194,7 +200,7 @@ N_RECORDS=$(ctl events web | grep -c "restricted:")
 check "a restricted model is stopped" ctl stop web
 refused "what has stopped cannot be restricted" 3 "not running" ctl restrict --cut-egress web
 check "and started again: from its profile" ctl start web
-wait_for 20 eval '[ "$(ask "$A" echo up)" = up ]'
+wait_for 60 eval '[ "$(ask "$A" echo up)" = up ]'
 says "with its endpoint" ten "$A" echo ten
 says "and its scratch" 0 "$A" create /scratch/a
 unrestricted "and no restriction" RESTRICTED
@@ -203,7 +209,7 @@ unrestricted "and no restriction" RESTRICTED
 if command -v strace >/dev/null && ! lsm; then
 	strace -qq -o /dev/null -p "$DAEMON" -e trace=pipe2 -e inject=pipe2:signal=KILL:when=1 &
 	TRACER=$!
-	wait_for 10 grep -q "TracerPid:[[:space:]]*$TRACER" "/proc/$DAEMON/status"
+	wait_for 60 grep -q "TracerPid:[[:space:]]*$TRACER" "/proc/$DAEMON/status"
 	refused "custodyd is killed half way: nobody is told that it holds" "[1-9]" . \
 		ctl restrict --drop-endpoint "tcp:127.0.0.1:$A" --read-only-scratch web
 	wait "$DAEMON" 2>/dev/null

@@ -13,6 +13,7 @@ chmod 711 "$ROOT"
 PORT=$(free_port)
 profile web "$PORT"
 profile other "$(free_port)"
+echo weights >"$ROOT/model/file"
 as_nobody() { setpriv --reuid 12345 --regid 12345 --clear-groups "$BIN/custodyctl" --root "$ROOT" "$@"; }
 as_reader() { setpriv --reuid 12346 --regid 12346 --groups $READERS "$BIN/custodyctl" --root "$ROOT" "$@"; }
 as_main() { setpriv --reuid 12347 --regid $READERS --clear-groups "$BIN/custodyctl" --root "$ROOT" "$@"; }
@@ -21,20 +22,28 @@ setpriv --reuid 12345 --regid 12345 --clear-groups test -x "$BIN/custodyctl" || 
 daemon_start || { not_ok "custodyd says ready"; finish; exit 1; }
 check "root starts a model" ctl start web
 wait_for 10 fetch "$PORT"
-for verb in "ps" "status web" "stop web" "freeze web" "retire web" "start other" "restrict --cut-egress web"; do
+check "root registers a version" ctl model register other "$ROOT/model"
+check "and another" ctl model register other "$ROOT/model"
+VERSIONS=$(ctl model list other --json)
+CHANGES=("stop web" "freeze web" "thaw web" "retire web" "start other" "restrict --cut-egress web"
+	"start other@1" "model register other $ROOT/model" "model rollback other" "model rollback other --restart"
+	"model revoke other --reason none" "model revoke other@1 --reason none")
+for verb in "ps" "status web" "model list" "model list other" "${CHANGES[@]}"; do
 	# shellcheck disable=SC2086 # words
 	refused "nobody in particular: $verb" 3 "Only root" as_nobody $verb
 done
 for who in as_reader as_main; do
 	check "$who: ps" $who ps
 	check "$who: status" $who status web
-	for verb in "stop web" "freeze web" "thaw web" "retire web" "start other" "restrict --cut-egress web"; do
+	check "$who: model list" $who model list other
+	for verb in "${CHANGES[@]}"; do
 		# shellcheck disable=SC2086 # words
 		refused "$who: not $verb" 3 "Only root may ask for this" $who $verb
 	done
 	refused "$who: not run" 3 "Only root may ask for this" $who run --name mine -- /bin/true
 done
 check "the model did not notice" fetch "$PORT"
+if [ "$(ctl model list other --json)" = "$VERSIONS" ]; then ok "the registry is as it was"; else not_ok "the registry is as it was"; fi
 check "nor is it restricted" eval '! ctl status web | grep -q RESTRICTED'
 check "ids are the kernel's word: a user in a user namespace is root only there" \
 	eval '! setpriv --reuid 12345 --regid 12345 --clear-groups unshare -Ur "$BIN/custodyctl" --root "$ROOT" ps 2>/dev/null'

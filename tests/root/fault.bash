@@ -34,12 +34,16 @@ sed -i -e "s|^command = .*|command = $ROOT/program/server $PORT $SECOND|" \
 	-e "s|^listen = .*|& tcp:127.0.0.1:$SECOND|" \
 	-e "s|^drain-timeout.*|drain-timeout = 0s|" "$ROOT/etc/custody/profiles/web.ini"
 printf '[files]\nread += %s\n' "$ROOT/program" >>"$ROOT/etc/custody/profiles/web.ini"
+# Measured, so that the measurer has a part in every launch.
+sed -i "s|^path = .*|&\nmeasure = yes|" "$ROOT/etc/custody/profiles/web.ini"
+mkdir "$ROOT/model/sub"
+for at in one two sub/three; do head -c 5000 /dev/zero >"$ROOT/model/$at"; done
 
 # The kinds of fault_preload.c, and what each fails with.
 declare -A KIND=([alloc]=1 [write]=2 [fsync]=3 [clone]=4 [mount]=5 [map]=6 [send]=7 [file]=8 [fd]=9
-	[recv]=10 [taken]=11 [ioctl]=12)
+	[recv]=10 [taken]=11 [ioctl]=12 [read]=13)
 declare -A ERROR=([alloc]=12 [write]=28 [fsync]=5 [clone]=11 [mount]=12 [map]=12 [send]=105
-	[file]=23 [fd]=24 [recv]=104 [taken]=104 [ioctl]=5)
+	[file]=23 [fd]=24 [recv]=104 [taken]=104 [ioctl]=5 [read]=5)
 
 le32() { printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 & 255)) $(($1 >> 8 & 255)) $(($1 >> 16 & 255)) $(($1 >> 24 & 255)); }
 # arm ROLE KIND N: its Nth call of that kind from now on fails; die:KIND: kills it.
@@ -132,6 +136,7 @@ operate() {
 	case $1 in
 	restrict) OUT=$(asked restrict web --cut-egress --read-only-scratch) || GOT=$? ;;
 	serve) fetch "$PORT" >"$ROOT/out"; nap 1.1; fetch "$PORT" >"$ROOT/out" ;; # its timer has looked
+	register) OUT=$(asked model register "$(registered)" "$ROOT/model" --profile web) || GOT=$? ;;
 	start)
 		OUT=$(asked start web) || GOT=$?
 		[ $GOT != 0 ] || wait_for 3 fetch "$PORT" || : # its bind() is part of it
@@ -151,7 +156,10 @@ again() {
 # try ROLE KIND N OPERATION: one point.
 try() {
 	POINT="$4, $1, $2 $3" FROM="" REBASE=""
-	if [ "$4" != start ]; then
+	if [ "$4" = register ]; then
+		REGISTERED=$((REGISTERED + 1))
+		VERSIONS=$(versions)
+	elif [ "$4" != start ]; then
 		asked start web >"$ROOT/out" || complain "it did not start: $(cat "$ROOT/out")"
 		wait_for 60 fetch "$PORT" || complain "it does not serve"
 		note_jail
@@ -170,7 +178,7 @@ try() {
 	again || { complain "custodyd does not start again"; return 1; }
 	after_"$4" "$1" "$2"
 	note_jail
-	[ -z "${JUDGE:-}" ] || [ "$FIRED" = 0 ] || judged "$1" "$4"
+	[ -z "${JUDGE:-}" ] || [ "$FIRED" = 0 ] || [ "$4" = register ] || judged "$1" "$4"
 	[ "$(state_of web)" != stopping ] || wait_for 15 idle
 	case $(state_of web) in
 	absent | stopped) ;;
@@ -239,6 +247,23 @@ after_restrict() {
 	is running || complain "restricted, and $(state_of web)"
 	[ "$GOT" != 0 ] || [[ $shown == *"egress cut"*"scratch read-only"* ]] ||
 		complain "said that it is restricted, and is not: $shown"
+}
+# registered: the model whose next version is made; none gets more versions than a registry takes.
+REGISTERED=0
+registered() { echo "made$((REGISTERED / 60))"; }
+versions() { asked model list "$(registered)" --json | grep -c '"version":'; }
+after_register() {
+	local now
+	asked model list >"$ROOT/out" || complain "the registry is not whole: $(cat "$ROOT/out")"
+	now=$(versions)
+	if [ "$GOT" = 0 ]; then
+		[ "$now" = $((VERSIONS + 1)) ] || complain "said that it is registered: $VERSIONS versions, then $now"
+	elif ! unknown && [[ $OUT != *"power cut"* ]]; then
+		[ "$now" = "$VERSIONS" ] || complain "refused, and $VERSIONS versions, then $now: $OUT"
+	else
+		[[ $now =~ ^($VERSIONS|$((VERSIONS + 1)))$ ]] || complain "$VERSIONS versions, then $now"
+	fi
+	asked ledger verify >"$ROOT/out" || complain "$(cat "$ROOT/out")"
 }
 after_retire() {
 	if [[ $OUT == *"is retired"* || $OUT == *"is begun again"* ]] || unknown; then

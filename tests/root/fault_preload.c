@@ -34,6 +34,7 @@ enum fault_kind {
 	FAULT_RECV,	/* a message is taken: it has not been when this fails */
 	FAULT_TAKEN,	/* a message has been taken: counted after the call, and can only kill */
 	FAULT_IOCTL,	/* a broker's work: a notification taken, checked, answered */
+	FAULT_READ,	/* of a file's content */
 };
 
 struct fault_plan {
@@ -155,6 +156,10 @@ FAULT_WRAP(FAULT_WRITE, ssize_t, pwrite, (int fd, const void *p, size_t n, off_t
 	   fd, p, n, at, 0, 0)
 FAULT_WRAP(FAULT_WRITE, ssize_t, writev, (int fd, const struct iovec *v, int n), SYS_writev, fd, v,
 	   n, 0, 0, 0)
+FAULT_WRAP(FAULT_READ, ssize_t, pread, (int fd, void *p, size_t n, off_t at), SYS_pread64, fd, p, n,
+	   at, 0, 0)
+FAULT_WRAP(FAULT_READ, ssize_t, pread64, (int fd, void *p, size_t n, off64_t at), SYS_pread64, fd,
+	   p, n, at, 0, 0)
 FAULT_WRAP(FAULT_FSYNC, int, fsync, (int fd), SYS_fsync, fd, 0, 0, 0, 0, 0)
 FAULT_WRAP(FAULT_FSYNC, int, fdatasync, (int fd), SYS_fdatasync, fd, 0, 0, 0, 0, 0)
 FAULT_WRAP(FAULT_CLONE, int, unshare, (int flags), SYS_unshare, flags, 0, 0, 0, 0, 0)
@@ -265,6 +270,8 @@ static enum fault_kind fault_classify(long number)
 		return FAULT_MOUNT;
 	case SYS_pidfd_open:
 		return FAULT_FD;
+	case SYS_openat2:
+		return FAULT_FILE;
 	default:
 		return 0;
 	}

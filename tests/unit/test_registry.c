@@ -486,7 +486,7 @@ static void test_file_is_replaced(void **state)
 static void test_file_refuses(void **state)
 {
 	cleanup_fd int good = make_text("good", true), loose = make_text("loose", false);
-	cleanup_fd int empty = make_text("", true);
+	cleanup_fd int empty = make_text("", true), disk = open("/etc/passwd", O_RDONLY);
 	char path[64];
 	cleanup_fd int models = open_models(path);
 	cleanup_fd int holder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -495,6 +495,7 @@ static void test_file_refuses(void **state)
 	assert_int_equal(registry_file_replace(models, "digits", getgid(), loose, -1), -EPROTO);
 	assert_int_equal(registry_file_replace(models, "digits", getgid(), empty, -1), -EPROTO);
 	assert_int_equal(registry_file_replace(models, "digits", getgid(), models, -1), -EPROTO);
+	assert_int_equal(registry_file_replace(models, "digits", getgid(), disk, -1), -EPROTO);
 	assert_int_equal(registry_file_replace(models, "..", getgid(), good, -1), -EINVAL);
 	assert_int_equal(flock(holder, LOCK_EX | LOCK_NB), 0);
 	assert_int_equal(registry_file_replace(models, "digits", getgid(), good, -1), -EWOULDBLOCK);
