@@ -19,7 +19,6 @@
 #include "jail.h"
 #include "message.h"
 
-#define SELFCHECK_SCOPES_ABI 6	/* Landlock, Linux 6.12 */
 #define SELFCHECK_FDS	5U	/* 0, 1, 2, the channel, and the directory that lists them */
 
 static int selfcheck_privileges(struct jail *jail, struct jail_ready *ready)
@@ -179,8 +178,8 @@ static int selfcheck_mounts(struct jail *jail, struct jail_ready *ready)
 }
 
 /*
- * Landlock shows nowhere in /proc: two acts that nothing else forbids, of which each needs a kernel
- * or a plan. Only devices or jit before Linux 6.12 leave none.
+ * Landlock, by two acts: the first needs a plan, and the lsm plane may refuse it too; the second
+ * needs Linux 6.12. Before that the domain was counted when it was entered (model.c).
  */
 static int selfcheck_landlock(struct jail *jail)
 {
@@ -194,7 +193,7 @@ static int selfcheck_landlock(struct jail *jail)
 					   "/proc can be written");
 	}
 	/* Signal 0 to init, which is outside of the domain. */
-	if (jail->landlock_abi >= SELFCHECK_SCOPES_ABI && (kill(1, 0) == 0 || errno != EPERM))
+	if (jail->landlock_abi >= CONFINE_SCOPES_ABI && (kill(1, 0) == 0 || errno != EPERM))
 		return jail_refuse(jail, CUSTODY_EXIT_INTERNAL, -EPERM,
 				   "self-check: Landlock does not refuse what it should: signals "
 				   "leave its domain");

@@ -21,9 +21,9 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "confine.h"
 #include "jail.h"
 
-#define STRUCTURE_SCOPES_ABI	6	/* Landlock, Linux 6.12 */
 #define STRUCTURE_NO_MEMFD_EXEC	2	/* vm.memfd_noexec */
 
 /* The session keyring is inherited: without this one, custodyd's, or that of who started it. */
@@ -137,7 +137,7 @@ int structure_check(struct jail *jail)
 		jail->structure |= STRUCTURE_DUMPABLE;
 	if (structure_read_number("/proc/sys/vm/memfd_noexec", 10, 0) == STRUCTURE_NO_MEMFD_EXEC)
 		jail->structure |= STRUCTURE_MEMFD;
-	if (jail->landlock_abi >= STRUCTURE_SCOPES_ABI)
+	if (jail->landlock_abi >= CONFINE_SCOPES_ABI)
 		jail->structure |= STRUCTURE_SCOPES;
 	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
 		if (STRUCTURE_ALWAYS & ~jail->structure & (1U << i))
