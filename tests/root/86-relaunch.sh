@@ -1,51 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # A model that was measured is read again, unless the kernel says that it is the same: by fs-verity, or
-# by the guard. A change, a swapped file, times set back, a remount or a cache that does not hold each
+# by the guard (86-relaunch-guard.sh). A change, a swapped file, times set back, a remount or a cache that does not hold each
 # have it read. The system's clock is set by no test, because it is everybody's: what a clock that was
 # set back can do at most, other bytes with the very same times, is done to the disk itself.
 set -u
 # shellcheck source=tests/root/house.bash
 . "$(dirname "$0")/house.bash"
 house_open
-command -v openssl >/dev/null || skip_all "needs openssl"
-PYTHON=/usr/bin/python3
+# shellcheck source=tests/root/relaunch.bash
+. "$(dirname "$0")/relaunch.bash"
 PRELOAD=$TOP/build/root/verity_preload.so
 mkdir "$ROOT/bin" "$ROOT/disk"
 cp "$BIN"/* "$ROOT/bin/"
 BIN=$ROOT/bin
-PORT=$(free_port)
-MODEL=$ROOT/model
-SIZE=20	# MiB of its largest file
-[ "${CUSTODY_LAB:-}" != 1 ] || SIZE=2	# each byte is hashed in an emulated machine
-openssl ecparam -genkey -name prime256v1 -noout -out "$ROOT/a.pem" 2>/dev/null
-openssl ec -in "$ROOT/a.pem" -pubout -out "$ROOT/a.pub" 2>/dev/null
-skip() { N=$((N + 1)); echo "ok $N - $1 # SKIP $2"; }
-
-asks() { # asks DIRECTORY: the profile "known" of a signed model there
-	profile known "$PORT"
-	sed -i "s|^path = .*|path = $1\nrequire-signature = yes\ntrusted-keys = $ROOT/a.pub|; s|--directory $MODEL|--directory $1|" \
-		"$ROOT/etc/custody/profiles/known.ini"
-}
-fill() { # fill DIRECTORY
-	mkdir -p "$1/sub"
-	echo hello >"$1/index.html"
-	head -c 300000 /dev/urandom >"$1/sub/a.bin"
-	truncate -s "${SIZE}M" "$1/b.bin"
-	sign "$1"
-}
-sign() { "$BIN/custodyctl" --quiet model sign "$1" --key "$ROOT/a.pem" >/dev/null; }
-# reads TEXT BYTES [known]: it starts, and so many bytes of it are read for that
-reads() {
-	local row
-	check "$1: it starts" ctl start known
-	row=$(ctl status known --json | $PYTHON -c 'import json, sys
-m = json.load(sys.stdin)["measured"]
-print(m["bytes_read"], "known" if "known" in m["flags"] else "")')
-	[ "$row" = "$2 ${3:-}" ] && ok "$1: $2 bytes are read" || not_ok "$1: $2 bytes are read" "$row"
-	ctl stop known >/dev/null
-}
-ALL=$((6 + 300000 + (SIZE << 20)))
 
 # ---- nothing that the kernel could say ----
 fill "$MODEL"
@@ -199,39 +167,6 @@ for HOUSE_NO_GUARD in "" 1; do
 done
 unset HOUSE_NO_GUARD
 
-# ---- the guard ----
-rm -rf "$MODEL"
-fill "$MODEL"
-asks "$MODEL"
-daemon_start || not_ok "custodyd says ready"
-ctl start known >/dev/null
-GUARDED=$(ctl status known --json | $PYTHON -c 'import json, sys
-print("guarded" in json.load(sys.stdin)["measured"]["flags"])')
-UNIQUE=$($PYTHON -c 'import platform; v = platform.release().split("."); print((int(v[0]), int(v[1].split("-")[0])) >= (6, 8))')
-ctl stop known >/dev/null
-if [ "$GUARDED" = True ]; then
-	refused "guard: a model that has stopped stays guarded" 1 "not permitted" dd if=/dev/zero of="$MODEL/b.bin" bs=1 count=1 conv=notrunc
-	refused "guard: nor are its times set back" 1 "not permitted" touch -d 2001-01-01 "$MODEL/b.bin"
-	if [ "$UNIQUE" = True ]; then
-		reads "guard: nobody can have written" 0 known
-		daemon_kill
-		daemon_start || not_ok "custodyd says ready again"
-		reads "guard: after custodyd was killed" 0 known
-	else
-		reads "guard: without unique mount ids (before Linux 6.8) it is read" "$ALL"
-	fi
-	ctl start known >/dev/null
-	check "guard: retired" ctl retire known
-	check "guard: then it may be written" dd if=/dev/zero of="$MODEL/b.bin" bs=1 count=1 conv=notrunc
-	printf '\0' | dd of="$MODEL/b.bin" bs=1 conv=notrunc 2>/dev/null
-	reads "guard: and is read" "$ALL"
-	daemon_stop
-	daemon_start || not_ok "custodyd says ready"
-	reads "guard: after a clean stop of custodyd, which opened it, it is read" "$ALL"
-else
-	[ "${CUSTODY_LAB:-}" != 1 ] || not_ok "the guard is around the model" "$(ctl status known)"
-	skip "the guard" "this kernel has no lsm plane"
-fi
 daemon_stop
 rm -f "$ROOT"/run/custody/jails/*.state "$ROOT"/run/custody/jails/*.plan
 no_leaks "nothing is left"
