@@ -72,7 +72,7 @@ int confine_prove_landlock(void);
 /* The same, without the proof, with a choice of what TCP may not do: mask of CONFINE_TCP_*. */
 int confine_enter_landlock_net(const struct confine_path *paths, size_t n, __u64 deny_tcp);
 
-#define CONFINE_SCOPES_ABI	6	/* signals and abstract sockets stay in the domain: Linux 6.12 */
+#define CONFINE_SCOPES_ABI	6	/* no signal leaves the domain: Linux 6.12 */
 
 /* The kernel's Landlock ABI, 0 when it has none. */
 int confine_find_landlock_abi(void);

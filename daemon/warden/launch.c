@@ -72,6 +72,7 @@ static void launch_drop_stopped(struct jail *jail)
 		next = j->next;
 		if (j == jail || jails_is_alive(j) || strcmp(j->name, jail->name) != 0)
 			continue;
+		recording_check_jail(j);
 		/* its model's files are guarded for the new one by now */
 		if (policy_remove_jail(j->warden->policy, j->id) < 0)
 			log_error("Policy of jail %u could not be removed from the kernel.", j->id);

@@ -348,9 +348,22 @@ _Static_assert(offsetof(struct policy_jail, jail_id) == 0 &&
 struct policy_tally {
 	__u32 jail_id;
 	bool remove;
-	bool keep_artifacts;	/* they are as if they were not there */
+	bool keep_artifacts;	/* they, and what counts them, are as if they were not there */
 	__u64 n;
 };
+
+/* What is denied around a model that has stopped is on record as long as it is denied. */
+static bool policy_keeps(const struct policy *policy, enum policy_map map, const void *key)
+{
+	struct policy_counter_key counter;
+
+	if (map == POLICY_MAP_GUARD_OWNERS)
+		return policy_guard_is_artifact(policy, key);
+	if (map != POLICY_MAP_COUNTERS)
+		return false;
+	memcpy(&counter, key, sizeof(counter));
+	return counter.class == POLICY_CLASS_GUARD && counter.object != GUARD_CGROUP;
+}
 
 static int policy_tally_entry(const struct policy *policy, enum policy_map map, const void *key,
 			      const void *value, void *data)
@@ -359,8 +372,7 @@ static int policy_tally_entry(const struct policy *policy, enum policy_map map, 
 
 	if (policy_read_jail_id(map, key, value) != tally->jail_id)
 		return 0;
-	if (tally->keep_artifacts && map == POLICY_MAP_GUARD_OWNERS &&
-	    policy_guard_is_artifact(policy, key))
+	if (tally->keep_artifacts && policy_keeps(policy, map, key))
 		return 0;
 	tally->n++;
 	if (!tally->remove)

@@ -408,7 +408,7 @@ static void recording_add_lost(const struct policy_counter_key *key,
 	*(__u64 *)data += counter->lost;
 }
 
-static void recording_check_jail(struct jail *jail)
+void recording_check_jail(struct jail *jail)
 {
 	__u64 lost = 0;
 
@@ -421,7 +421,8 @@ static void recording_check_jail(struct jail *jail)
 	jail->lost_told = lost;
 	if (jail->state != JAIL_STATE_STARTING)
 		(void)state_save(jail);
-	life_lost_events(jail);
+	if (jails_is_alive(jail))
+		life_lost_events(jail);
 }
 
 /* Losses that belong to no jail that is known go to the ledger under jail 0. */
@@ -477,7 +478,9 @@ void recording_check_losses(struct warden *warden)
 
 	for (struct jail *j = warden->jails; j; j = next) {
 		next = j->next;
-		if (jails_is_alive(j) && j->cgroup_model)
+		/* a model that has stopped may be guarded still (life_release()) */
+		if ((jails_is_alive(j) && j->cgroup_model) ||
+		    (j->measured.flags & MEASURED_GUARDED))
 			recording_check_jail(j);
 	}
 	recording_check_errors(warden);

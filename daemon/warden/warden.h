@@ -309,6 +309,7 @@ void recording_put_broker_event(struct jail *jail, const struct broker_event *sa
 int recording_put_event(struct jail *jail, const struct custody_event *event);
 int recording_put_model(struct warden *warden, const struct ledger_model *model, __u64 id);
 void recording_put_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 lost, __u64 total);
+void recording_check_jail(struct jail *jail); /* a gap for what its counters have lost */
 void recording_check_losses(struct warden *warden);	/* also called before facts are taken */
 int recording_start_timer(struct warden *warden);
 void recording_settle(struct jail *jail); /* before its state changes: what is owed, or a gap */

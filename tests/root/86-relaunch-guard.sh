@@ -18,6 +18,7 @@ reads "first" "$ALL"
 ctl status known --json | grep -q '"guarded"' && ok "the guard was around it" || not_ok "the guard was around it" "$(ctl status known)"
 refused "a model that has stopped stays guarded" 1 "not permitted" dd if=/dev/zero of="$MODEL/b.bin" bs=1 count=1 conv=notrunc
 refused "nor are its times set back" 1 "not permitted" touch -d 2001-01-01 "$MODEL/b.bin"
+recorded "both, of the model that has stopped" '"comm": ?"touch".*"error": ?"EPERM".*"name": ?"known".*"object_name": ?"artifact".*"denied"'
 if $PYTHON -c 'import platform; v = platform.release().split("."); raise SystemExit((int(v[0]), int(v[1].split("-")[0])) < (6, 8))'; then
 	reads "nobody can have written" 0 known
 	daemon_kill

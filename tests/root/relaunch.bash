@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 #
 # What 86-relaunch.sh and 86-relaunch-guard.sh share: a signed model, and how much of it is read when it
 # starts. Sourced as root after house_open.
