@@ -138,7 +138,7 @@ starts "one of two trusted keys is enough" both
 
 printf x >>"$MODEL/sub/b.bin"
 denied "a byte more" "not what was signed: 1 changed.*sub/b.bin was changed" signed
-fresh; printf y | dd of="$MODEL/sub/b.bin" bs=1 seek=1500000 conv=notrunc 2>/dev/null
+fresh; flip "$MODEL/sub/b.bin" 1500000
 denied "a byte changed" "sub/b.bin was changed" signed
 fresh; rm "$MODEL/sub/b.bin"
 denied "a file less" "1 missing.*sub/b.bin is missing" signed

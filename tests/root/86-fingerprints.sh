@@ -93,7 +93,7 @@ starts() { # starts TEXT BYTES: it starts, and so many bytes are read; the index
 says() { grep -q "made again" "$ROOT/custodyd.log"; }
 starts "an index that is there" "$ALL"
 if says; then not_ok "is not made again" "$(cat "$ROOT/custodyd.log")"; else ok "is not made again"; fi
-printf '\377' | dd of="$INDEX" bs=1 seek=200 conv=notrunc 2>/dev/null
+flip "$INDEX" 200
 refused "a byte changed: the list says so" 1 "not those that were registered" ctl model list web
 is "in JSON too" changed "$(of 1 'm["fingerprints"]["state"]')"
 rm "$INDEX"

@@ -43,7 +43,7 @@ reads "again" 0 known
 ctl start known >/dev/null
 ctl status known | grep -q "known from before" && ok "status says so" || not_ok "status says so" "$(ctl status known | grep weights)"
 ctl stop known >/dev/null
-printf x | dd of="$MODEL/sub/a.bin" bs=1 seek=7 conv=notrunc 2>/dev/null
+flip "$MODEL/sub/a.bin" 7
 refused "a byte changed: it is read, and is not what was signed" 3 "sub/a.bin was changed" ctl start known
 sign "$MODEL"
 reads "signed anew: only the changed file is read" 300000
@@ -72,7 +72,7 @@ refused "an option of register alone" 2 "model list takes" ctl model list --fs-v
 
 [ "$(stat -c %U:%a "$CACHE")" = root:600 ] && ok "the cache is root's alone" || not_ok "the cache is root's alone" "$(stat -c %U:%a "$CACHE")"
 cp "$CACHE" "$ROOT/cache"
-printf '\377' | dd of="$CACHE" bs=1 seek=200 conv=notrunc 2>/dev/null
+flip "$CACHE" 200
 reads "a cache with a byte changed is none" "$ALL"
 cp "$ROOT/cache" "$CACHE"; truncate -s -9 "$CACHE"
 reads "a cache that is cut off is none" "$ALL"
@@ -130,10 +130,10 @@ else
 fi
 
 # ---- other bytes, and all that the kernel says of the file is as it was ----
-rewound() { # of FILE on the disk, the byte at OFFSET becomes x beneath the file system
+rewound() { # of FILE on the disk, the byte at OFFSET becomes another beneath the file system
 	local block
 	block=$(debugfs -R "bmap $1 $(($2 / 4096))" "$LOOP" 2>/dev/null) && [ "$block" -gt 0 ] &&
-		printf x | dd of="$LOOP" bs=1 seek=$((block * 4096 + $2 % 4096)) conv=notrunc 2>/dev/null
+		flip "$LOOP" $((block * 4096 + $2 % 4096))
 }
 identity() { stat -c '%d %i %s %y %z' "$1"; }
 # Twice: with the guard where there is one, and without.

@@ -143,6 +143,11 @@ house_close() {
 	exit $status
 }
 
+# flip FILE OFFSET: that byte becomes another one, whatever it was.
+flip() {
+	printf '%b' "\\x$(printf %02x $((255 - $(od -An -tu1 -j "$2" -N 1 "$1"))))" |
+		dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+}
 # profile NAME PORT [EXTRA LINES]: a Python HTTP server on the model directory.
 profile() {
 	cat >"$ROOT/etc/custody/profiles/$1.ini" <<EOF
