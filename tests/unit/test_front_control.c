@@ -474,10 +474,13 @@ static void test_run_that_is_interrupted(void **state)
 static void test_daemon_that_dies(void **state)
 {
 	struct bench *bench = *state;
+	siginfo_t gone = { 0 };
 
 	call(bench, command_stop, "freeze digits", false, 0, &result);
 	assert_int_equal(result.exit, CUSTODY_EXIT_INTERNAL);
 	assert_non_null(strstr(result.err, "before it had answered"));
+	/* Its connection may be closed before its listener is: wait until all of it is. */
+	assert_int_equal(waitid(P_PID, (id_t)bench->daemon, &gone, WEXITED | WNOWAIT), 0);
 	call(bench, command_ps, "ps", false, 0, &result);
 	assert_int_equal(result.exit, CUSTODY_EXIT_REFUSED);
 	assert_non_null(strstr(result.err, "custodyd is not running (no listener at "));
