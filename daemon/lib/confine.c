@@ -56,6 +56,17 @@ int confine_set_basics(void)
 	return 0;
 }
 
+int confine_set_limits(const struct confine_limit *limits, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct rlimit limit = { limits[i].value, limits[i].value };
+
+		if (setrlimit((__rlimit_resource_t)limits[i].resource, &limit) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
 /* Empties the bounding set but for `keep`; needs CAP_SETPCAP, so it comes before the drop. */
 static int confine_bound_capabilities(__u64 keep)
 {

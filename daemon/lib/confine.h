@@ -9,6 +9,7 @@
 #include <linux/types.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 /* Closes every fd above and including `first`. Returns 0 or -errno. */
@@ -19,6 +20,15 @@ int confine_close_fds_from(int first);
  * pipes at exactly 1), not dumpable, umask 077, die with nothing. Returns 0 or -errno.
  */
 int confine_set_basics(void);
+
+/* A resource of setrlimit(2), and the most of it that there may be, soft and hard. */
+struct confine_limit {
+	int resource;
+	rlim_t value;
+};
+
+/* 0 or -errno. */
+int confine_set_limits(const struct confine_limit *limits, size_t n);
 
 /*
  * Becomes uid/gid (all three of each) without supplementary groups, keeps only the capabilities

@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -70,22 +69,13 @@ const char *measurer_origin(const struct measurer *m, struct plan_string origin)
 
 static int main_limit(void)
 {
-	static const struct {
-		int resource;
-		rlim_t value;
-	} limits[] = {
+	static const struct confine_limit limits[] = {
 		{ RLIMIT_AS, MAIN_MEMORY },
 		{ RLIMIT_NOFILE, 128 },
 		{ RLIMIT_FSIZE, MEASURED_TABLE_MAX },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-		const struct rlimit limit = { limits[i].value, limits[i].value };
-
-		if (setrlimit((__rlimit_resource_t)limits[i].resource, &limit) < 0)
-			return -errno;
-	}
-	return 0;
+	return confine_set_limits(limits, ARRAY_SIZE(limits));
 }
 
 /* An empty file system that nothing can be made in: a mount that is in no namespace. */

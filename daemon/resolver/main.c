@@ -16,7 +16,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -52,21 +51,12 @@ static int main_refuse(int error, const char *step)
 
 static int main_limit(void)
 {
-	static const struct {
-		int resource;
-		rlim_t value;
-	} limits[] = {
+	static const struct confine_limit limits[] = {
 		{ RLIMIT_AS, MAIN_MEMORY }, { RLIMIT_CPU, MAIN_SECONDS },
 		{ RLIMIT_NPROC, 0 }, { RLIMIT_FSIZE, 0 }, { RLIMIT_NOFILE, 64 },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-		const struct rlimit limit = { limits[i].value, limits[i].value };
-
-		if (setrlimit((__rlimit_resource_t)limits[i].resource, &limit) < 0)
-			return -errno;
-	}
-	return 0;
+	return confine_set_limits(limits, ARRAY_SIZE(limits));
 }
 
 /* What name resolution reads: configuration, libraries, and sockets of the host's own resolver. */
