@@ -100,7 +100,10 @@ void oms_manifest_free(struct oms_manifest **manifest);
 /* A signed statement taken apart; every rule of form is checked, and the root digest. */
 int oms_statement_parse(const char *text, size_t n, struct oms_manifest **ret, struct oms_why *why);
 
-/* The statement as compact JSON. Sets manifest->root. free() it. */
+/* Sorts the items, no name twice, and sets manifest->root: which model it is. */
+int oms_statement_digest(struct oms_manifest *manifest, struct oms_why *why);
+
+/* The statement as compact JSON; does the same before. free() it. */
 int oms_statement_print(struct oms_manifest *manifest, char **ret, size_t *ret_n,
 			struct oms_why *why);
 

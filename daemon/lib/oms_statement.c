@@ -391,19 +391,24 @@ static json_t *oms_statement_serialization(const struct oms_manifest *manifest)
 	return all;
 }
 
+int oms_statement_digest(struct oms_manifest *manifest, struct oms_why *why)
+{
+	int r;
+
+	if (manifest->n_items == 0)
+		return oms_explain(why, -EINVAL, "There is no file to sign.");
+	r = oms_statement_sort(manifest, why);
+	return r < 0 ? r : oms_statement_hash(manifest, manifest->root);
+}
+
 int oms_statement_print(struct oms_manifest *manifest, char **ret, size_t *ret_n,
 			struct oms_why *why)
 {
 	cleanup_json json_t *json = NULL;
 	char hex[OMS_HEX_SIZE];
 	char *text;
-	int r;
+	int r = oms_statement_digest(manifest, why);
 
-	if (manifest->n_items == 0)
-		return oms_explain(why, -EINVAL, "There is no file to sign.");
-	r = oms_statement_sort(manifest, why);
-	if (r == 0)
-		r = oms_statement_hash(manifest, manifest->root);
 	if (r < 0)
 		return r;
 	oms_print_hex(manifest->root, hex);

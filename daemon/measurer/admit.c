@@ -282,10 +282,8 @@ static int admit_make_manifest(struct measurer *m)
 /* Of a model that nobody signed: the digest is what a signature of its files would be over. */
 static int admit_digest_unsigned(struct measurer *m)
 {
-	cleanup_ptr char *text = NULL;
 	struct oms_why why = { 0 };
-	size_t n = 0;
-	int r = oms_statement_print(m->found, &text, &n, &why);
+	int r = oms_statement_digest(m->found, &why);
 
 	return r < 0 ? measurer_refuse(m, r, "The model's digest cannot be made: %s",
 				       why.text[0] ? why.text : strerror(-r))

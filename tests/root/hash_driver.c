@@ -68,7 +68,6 @@ int main(int argc, char **argv)
 	cleanup_fingerprint_index struct fingerprint_index index = { 0 };
 	cleanup_oms_manifest struct oms_manifest *manifest = NULL;
 	struct oms_model model = { .dirfd = -1 };
-	cleanup_ptr char *statement = NULL;
 	char hex[OMS_HEX_SIZE];
 	struct oms_why why = { 0 };
 	double began, seconds, processor;
@@ -97,7 +96,7 @@ int main(int argc, char **argv)
 	processor = hash_read_clock(CLOCK_PROCESS_CPUTIME_ID) - processor;
 	if (r < 0)
 		return hash_fail(argv[1], r, why.text);
-	r = oms_statement_print(manifest, &statement, &(size_t){ 0 }, &why);
+	r = oms_statement_digest(manifest, &why);
 	if (r < 0)
 		return hash_fail(argv[1], r, why.text);
 	oms_print_hex(manifest->root, hex);

@@ -13,7 +13,7 @@
  * link: tools/custodyctl/ps.c tools/custodyctl/status.c tools/custodyctl/run.c
  * link: tools/custodyctl/watch.c tools/custodyctl/watch_profile.c tools/custodyctl/watch_ledger.c
  * link: tools/custodyctl/watch_input.c tools/custodyctl/watch_output.c tools/custodyctl/profile.c
- * link: tools/custodyctl/ledger_file.c tools/custodyctl/model_attest.c
+ * link: tools/custodyctl/ledger_file.c
  * link: tools/custodyctl/model_file.c
  */
 #include <fcntl.h>

@@ -5,7 +5,7 @@
  *
  * link: tools/custodyctl/watch.c tools/custodyctl/watch_profile.c tools/custodyctl/watch_ledger.c
  * link: tools/custodyctl/watch_input.c tools/custodyctl/watch_output.c tools/custodyctl/profile.c
- * link: tools/custodyctl/ledger_file.c tools/custodyctl/model_attest.c
+ * link: tools/custodyctl/ledger_file.c
  * link: tools/custodyctl/model_file.c tools/custodyctl/client.c tools/custodyctl/render.c
  * link: tools/custodyctl/render_ceiling.c tools/custodyctl/render_limits.c
  * link: tools/custodyctl/render_measured.c tools/custodyctl/table.c

@@ -48,25 +48,6 @@ static const char *const model_kinds[] = {
 	[OMS_UNLISTED] = "unlisted",
 };
 
-static int model_load_key(const char *path, bool private, struct oms_key **ret)
-{
-	cleanup_ptr char *pem = NULL;
-	struct oms_why why = { 0 };
-	size_t n = 0;
-	int r = model_read_file(path, OMS_PEM_MAX, &pem, &n, NULL);
-
-	if (r != CUSTODY_EXIT_DONE)
-		return r;
-	r = private ? oms_key_parse_private(pem, n, ret, &why)
-		    : oms_key_parse_public(pem, n, ret, &why);
-	if (private)
-		explicit_bzero(pem, n);
-	if (r == 0)
-		return CUSTODY_EXIT_DONE;
-	(void)model_complain(path, r, &why);
-	return CUSTODY_EXIT_REFUSED;
-}
-
 static int model_load_roots(const char *path, struct oms_roots **ret)
 {
 	cleanup_ptr char *pem = NULL;
@@ -176,7 +157,7 @@ static int model_sign(struct model_run *run, const char *path)
 				"[--shards].");
 		return CUSTODY_EXIT_USAGE;
 	}
-	r = model_load_key(run->words->key, true, &key);
+	r = model_load_key(run->words->key, oms_key_parse_private, &key);
 	if (r == CUSTODY_EXIT_DONE && run->words->certificate)
 		r = model_read_file(run->words->certificate, OMS_PEM_MAX, &certificates, &n, NULL);
 	if (r == CUSTODY_EXIT_DONE)
@@ -348,7 +329,7 @@ static int model_verify(struct model_run *run, const char *path)
 				"[--ignore-unsigned-files] [--json].");
 		return CUSTODY_EXIT_USAGE;
 	}
-	r = run->words->key ? model_load_key(run->words->key, false, &key)
+	r = run->words->key ? model_load_key(run->words->key, oms_key_parse_public, &key)
 			    : model_load_roots(run->words->roots, &roots);
 	if (r == CUSTODY_EXIT_DONE)
 		r = model_open_directory(path, &run->directory);

@@ -38,25 +38,6 @@ static void attest_free_json(json_t **json)
 }
 #define cleanup_json __attribute__((cleanup(attest_free_json)))
 
-int attest_load_key(const char *path, bool private, struct oms_key **ret)
-{
-	cleanup_ptr char *pem = NULL;
-	struct oms_why why = { 0 };
-	size_t n = 0;
-	int r = model_read_file(path, OMS_PEM_MAX, &pem, &n, NULL);
-
-	if (r != CUSTODY_EXIT_DONE)
-		return r;
-	r = private ? attestation_parse_private(pem, n, ret, &why)
-		    : attestation_parse_public(pem, n, ret, &why);
-	if (private)
-		explicit_bzero(pem, n);
-	if (r == 0)
-		return CUSTODY_EXIT_DONE;
-	(void)model_complain(path, r, &why);
-	return CUSTODY_EXIT_REFUSED;
-}
-
 static int attest_load_predicate(const char *path, json_t **ret)
 {
 	cleanup_ptr char *text = NULL;
@@ -87,7 +68,6 @@ static int attest_measure(struct attest_run *run)
 {
 	cleanup_ptr char *signature = attest_find_signature(run);
 	cleanup_oms_manifest struct oms_manifest *manifest = NULL;
-	cleanup_ptr char *statement = NULL;
 	struct client_progress progress;
 	struct oms_why why = { 0 };
 	struct oms_model model = {
@@ -96,7 +76,6 @@ static int attest_measure(struct attest_run *run)
 		.progress = client_show_progress,
 		.data = &progress,
 	};
-	size_t n = 0;
 	int r = oms_manifest_make(run->words->shards ? OMS_SHARDS : OMS_FILES, run->directory.name,
 				  signature, &manifest);
 
@@ -108,7 +87,7 @@ static int attest_measure(struct attest_run *run)
 		client_end_progress(&progress);
 	}
 	if (r == 0)
-		r = oms_statement_print(manifest, &statement, &n, &why);
+		r = oms_statement_digest(manifest, &why);
 	if (r < 0)
 		return model_complain(run->directory.name, r, &why);
 	memcpy(run->root, manifest->root, sizeof(run->root));
@@ -181,7 +160,7 @@ static int attest_make(struct attest_run *run, const char *path)
 				"--output FILE [--signature FILE] [--shards].");
 		return CUSTODY_EXIT_USAGE;
 	}
-	r = attest_load_key(words->key, true, &key);
+	r = model_load_key(words->key, attestation_parse_private, &key);
 	if (r == CUSTODY_EXIT_DONE)
 		r = attest_load_predicate(words->predicate, &predicate);
 	if (r == CUSTODY_EXIT_DONE)
@@ -249,7 +228,7 @@ static int attest_verify(struct attest_run *run, const char *path, const char *f
 				"[--signature FILE] [--shards] [--json].");
 		return CUSTODY_EXIT_USAGE;
 	}
-	r = attest_load_key(run->words->key, false, &key);
+	r = model_load_key(run->words->key, attestation_parse_public, &key);
 	if (r == CUSTODY_EXIT_DONE)
 		r = model_read_file(file, ATTESTATION_MAX, &text, &n, NULL);
 	if (r == CUSTODY_EXIT_DONE)

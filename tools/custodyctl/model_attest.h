@@ -3,13 +3,9 @@
 #ifndef CUSTODYCTL_MODEL_ATTEST_H
 #define CUSTODYCTL_MODEL_ATTEST_H
 
-#include "attestation.h"
 #include "command.h"
 
 /* argv[0] is "model", argv[1] one of the two. An enum custody_exit. */
 int model_attest(int argc, char **argv, const struct command_options *options);
-
-/* A key of attestations from a file. 0 or an exit code with a complaint. */
-int attest_load_key(const char *path, bool private, struct oms_key **ret);
 
 #endif

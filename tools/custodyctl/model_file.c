@@ -76,6 +76,26 @@ int model_read_file(const char *path, size_t max, char **ret, size_t *ret_n,
 	return CUSTODY_EXIT_DONE;
 }
 
+int model_load_key(const char *path,
+		   int (*parse)(const char *pem, size_t n, struct oms_key **ret,
+				struct oms_why *why),
+		   struct oms_key **ret)
+{
+	cleanup_ptr char *pem = NULL;
+	struct oms_why why = { 0 };
+	size_t n = 0;
+	int r = model_read_file(path, OMS_PEM_MAX, &pem, &n, NULL);
+
+	if (r != CUSTODY_EXIT_DONE)
+		return r;
+	r = parse(pem, n, ret, &why);
+	explicit_bzero(pem, n);
+	if (r == 0)
+		return CUSTODY_EXIT_DONE;
+	(void)model_complain(path, r, &why);
+	return CUSTODY_EXIT_REFUSED;
+}
+
 int model_write_file(const char *path, const char *text, size_t n)
 {
 	cleanup_ptr char *temporary = NULL;

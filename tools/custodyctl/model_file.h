@@ -22,6 +22,12 @@ int model_complain(const char *what, int r, const struct oms_why *why);
 int model_read_file(const char *path, size_t max, char **ret, size_t *ret_n,
 		    struct oms_identity *ret_id);
 
+/* A key from a PEM file, of which no copy stays. 0 or an exit code with a complaint. */
+int model_load_key(const char *path,
+		   int (*parse)(const char *pem, size_t n, struct oms_key **ret,
+				struct oms_why *why),
+		   struct oms_key **ret);
+
 /* Writes beside the path and renames: the file is whole or not there. 0 or an exit code. */
 int model_write_file(const char *path, const char *text, size_t n);
 

@@ -16,7 +16,6 @@
 #include "client.h"
 #include "key.h"
 #include "ledger_file.h"
-#include "model_attest.h"
 #include "model_file.h"
 
 #define WATCH_OUTPUT_NAME "provenance.json"
@@ -195,7 +194,7 @@ static bool watch_was_set_back(const struct watch *watch)
 
 int watch_prepare(struct watch *watch, const char *output)
 {
-	int r = attest_load_key(watch->key_path, true, &watch->key);
+	int r = model_load_key(watch->key_path, attestation_parse_private, &watch->key);
 
 	if (r == CUSTODY_EXIT_DONE)
 		r = watch_read_profile(watch);

@@ -295,9 +295,7 @@ static int watch_add_dataset(struct watch *watch, const struct watch_root *root)
 	struct oms_model model = { .dirfd = fd };
 	cleanup_oms_manifest struct oms_manifest *manifest = NULL;
 	cleanup_oms_tree struct oms_tree tree = { 0 };
-	cleanup_ptr char *statement = NULL;
 	char *path;
-	size_t n = 0;
 	int r = fd < 0 ? -errno : oms_tree_list(&model, &tree, NULL);
 
 	for (size_t i = 0; r == 0 && i < tree.n; i++)
@@ -310,7 +308,7 @@ static int watch_add_dataset(struct watch *watch, const struct watch_root *root)
 		r = oms_measure(&model, NULL, manifest, NULL);
 	}
 	if (r == 0)
-		r = oms_statement_print(manifest, &statement, &n, NULL);
+		r = oms_statement_digest(manifest, NULL);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
 	path = strdup(root->path);

@@ -179,8 +179,6 @@ static int watch_measure_root(struct watch *watch, const struct watch_root *root
 	struct oms_model model = { .dirfd = fd,
 				   .progress = client_show_progress,
 				   .data = &progress };
-	cleanup_ptr char *statement = NULL;
-	size_t n = 0;
 	int r = oms_manifest_make(OMS_FILES, "output", WATCH_SIGNATURE, &manifest);
 
 	if (r < 0)
@@ -191,7 +189,7 @@ static int watch_measure_root(struct watch *watch, const struct watch_root *root
 	r = oms_measure(&model, NULL, manifest, why);
 	client_end_progress(&progress);
 	if (r == 0)
-		r = oms_statement_print(manifest, &statement, &n, why);
+		r = oms_statement_digest(manifest, why);
 	if (r == 0 && manifest->n_items != tree->n) {
 		(void)snprintf(why->text, sizeof(why->text),
 			       "The command wrote files that the digest of a model leaves out "
