@@ -5,36 +5,9 @@
 # openssl and Python alone, and what these sign custody verifies, plain and in a Sigstore bundle.
 # Then wrong keys, changed models, other types and damaged envelopes, each with its exit code.
 set -u
-cd "$(dirname "$0")/../.." || exit 1
-CTL=$PWD/${BUILD:-build}/bin/custodyctl
-PYTHON=/usr/bin/python3
-TMP=$(mktemp -d) || exit 1
-trap 'rm -rf "$TMP"' EXIT
-TESTS=0
+# shellcheck source=tests/root/model.bash
+. "$(dirname "$0")/model.bash"
 TYPE=https://in-toto.io/attestation/test-result/v0.1
-
-tap() { # tap RC TEXT [DETAIL]
-	TESTS=$((TESTS + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $TESTS - $2"
-	else
-		echo "not ok $TESTS - $2"
-		[ -z "${3:-}" ] || printf '%s\n' "$3" | sed 's/^/# /'
-	fi
-}
-is() { # is GOT WANTED TEXT
-	[ "$1" = "$2" ]
-	tap $? "$3" "got: $1
-wanted: $2"
-}
-ends() { # ends STATUS REGEX TEXT WORD...: custodyctl model WORD... ends so and says that
-	local status=$1 regex=$2 text=$3 got output
-	shift 3
-	output=$("$CTL" model "$@" 2>&1)
-	got=$?
-	[ "$got" = "$status" ] && grep -qE -- "$regex" <<<"$output"
-	tap $? "$text" "exit $got, wanted $status; wanted /$regex/ in: $output"
-}
 
 # other.py: the format by another hand, Python's json, hashlib and the openssl command.
 cat >"$TMP/other.py" <<'PY'

@@ -5,26 +5,10 @@
 # scikit-learn, torch where it is installed, zip, tar, and the GGUF writer of these tests. Each that
 # Python loads and runs must be said to run; and ordinary files of this system must be other.
 set -u
-cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=tests/root/model.bash
+. "$(dirname "$0")/model.bash"
 DRIVER=$PWD/${BUILD:-build}/root/format_driver
-PYTHON=/usr/bin/python3
-TMP=$(mktemp -d) || exit 1
-trap 'rm -rf "$TMP"' EXIT
-TESTS=0
 
-tap() { # tap RC TEXT [DETAIL]
-	TESTS=$((TESTS + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $TESTS - $2"
-	else
-		echo "not ok $TESTS - $2"
-		[ -z "${3:-}" ] || printf '%s\n' "$3" | sed 's/^/# /'
-	fi
-}
-skip() { # skip TEXT REASON
-	TESTS=$((TESTS + 1))
-	echo "ok $TESTS - $1 # SKIP $2"
-}
 all_are() { # all_are FOLDER FORMAT data|pickles TEXT: each file of the folder, and there are some
 	local wrong seen
 	seen=$(find "$TMP/$1" -type f | "$DRIVER")
