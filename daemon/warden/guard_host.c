@@ -34,10 +34,45 @@ static const char *const guard_host_drivers[] = {
 	"nvidia-uvm", "nvidia-caps", "nvidia-nvswitch", "nvidia-nvlink", "kfd", "accel",
 };
 
+__attribute__((format(printf, 3, 4))) static int
+guard_host_refuse(const struct warden *warden, const struct host_reader *reader,
+		  const char *format, ...)
+{
+	char text[CUSTODY_TEXT_SIZE];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_error("%s%s/%s:%u: [guard] readers: %s %s.", warden->root, PATHS_ETC, PATHS_CONF_NAME,
+		  reader->line, reader->path, text);
+	return -EPERM;
+}
+
+/* The file at the end of every link, into `ret` (PATH_MAX), and what speaks against it. */
+static int guard_host_check_executable(const struct warden *warden,
+				       const struct host_reader *reader, char *ret)
+{
+	struct stat st;
+
+	if (!realpath(reader->path, ret) || stat(ret, &st) < 0)
+		return guard_host_refuse(warden, reader, "cannot be found: %s", strerror(errno));
+	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
+		return guard_host_refuse(warden, reader, "is not an executable file");
+	if (st.st_uid != 0 || (st.st_mode & 0022))
+		return guard_host_refuse(warden, reader,
+					 "may be changed by others than root, who could then read "
+					 "weights: chown root; chmod go-w");
+	return 0;
+}
+
+/* Before anything is loaded into the kernel: to take that out again takes it seconds. */
 static int guard_host_take(struct warden *warden, const union message_buffer *buf)
 {
 	const struct host_settings *settings = (const struct host_settings *)buf;
 	const struct refused *refused = (const struct refused *)buf;
+	char path[PATH_MAX];
+	int r = 0;
 
 	if (buf->head.type == MSG_REFUSED) {
 		log_error("%s", refused->text);
@@ -46,7 +81,11 @@ static int guard_host_take(struct warden *warden, const union message_buffer *bu
 	if (settings->n_readers > HOST_READERS_MAX)
 		return -EPROTO;
 	warden->host = *settings;
-	return 0;
+	for (__u32 i = 0; r == 0 && i < settings->n_readers; i++) {
+		if (settings->readers[i].path[0])
+			r = guard_host_check_executable(warden, &settings->readers[i], path);
+	}
+	return r;
 }
 
 int guard_read_host(struct warden *warden)
@@ -78,22 +117,7 @@ int guard_read_host(struct warden *warden)
 	return r < 0 ? r : guard_host_take(warden, &buf);
 }
 
-__attribute__((format(printf, 3, 4))) static int
-guard_host_refuse(const struct warden *warden, const struct host_reader *reader,
-		  const char *format, ...)
-{
-	char text[CUSTODY_TEXT_SIZE];
-	va_list args;
-
-	va_start(args, format);
-	(void)vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	log_error("%s%s/%s:%u: [guard] readers: %s %s.", warden->root, PATHS_ETC, PATHS_CONF_NAME,
-		  reader->line, reader->path, text);
-	return -EPERM;
-}
-
-/* The file at the end of every link: what the kernel calls a process's executable. */
+/* What the kernel calls a process's executable. It is looked at again: time has passed. */
 static int guard_host_add_executable(struct warden *warden, const struct host_reader *reader)
 {
 	struct guard_inode as = { .object = GUARD_READ };
@@ -101,17 +125,10 @@ static int guard_host_add_executable(struct warden *warden, const struct host_re
 	struct guard_reader_key key = { 0 };
 	char path[PATH_MAX];
 	bool written = false;
-	struct stat st;
-	int r, end;
+	int r = guard_host_check_executable(warden, reader, path), end;
 
-	if (!realpath(reader->path, path) || stat(path, &st) < 0)
-		return guard_host_refuse(warden, reader, "cannot be found: %s", strerror(errno));
-	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
-		return guard_host_refuse(warden, reader, "is not an executable file");
-	if (st.st_uid != 0 || (st.st_mode & 0022))
-		return guard_host_refuse(warden, reader,
-					 "may be changed by others than root, who could then read "
-					 "weights: chown root; chmod go-w");
+	if (r < 0)
+		return r;
 	r = policy_guard_begin(warden->policy, &as);
 	if (r == 0)
 		r = policy_guard_learn(warden->policy, AT_FDCWD, path, &seen, &written);
