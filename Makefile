@@ -204,7 +204,7 @@ JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 SELFTEST := $(sort $(wildcard tests/runner/*.sh))
 LINT := tests/lint/selftest.sh tests/lint/lint.sh
 PRIVILEGED := $(sort $(wildcard tests/root/[0-9]*.sh)) $(sort $(wildcard tests/attack/[0-9]*.sh))
-MACHINES := $(addprefix $(if $(ALL),vm-all:,vm:),$(shell sed -n 's/^\([^\#[:space:]][^[:space:]]*\).*/\1/p' tests/vm/kernels))
+MACHINES = $(addprefix $(if $(ALL),vm-all:,vm:),$(shell tests/vm/run --list --$(if $(ALL),all-)tests))
 
 deps:
 	$(Q)tests/deps.sh check

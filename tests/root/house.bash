@@ -46,13 +46,15 @@ ctl() { "$BIN/custodyctl" --root "$ROOT" "$@"; }
 # A descriptor that never has anything to read, so that `read -t` on it is a sleep without a process.
 exec {NEVER}<> <(:)
 nap() { read -rt "$1" -u "$NEVER" || :; }
-# wait_for SECONDS COMMAND...: polls until the command succeeds; the poll is short and bounded.
+# wait_for SECONDS COMMAND...: polls until the command succeeds; the poll is bounded, and short until
+# it is clear that this takes long. A machine that its host has put aside for a while must not find
+# that its time is over: it has a number of polls in any case.
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1)) least=$(($1 < 12 ? $1 * 4 : 48)) n=0
 	shift
 	until "$@" >/dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || return 1
-		nap 0.05
+		[ $SECONDS -lt $end ] || [ $n -lt $least ] || return 1
+		if ((n++ < 20)); then nap 0.05; else nap 0.2; fi
 	done
 }
 

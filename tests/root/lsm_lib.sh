@@ -9,15 +9,18 @@ export DRIVER_PLANES=${DRIVER_PLANES:-6}
 
 # Loading is most of what an emulated machine does here: one driver loads, and then serves.
 serve() {
-	local line
+	local line="" part end=$((SECONDS + 240))
 	mkfifo "$TMP/ask" "$TMP/answer"
 	exec 8<>"$TMP/ask" 9<>"$TMP/answer"
 	"$BUILD/root/policy_driver" serve "$PIN" "$TOP" <&8 >&9 2>"$TMP/serve.log" 8>&- 9>&- &
 	STARTED="$STARTED $!"
 	SERVER=$!
-	while kill -0 "$SERVER" 2>/dev/null; do
-		read -r -t 1 -u 9 line && [ "$line" = "= 0" ] && return 0
+	while kill -0 "$SERVER" 2>/dev/null && [ $SECONDS -lt $end ]; do
+		read -r -t 1 -u 9 part
+		line=$line$part # of which the time-out may have cut off the rest
+		[ "$line" = "= 0" ] && return 0
 	done
+	echo "the driver has said: $line; it is at: $(cat "/proc/$SERVER/stack" 2>&1)" >>"$TMP/serve.log"
 	return 1
 }
 drive() { # drive VERB ARGUMENT...
