@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include "cleanup_json.h"
 #include "escape.h"
 #include "oms.h"
 
@@ -33,13 +34,6 @@ struct oms_quoted oms_quote(const char *text, size_t n);
  * has them for damage, NFS for what is gone) become -EIO.
  */
 int oms_explain_io(struct oms_why *why, const char *path, int r);
-
-static inline void oms_decref(json_t **json)
-{
-	json_decref(*json);
-	*json = NULL;
-}
-#define cleanup_json __attribute__((cleanup(oms_decref)))
 
 /*
  * An object from exactly n bytes: no key twice, no NUL, nesting and count bounded. `what` names it

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "cleanup_json.h"
 #include "escape.h"
 #include "plan.h"
 
@@ -17,13 +18,6 @@
 #define REGISTRY_SEED 1 /* jansson would open /dev/urandom for one; nobody else fills its tables */
 #define REGISTRY_DIGEST "sha256:"
 #define REGISTRY_HEX (2 * CUSTODY_DIGEST_SIZE)
-
-static void registry_decref(json_t **json)
-{
-	json_decref(*json);
-	*json = NULL;
-}
-#define cleanup_json __attribute__((cleanup(registry_decref)))
 
 void registry_free(struct registry *registry)
 {

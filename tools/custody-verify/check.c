@@ -14,15 +14,10 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "cleanup_json.h"
 #include "difference.h"
 #include "dsse.h"
 #include "escape.h"
-
-static void check_release_json(json_t **json)
-{
-	json_decref(*json);
-}
-#define cleanup_json __attribute__((cleanup(check_release_json)))
 
 __attribute__((format(printf, 5, 6)))
 static bool check_fail(struct check_failure *failure, const char *file, unsigned long long offset,

@@ -13,6 +13,7 @@
 
 #include "attestation.h"
 #include "cleanup.h"
+#include "cleanup_json.h"
 #include "model_file.h"
 #include "render.h"
 
@@ -31,12 +32,6 @@ struct attest_run {
 	struct model_directory directory;
 	__u8 root[OMS_DIGEST_SIZE];
 };
-
-static void attest_free_json(json_t **json)
-{
-	json_decref(*json);
-}
-#define cleanup_json __attribute__((cleanup(attest_free_json)))
 
 static int attest_load_predicate(const char *path, json_t **ret)
 {

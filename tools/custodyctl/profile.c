@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "cleanup_json.h"
 #include "client.h"
 #include "command.h"
 #include "paths.h"
@@ -26,13 +27,6 @@ struct profile_command {
 	const char *what; /* NAME or FILE */
 	bool json;
 };
-
-static void profile_decref(json_t **json)
-{
-	if (*json)
-		json_decref(*json);
-}
-#define cleanup_json __attribute__((cleanup(profile_decref)))
 
 /* Becomes the planner. Returns only when that fails. */
 static void profile_exec(const struct profile_command *command,

@@ -13,6 +13,7 @@
 
 #include "attestation.h"
 #include "cleanup.h"
+#include "cleanup_json.h"
 #include "client.h"
 #include "key.h"
 #include "ledger_file.h"
@@ -20,12 +21,6 @@
 
 #define WATCH_OUTPUT_NAME "provenance.json"
 #define WATCH_TICK_NS 1000000L
-
-static void watch_free_json(json_t **json)
-{
-	json_decref(*json);
-}
-#define cleanup_json __attribute__((cleanup(watch_free_json)))
 
 static void watch_free_files(struct watch_files *files)
 {
