@@ -34,6 +34,14 @@ void client_complain(const char *format, ...)
 	(void)fputc('\n', stderr);
 }
 
+int client_print_json(json_t *json, size_t flags)
+{
+	int r = json ? json_dumpf(json, stdout, JSON_INDENT(2) | flags) : -1;
+
+	json_decref(json);
+	return r < 0 || putchar('\n') == EOF ? -EIO : 0;
+}
+
 bool client_use_colour(FILE *out)
 {
 	const char *no_color = getenv("NO_COLOR");

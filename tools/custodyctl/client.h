@@ -6,6 +6,7 @@
 #ifndef CUSTODYCTL_CLIENT_H
 #define CUSTODYCTL_CLIENT_H
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "command.h"
@@ -14,6 +15,12 @@
 
 /* Problem, as a whole sentence on standard error, with "custodyctl: " before it. */
 void client_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * A value on standard output, for scripts: indented, and a line feed. Takes it; NULL is one that
+ * could not be made. `flags` as of json_dumpf(). 0 or -EIO.
+ */
+int client_print_json(json_t *json, size_t flags);
 
 /* True when out is a terminal that takes colour and NO_COLOR is not set. */
 bool client_use_colour(FILE *out);

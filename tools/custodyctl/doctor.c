@@ -282,7 +282,6 @@ static int doctor_print_json(const struct doctor_row rows[DOCTOR_ROWS], bool fit
 {
 	json_t *array = json_array();
 	json_t *all;
-	int r;
 
 	for (size_t i = 0; array && i < DOCTOR_ROWS; i++) {
 		json_t *row =
@@ -297,9 +296,7 @@ static int doctor_print_json(const struct doctor_row rows[DOCTOR_ROWS], bool fit
 	}
 	/* "o" takes the array, also when it fails. */
 	all = array ? json_pack("{s:b, s:o}", "requirements_met", fit, "checks", array) : NULL;
-	r = all ? json_dumpf(all, stdout, JSON_INDENT(2)) : -1;
-	json_decref(all);
-	return r < 0 || putchar('\n') == EOF ? -1 : 0;
+	return client_print_json(all, 0);
 }
 
 int command_doctor(int argc, char **argv, const struct command_options *options)

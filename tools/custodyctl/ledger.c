@@ -100,7 +100,6 @@ static int ledger_report(const struct ledger_check *check, const struct command_
 {
 	unsigned long long records = check->reader.seq;
 	json_t *json;
-	int r;
 
 	if (!options->json) {
 		(void)printf("%llu records, chained without a break; %llu signed heads agree with "
@@ -117,9 +116,8 @@ static int ledger_report(const struct ledger_check *check, const struct command_
 			 (json_int_t)records, "heads", (json_int_t)check->n_heads,
 			 "records_signed", (json_int_t)check->head_size, "torn_bytes",
 			 (json_int_t)check->torn, "key", key_id(check->key));
-	r = json ? json_dumpf(json, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) : -1;
-	json_decref(json);
-	return r == 0 && putchar('\n') != EOF ? CUSTODY_EXIT_DONE : CUSTODY_EXIT_INTERNAL;
+	return client_print_json(json, JSON_SORT_KEYS) < 0 ? CUSTODY_EXIT_INTERNAL
+							   : CUSTODY_EXIT_DONE;
 }
 
 static int ledger_load_key(const struct command_options *options, const char *path,

@@ -109,9 +109,8 @@ static int model_report_signed(const struct model_run *run, const struct oms_man
 			 run->words->shards ? "shards" : "files", "items",
 			 (json_int_t)manifest->n_items, "signature", render_text_json(out), "key",
 			 oms_key_hint(key));
-	r = json ? json_dumpf(json, stdout, JSON_INDENT(2)) : -1;
-	json_decref(json);
-	return r < 0 || putchar('\n') == EOF ? CUSTODY_EXIT_INTERNAL : CUSTODY_EXIT_DONE;
+	r = client_print_json(json, 0);
+	return r < 0 ? CUSTODY_EXIT_INTERNAL : CUSTODY_EXIT_DONE;
 }
 
 static int model_sign_directory(struct model_run *run, const struct oms_key *key,
@@ -220,7 +219,6 @@ static int model_print_json(const struct model_result *result)
 {
 	const struct oms_report *report = &result->report;
 	json_t *json;
-	int r;
 
 	json = json_pack("{s:b, s:i, s:o, s:o, s:I, s:I, s:I, s:o}", "verified", result->r == 0,
 			 "exit", model_find_exit(result->r), "why",
@@ -230,9 +228,7 @@ static int model_print_json(const struct model_result *result)
 			 (json_int_t)report->n[OMS_MISSING], "unlisted",
 			 (json_int_t)report->n[OMS_UNLISTED], "differences",
 			 model_differences_json(report));
-	r = json ? json_dumpf(json, stdout, JSON_INDENT(2)) : -1;
-	json_decref(json);
-	if (r < 0 || putchar('\n') == EOF)
+	if (client_print_json(json, 0) < 0)
 		return CUSTODY_EXIT_INTERNAL;
 	return model_find_exit(result->r);
 }

@@ -109,9 +109,8 @@ static int attest_report_signed(const struct attest_run *run, const struct oms_k
 	json = json_pack("{s:s, s:o, s:s, s:o, s:s}", "type", words->type, "model",
 			 render_text_json(run->directory.name), "digest", hex, "attestation",
 			 render_text_json(words->output), "key", oms_key_hint(key));
-	r = json ? json_dumpf(json, stdout, JSON_INDENT(2)) : -1;
-	json_decref(json);
-	return r < 0 || putchar('\n') == EOF ? CUSTODY_EXIT_INTERNAL : CUSTODY_EXIT_DONE;
+	r = client_print_json(json, 0);
+	return r < 0 ? CUSTODY_EXIT_INTERNAL : CUSTODY_EXIT_DONE;
 }
 
 /* In the model's directory it would be a file of the model, and change what it is about. */
@@ -174,7 +173,6 @@ static int attest_print_json(int verified, const char *why, const char *digest,
 {
 	json_t *predicate = attestation ? json_incref(attestation->predicate) : NULL;
 	json_t *json;
-	int r;
 
 	json = json_pack("{s:b, s:i, s:o, s:s, s:s, s:o, s:o}", "verified", verified == 0, "exit",
 			 model_find_exit(verified), "why",
@@ -182,9 +180,7 @@ static int attest_print_json(int verified, const char *why, const char *digest,
 			 "key", oms_key_hint(key), "type",
 			 attestation ? json_string(attestation->type) : json_null(), "predicate",
 			 predicate ? predicate : json_null());
-	r = json ? json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) : -1;
-	json_decref(json);
-	if (r < 0 || putchar('\n') == EOF)
+	if (client_print_json(json, JSON_ENSURE_ASCII) < 0)
 		return CUSTODY_EXIT_INTERNAL;
 	return model_find_exit(verified);
 }

@@ -208,11 +208,9 @@ static int profile_print_json(const struct profile_command *command, char *text,
 		return r;
 	if (json_object_set_new(json, "file", profile_make_string(command->what)) < 0 ||
 	    json_object_set_new(json, "ok", json_boolean(ok)) < 0 ||
-	    json_object_set(json, show ? "settings" : "errors", body) < 0 ||
-	    json_dumpf(json, stdout, JSON_INDENT(2)) < 0)
+	    json_object_set(json, show ? "settings" : "errors", body) < 0)
 		return -ENOMEM;
-	(void)putchar('\n');
-	return 0;
+	return client_print_json(TAKE_PTR(json), 0);
 }
 
 static int profile_parse(int argc, char **argv, const struct command_options *options,

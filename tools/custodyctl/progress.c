@@ -47,10 +47,8 @@ static int progress_print_json(const char *name, const struct reply_done *done, 
 	json_t *all = json_pack("{s:o, s:I, s:o, s:O}", "name", render_text_json(name), "exit",
 				(json_int_t)done->exit, "text", render_text_json(done->text),
 				"steps", steps);
-	int r = all ? json_dumpf(all, stdout, JSON_INDENT(2)) : -1;
 
-	json_decref(all);
-	return r < 0 || putchar('\n') == EOF ? -1 : 0;
+	return client_print_json(all, 0);
 }
 
 int client_ask_progress(const struct command_options *options, const char *name, __u32 type,

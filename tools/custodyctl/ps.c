@@ -94,10 +94,8 @@ static void ps_take_reply(const union message_buffer *reply, void *data)
 static int ps_print_json(json_t *models)
 {
 	json_t *all = json_pack("{s:O}", "models", models);
-	int r = all ? json_dumpf(all, stdout, JSON_INDENT(2)) : -1;
 
-	json_decref(all);
-	return r < 0 || putchar('\n') == EOF ? -1 : 0;
+	return client_print_json(all, 0);
 }
 
 static int ps_ask(struct ps *ps, const struct command_options *options)

@@ -162,10 +162,7 @@ static void registry_take_reply(const union message_buffer *reply, void *data)
 
 static int registry_print_json(json_t *json)
 {
-	int r = json ? json_dumpf(json, stdout, JSON_INDENT(2)) : -1;
-
-	json_decref(json);
-	return r < 0 || putchar('\n') == EOF ? CUSTODY_EXIT_INTERNAL : CUSTODY_EXIT_DONE;
+	return client_print_json(json, 0) < 0 ? CUSTODY_EXIT_INTERNAL : CUSTODY_EXIT_DONE;
 }
 
 /* ---- asking ---- */

@@ -206,14 +206,11 @@ static void status_print_row(const struct status *status, bool colour)
 
 static int status_print_json(const struct status *status)
 {
-	int r;
-
 	if (json_object_set(status->model, "counters", status->counters) < 0 ||
 	    json_object_set_new(status->model, "checks",
 				render_checks_json(status->checks, status->n_checks)) < 0)
 		return -1;
-	r = json_dumpf(status->model, stdout, JSON_INDENT(2));
-	return r < 0 || putchar('\n') == EOF ? -1 : 0;
+	return client_print_json(json_incref(status->model), 0);
 }
 
 static int status_print(struct status *status, const struct command_options *options)
