@@ -58,12 +58,14 @@ wait_for() {
 	done
 }
 
-free_port() { # from a range that the kernel does not hand out by itself
+free_port() { # from a range that the kernel does not hand out by itself; none twice in one house
 	local port
 	while :; do
 		port=$((20000 + RANDOM % 10000))
+		grep -qsx "$port" "$ROOT/ports" && continue
 		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
 	done
+	[ ! -d "$ROOT" ] || echo "$port" >>"$ROOT/ports"
 	echo "$port"
 }
 
