@@ -57,11 +57,7 @@ static int model_load_roots(const char *path, struct oms_roots **ret)
 
 	if (r != CUSTODY_EXIT_DONE)
 		return r;
-	r = oms_roots_parse(pem, n, ret, &why);
-	if (r == 0)
-		return CUSTODY_EXIT_DONE;
-	(void)model_complain(path, r, &why);
-	return CUSTODY_EXIT_REFUSED;
+	return model_judge_file(path, oms_roots_parse(pem, n, ret, &why), &why);
 }
 
 /* Hashes the model, as manifest and skip say. */

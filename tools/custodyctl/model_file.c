@@ -76,6 +76,14 @@ int model_read_file(const char *path, size_t max, char **ret, size_t *ret_n,
 	return CUSTODY_EXIT_DONE;
 }
 
+int model_judge_file(const char *path, int r, const struct oms_why *why)
+{
+	if (r == 0)
+		return CUSTODY_EXIT_DONE;
+	(void)model_complain(path, r, why);
+	return CUSTODY_EXIT_REFUSED;
+}
+
 int model_load_key(const char *path,
 		   int (*parse)(const char *pem, size_t n, struct oms_key **ret,
 				struct oms_why *why),
@@ -90,10 +98,7 @@ int model_load_key(const char *path,
 		return r;
 	r = parse(pem, n, ret, &why);
 	explicit_bzero(pem, n);
-	if (r == 0)
-		return CUSTODY_EXIT_DONE;
-	(void)model_complain(path, r, &why);
-	return CUSTODY_EXIT_REFUSED;
+	return model_judge_file(path, r, &why);
 }
 
 int model_write_file(const char *path, const char *text, size_t n)

@@ -22,6 +22,9 @@ int model_complain(const char *what, int r, const struct oms_why *why);
 int model_read_file(const char *path, size_t max, char **ret, size_t *ret_n,
 		    struct oms_identity *ret_id);
 
+/* What parsing a file has come to: 0, or a complaint, and refused whatever the error. */
+int model_judge_file(const char *path, int r, const struct oms_why *why);
+
 /* A key from a PEM file, of which no copy stays. 0 or an exit code with a complaint. */
 int model_load_key(const char *path,
 		   int (*parse)(const char *pem, size_t n, struct oms_key **ret,
