@@ -5,6 +5,8 @@
 # events, a full disk, a damaged ledger; what it wrote is read by custodyctl and custody-verify.
 # Makes nothing outside one temporary directory but mounts below it.
 
+# shellcheck source=tests/root/flip.bash
+. "$(dirname "$0")/flip.bash"
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 B=${B:-build}
 BIN=$TOP/$B/bin
@@ -103,8 +105,7 @@ check "two recorders never write one ledger" drive second
 check "a message that is not for it ends the recorder" drive protocol
 check "and the ledger still verifies" ctl ledger verify
 cp "$STATE/ledger/log" "$HOUSE/log.whole"
-BYTE=$(od -An -tu1 -j 500 -N 1 "$STATE/ledger/log")
-printf '%b' "\\x$(printf %02x $((255 - BYTE)))" | dd of="$STATE/ledger/log" bs=1 seek=500 conv=notrunc 2>/dev/null
+flip "$STATE/ledger/log" 500
 refused "a changed byte: the place is named" 1 "record [12] at byte [0-9]+" ctl ledger verify
 refused "and events stops there" 1 "damaged" ctl events
 check "a recorder does not write to it, and names the place" sh -c \

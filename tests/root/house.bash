@@ -5,6 +5,8 @@
 # Sourced as root by tests/root/6*.sh. Makes nothing outside the root but the cgroup that
 # custodyd names after it, and removes both.
 
+# shellcheck source=tests/root/flip.bash
+. "$(dirname "${BASH_SOURCE[0]}")/flip.bash"
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BIN=$TOP/build/bin
 N=0
@@ -147,11 +149,6 @@ house_close() {
 	exit $status
 }
 
-# flip FILE OFFSET: that byte becomes another one, whatever it was.
-flip() {
-	printf '%b' "\\x$(printf %02x $((255 - $(od -An -tu1 -j "$2" -N 1 "$1"))))" |
-		dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
-}
 # profile NAME PORT [EXTRA LINES]: a Python HTTP server on the model directory.
 profile() {
 	cat >"$ROOT/etc/custody/profiles/$1.ini" <<EOF
