@@ -200,39 +200,11 @@ static __always_inline bool seen_first(const struct subject *s, __u64 a, __u64 b
 	return true;
 }
 
-#define BUDGET_INTERVAL (1000000000ULL / POLICY_EVENTS_RATE)
-#define BUDGET_TRIES 4
-
 /*
- * Takes one event from the jail's budget (policy.h), as a leaky bucket that is one number. A
- * budget that cannot be found or made lets the event pass; one that others change all the time
- * does not, or many processors together would get past it.
+ * Takes one event from the jail's budget (policy.h); 0 when it has none left. Global, in
+ * budget.bpf.c: verified once for a program, and what comes after it not for each way out of it.
  */
-static __always_inline bool budget_take(__u32 jail_id)
-{
-	struct policy_seen_key key = { .jail_id = jail_id };
-	__u64 now = bpf_ktime_get_ns();
-	__u64 *due = bpf_map_lookup_elem(&seen, &key);
-
-	if (!due) {
-		__u64 paid = now + BUDGET_INTERVAL;
-
-		if (bpf_map_update_elem(&seen, &key, &paid, BPF_ANY))
-			error_count(POLICY_ERROR_SEEN_UPDATE);
-		return true;
-	}
-#pragma clang loop unroll(full)
-	for (int i = 0; i < BUDGET_TRIES; i++) {
-		__u64 old = *(volatile __u64 *)due;
-		__u64 paid = (old > now ? old : now) + BUDGET_INTERVAL;
-
-		if (paid - now > POLICY_EVENTS_BURST * BUDGET_INTERVAL)
-			return false;
-		if (__sync_val_compare_and_swap(due, old, paid) == old)
-			return true;
-	}
-	return false;
-}
+int budget_take(__u32 jail_id);
 
 /* A zeroed event with its head filled, or NULL, counted as lost: no budget, or a full ring. */
 static __always_inline struct custody_event *event_open(const struct subject *s,

@@ -85,6 +85,33 @@ int lsm_inode_remove_acl(__u64 *ctx) /* idmap, struct dentry *, const char *name
 	return ret ? ret : lsm_inode_deny_xattr((struct dentry *)ctx[1], (const char *)ctx[2]);
 }
 
+/* What the walk below goes by, and what it came to. */
+struct times_walk {
+	const struct policy_jail *jail;
+	struct subject *s;
+	const struct list_head *head;
+	struct list_head *at;
+	bool found;
+};
+
+/* One mount of the walk: a callback, so that the verifier reads it once. 1 ends the walk. */
+static long lsm_times_look(__u64 i, struct times_walk *walk)
+{
+	const struct mount *mount = (const void *)((const char *)walk->at -
+			bpf_core_field_offset(struct mount, mnt_instance));
+	struct policy_zone *zone;
+	int id = 0;
+
+	(void)i;
+	if (!walk->at || walk->at == walk->head ||
+	    bpf_core_read(&id, sizeof(id), &mount->mnt_id))
+		return 1;
+	zone = lsm_find_zone(walk->s, (__u32)id);
+	walk->found = zone && (lsm_read_rights(walk->jail, zone) & CUSTODY_RIGHT_WRITE);
+	return walk->found ||
+	       bpf_core_read(&walk->at, sizeof(walk->at), &mount->mnt_instance.prev);
+}
+
 /*
  * The newest mount of the file system that is a zone of this jail with the right to write, so
  * that s->object is set; false when there is none among the last MOUNTS_MAX. A zone without that
@@ -95,27 +122,18 @@ int lsm_inode_remove_acl(__u64 *ctx) /* idmap, struct dentry *, const char *name
 static __always_inline bool lsm_times_find_zone(struct subject *s, const struct policy_jail *jail,
 						const struct super_block *super)
 {
-	struct list_head *head = (void *)((const char *)super +
-					  bpf_core_field_offset(struct super_block, s_mounts));
-	struct list_head *at = NULL;
+	struct times_walk walk = {
+		.jail = jail,
+		.s = s,
+		.head = (const void *)((const char *)super +
+				       bpf_core_field_offset(struct super_block, s_mounts)),
+	};
 
-	(void)bpf_core_read(&at, sizeof(at), &super->s_mounts.prev);
-	for (int i = 0; i < MOUNTS_MAX && at && at != head; i++) {
-		const struct mount *mount = (const void *)((const char *)at -
-				bpf_core_field_offset(struct mount, mnt_instance));
-		struct policy_zone *zone;
-		int id = 0;
-
-		if (bpf_core_read(&id, sizeof(id), &mount->mnt_id))
-			break;
-		zone = lsm_find_zone(s, (__u32)id);
-		if (zone && (lsm_read_rights(jail, zone) & CUSTODY_RIGHT_WRITE))
-			return true;
-		if (bpf_core_read(&at, sizeof(at), &mount->mnt_instance.prev))
-			break;
-	}
-	s->object = POLICY_OBJECT_NONE;
-	return false;
+	(void)bpf_core_read(&walk.at, sizeof(walk.at), &super->s_mounts.prev);
+	(void)bpf_loop(MOUNTS_MAX, lsm_times_look, &walk, 0);
+	if (!walk.found)
+		s->object = POLICY_OBJECT_NONE;
+	return walk.found;
 }
 
 static __always_inline int lsm_times_decide(struct dentry *dentry)

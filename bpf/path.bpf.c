@@ -26,9 +26,13 @@ int file_append_name(struct custody_event *event, __u64 dentry_address)
 		error_count(POLICY_ERROR_PATH_READ);
 		return 0;
 	}
+	if (at > CUSTODY_EVENT_PATH_SIZE - PATH_STEP) {
+		event->flags |= EVENT_FLAG_PATH_TRUNCATED;
+		return 0;
+	}
 #pragma clang loop unroll(full)
-	for (__u32 room = CUSTODY_EVENT_PATH_SIZE; room >= PATH_STEP; room -= PATH_STEP) {
-		if (at <= CUSTODY_EVENT_PATH_SIZE - room) {
+	for (__u32 room = PATH_STEP; room <= CUSTODY_EVENT_PATH_SIZE; room += PATH_STEP) {
+		if (at + room > CUSTODY_EVENT_PATH_SIZE - PATH_STEP) {
 			r = bpf_probe_read_kernel_str(event->path + at, room, name);
 			break;
 		}
@@ -39,34 +43,53 @@ int file_append_name(struct custody_event *event, __u64 dentry_address)
 		event->flags |= EVENT_FLAG_PATH_TRUNCATED;
 	if (r <= 0)
 		return 0;
-	at += (__u32)r;
+	/* Read again: what the verifier knew of it differs by step, and it would go on in each. */
+	at = event->path_len + (__u32)r;
 	event->path[(at - 1) & (CUSTODY_EVENT_PATH_SIZE - 1)] = '/';
 	event->path_len = (__u16)at;
 	return (__u32)r - 1 == len;
 }
 
+struct path_walk {
+	struct custody_event *event;
+	const struct dentry *dentry;
+	const struct dentry *root;
+	bool whole;
+};
+
+/* One component of a path; 1 ends it. */
+static long path_step(__u64 i, struct path_walk *walk)
+{
+	const struct dentry *dentry = walk->dentry;
+	struct dentry *parent = NULL;
+
+	(void)i;
+	walk->whole = !dentry || dentry == walk->root;
+	if (walk->whole)
+		return 1;
+	if (bpf_core_read(&parent, sizeof(parent), &dentry->d_parent)) {
+		error_count(POLICY_ERROR_PATH_READ);
+		return 1;
+	}
+	/* Its own parent and not the mount's root: a nameable file of no tree (a memfd). */
+	walk->whole = !file_append_name(walk->event, (__u64)dentry) || parent == dentry;
+	walk->dentry = parent;
+	return walk->whole;
+}
+
 int file_write_path(struct custody_event *event, __u64 dentry_address, __u64 root_address)
 {
-	const struct dentry *dentry = (const struct dentry *)dentry_address;
-	const struct dentry *root = (const struct dentry *)root_address;
-	struct dentry *parent;
+	struct path_walk walk = {
+		.event = event,
+		.dentry = (const struct dentry *)dentry_address,
+		.root = (const struct dentry *)root_address,
+	};
 
 	if (!event)
 		return 0;
-	for (int i = 0; i < PATH_COMPONENTS_MAX; i++) {
-		if (!dentry || dentry == root)
-			return 0;
-		parent = NULL;
-		if (bpf_core_read(&parent, sizeof(parent), &dentry->d_parent)) {
-			error_count(POLICY_ERROR_PATH_READ);
-			break;
-		}
-		/* Its own parent and not the mount's root: a nameable file of no tree (a memfd). */
-		if (!file_append_name(event, (__u64)dentry) || parent == dentry)
-			return 0;
-		dentry = parent;
-	}
-	event->flags |= EVENT_FLAG_PATH_TRUNCATED;
+	(void)bpf_loop(PATH_COMPONENTS_MAX, path_step, &walk, 0);
+	if (!walk.whole)
+		event->flags |= EVENT_FLAG_PATH_TRUNCATED;
 	return 0;
 }
 
