@@ -19,20 +19,43 @@
 
 /* ---- who acts ---- */
 
-/* enum guard_right mask of a task's process: 0 for everybody who is not known (G1). */
-static __always_inline __u32 guard_read_rights(const struct task_struct *task)
-{
-	__u32 tgid = task->tgid;
-	const struct guard_process *process = bpf_map_lookup_elem(&guardians, &tgid);
+/*
+ * Tasks, and what is only looked at when there is something to refuse, are read by bpf_core_read()
+ * and not by following pointers: for each pointer that a program follows, the verifiers since 6.2
+ * search all of the kernel's types by name, up to four times, which was most of what these programs
+ * cost at start. What every process of the host comes by follows pointers.
+ */
 
-	if (!process || task->group_leader->start_boottime / GUARD_TICK_NS != process->start)
+/* enum guard_right mask of a process: 0 for everybody who is not known (G1). */
+static __always_inline __u32 guard_find_rights(__u32 tgid, const struct task_struct *task)
+{
+	const struct guard_process *process = bpf_map_lookup_elem(&guardians, &tgid);
+	const struct task_struct *leader = NULL;
+	__u64 start = 0;
+
+	if (!process)
+		return 0;
+	(void)bpf_core_read(&leader, sizeof(leader), &task->group_leader);
+	if (bpf_core_read(&start, sizeof(start), &leader->start_boottime) ||
+	    start / GUARD_TICK_NS != process->start)
 		return 0;
 	return process->rights;
 }
 
+/* That of a task's process. The task may be a mere number to the verifier. */
+static __always_inline __u32 guard_read_rights(const struct task_struct *task)
+{
+	__u32 tgid = 0;
+
+	if (bpf_core_read(&tgid, sizeof(tgid), &task->tgid))
+		return 0;
+	return guard_find_rights(tgid, task);
+}
+
 static __always_inline bool guard_has_right(__u32 right)
 {
-	return (guard_read_rights(bpf_get_current_task_btf()) & right) != 0;
+	return (guard_find_rights(bpf_get_current_pid_tgid() >> 32, bpf_get_current_task_btf()) &
+		right) != 0;
 }
 
 /* The jail of the current task by its cgroup; 0 for none. */
@@ -46,18 +69,28 @@ static __always_inline __u32 guard_read_jail(void)
 
 /* ---- which inode ---- */
 
-static __always_inline struct guard_inode *guard_find_inode(const struct inode *inode,
-							    struct guard_key *ret)
+static __always_inline void guard_read_key(const struct inode *inode, struct guard_key *ret)
 {
-	struct guard_inode *found;
-
-	if (!inode)
-		return NULL;
 	ret->inode = inode->i_ino;
 	ret->device = inode->i_sb->s_dev;
 	ret->pad = 0;
-	found = bpf_map_lookup_elem(&guarded, ret);
-	return found && found->generation == inode->i_generation ? found : NULL;
+}
+
+static __always_inline struct guard_inode *guard_find_key(const struct guard_key *key,
+							  __u32 generation)
+{
+	struct guard_inode *found = bpf_map_lookup_elem(&guarded, key);
+
+	return found && found->generation == generation ? found : NULL;
+}
+
+static __always_inline struct guard_inode *guard_find_inode(const struct inode *inode,
+							    struct guard_key *ret)
+{
+	if (!inode)
+		return NULL;
+	guard_read_key(inode, ret);
+	return guard_find_key(ret, inode->i_generation);
 }
 
 /* May the current task use the inode as only those with `right`, or its own jails, may? */

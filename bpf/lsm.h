@@ -111,9 +111,12 @@ static __always_inline struct policy_zone *lsm_find_zone(struct subject *s, __u6
  */
 static __always_inline bool lsm_is_override(void)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	const struct task_struct *task = bpf_get_current_task_btf();
+	const struct cred *acting = NULL, *own = NULL;
 
-	return task->cred != task->real_cred;
+	/* Not by following pointers: see guard.h. Unreadable: it is the model's. */
+	return !bpf_core_read(&acting, sizeof(acting), &task->cred) &&
+	       !bpf_core_read(&own, sizeof(own), &task->real_cred) && acting != own;
 }
 
 /* The zone's rights, less what `restrict` has taken from it; no zone has none. */

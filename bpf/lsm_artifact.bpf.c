@@ -52,24 +52,23 @@ static __always_inline bool guard_add_owner(const struct guard_key *key, __u32 j
 	return bpf_map_update_elem(&guard_owners, &owner, &one, BPF_NOEXIST) == 0;
 }
 
-static __always_inline bool guard_enter(const struct guard_learn *learn, const struct inode *inode)
+static __always_inline bool guard_enter(const struct guard_learn *learn,
+					const struct guard_key *key, __u32 generation)
 {
-	struct guard_inode entry = learn->as, *found;
-	struct guard_key key = {};
+	struct guard_inode entry = learn->as, *found = guard_find_key(key, generation);
 
-	found = guard_find_inode(inode, &key);
 	if (found && found->object != entry.object)
 		return false;
 	if (entry.jail_id) {
 		struct guard_owner_key owner = {
 			.jail_id = entry.jail_id,
-			.device = key.device,
-			.inode = key.inode,
+			.device = key->device,
+			.inode = key->inode,
 		};
 
 		if (found && bpf_map_lookup_elem(&guard_owners, &owner))
 			return true;
-		if (!guard_add_owner(&key, entry.jail_id))
+		if (!guard_add_owner(key, entry.jail_id))
 			return false;
 	}
 	if (found) {
@@ -77,12 +76,13 @@ static __always_inline bool guard_enter(const struct guard_learn *learn, const s
 		return true;
 	}
 	entry.owners = entry.jail_id ? 1 : 0;
-	entry.generation = inode->i_generation;
-	return bpf_map_update_elem(&guarded, &key, &entry, BPF_ANY) == 0;
+	entry.generation = generation;
+	return bpf_map_update_elem(&guarded, key, &entry, BPF_ANY) == 0;
 }
 
-/* True when the open was custodyd's, to have this inode entered. */
-static __always_inline bool guard_is_learning(const struct inode *inode)
+/* True when the open was custodyd's, to have this inode, whose key that is, entered. */
+static __always_inline bool guard_is_learning(const struct inode *inode,
+					      const struct guard_key *key)
 {
 	__u32 zero = 0;
 	struct guard_learn *learn = bpf_map_lookup_elem(&guard_learn, &zero);
@@ -91,10 +91,9 @@ static __always_inline bool guard_is_learning(const struct inode *inode)
 		return false;
 	if (inode->i_writecount.counter > 0)
 		learn->written++;
-	learn->last.inode = inode->i_ino;
-	learn->last.device = inode->i_sb->s_dev;
+	learn->last = *key;
 	learn->last_generation = inode->i_generation;
-	if (learn->as.object == GUARD_READ || guard_enter(learn, inode))
+	if (learn->as.object == GUARD_READ || guard_enter(learn, key, inode->i_generation))
 		learn->learnt++;
 	else
 		learn->failed++;
@@ -107,19 +106,18 @@ static __always_inline bool guard_is_reader(void)
 {
 	struct guard_reader_key by_uid = {}, by_executable = {};
 	const struct task_struct *task = bpf_get_current_task_btf();
-	const struct inode *inode;
+	const struct inode *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
 	const __u32 *generation;
 
 	by_uid.uid = (__u32)bpf_get_current_uid_gid() + 1;
 	if (bpf_map_lookup_elem(&guard_readers, &by_uid))
 		return true;
-	if (!task->mm)
+	if (!inode)
 		return false;
-	inode = task->mm->exe_file->f_inode;
-	by_executable.executable.inode = inode->i_ino;
-	by_executable.executable.device = inode->i_sb->s_dev;
+	by_executable.executable.inode = BPF_CORE_READ(inode, i_ino);
+	by_executable.executable.device = BPF_CORE_READ(inode, i_sb, s_dev);
 	generation = bpf_map_lookup_elem(&guard_readers, &by_executable);
-	return generation && *generation == inode->i_generation;
+	return generation && *generation == BPF_CORE_READ(inode, i_generation);
 }
 
 static __always_inline __u32 guard_read_settings(void)
@@ -159,7 +157,7 @@ static __always_inline int guard_judge_open(const struct guard_inode *found,
 					    const struct guard_key *key, const struct file *file,
 					    __u32 access)
 {
-	struct dentry *dentry = file->f_path.dentry;
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
 	__u32 wanted = file->f_mode & FMODE_WRITE ? GUARD_FLAG_WRITE | GUARD_FLAG_READ :
 						    GUARD_FLAG_READ;
 
@@ -181,7 +179,7 @@ static __always_inline int guard_judge_child(const struct file *file)
 	if (!found || !(found->flags & GUARD_FLAG_CHILDREN) ||
 	    guard_may_use(found, &key, GUARD_RIGHT_FILES))
 		return 0;
-	return guard_deny_inode(found, &key, file->f_path.dentry, file->f_flags);
+	return guard_deny_inode(found, &key, BPF_CORE_READ(file, f_path.dentry), file->f_flags);
 }
 
 /* i_rdev is major << 20 | minor in the kernel. */
@@ -194,12 +192,12 @@ static __always_inline int guard_judge_node(const struct file *file, const struc
 		.device = (__u64)major << 32 | (inode->i_rdev & ((1U << MINOR_BITS) - 1)),
 		.access = access,
 		.error = -EPERM,
-		.dentry = file->f_path.dentry,
 	};
 
 	if (!bpf_map_lookup_elem(&guard_nodes, &major) || guard_read_jail() ||
 	    guard_has_right(GUARD_RIGHT_SELF))
 		return 0;
+	what.dentry = BPF_CORE_READ(file, f_path.dentry);
 	(void)guard_report(&what);
 	return -EPERM;
 }
@@ -215,9 +213,10 @@ int guard_open(__u64 *ctx) /* struct file *, ret */
 
 	if (ret)
 		return ret;
-	if (guard_is_learning(inode))
+	guard_read_key(inode, &key);
+	if (guard_is_learning(inode, &key))
 		return 0;
-	found = guard_find_inode(inode, &key);
+	found = guard_find_key(&key, inode->i_generation);
 	if (found)
 		return guard_judge_open(found, &key, file, file->f_flags);
 	if ((file->f_mode & FMODE_WRITE) && guard_judge_child(file))
@@ -250,7 +249,8 @@ int guard_receive(__u64 *ctx) /* struct file *, ret */
 	if (guard_may_use(found, &key, GUARD_RIGHT_SELF) ||
 	    (guard_is_reader() && !(file->f_mode & FMODE_WRITE)))
 		return 0;
-	return guard_deny_inode(found, &key, file->f_path.dentry, GUARD_CHANGE_RECEIVE);
+	return guard_deny_inode(found, &key, BPF_CORE_READ(file, f_path.dentry),
+				GUARD_CHANGE_RECEIVE);
 }
 
 /*
@@ -269,7 +269,8 @@ static __always_inline int guard_judge_ioctl(const struct file *file, __u32 requ
 	found = guard_find_inode(file->f_inode, &key);
 	if (!found || guard_may_use(found, &key, GUARD_RIGHT_FILES))
 		return 0;
-	return guard_deny_inode(found, &key, file->f_path.dentry, GUARD_CHANGE_IOCTL);
+	return guard_deny_inode(found, &key, BPF_CORE_READ(file, f_path.dentry),
+				GUARD_CHANGE_IOCTL);
 }
 
 SEC("lsm/file_ioctl")

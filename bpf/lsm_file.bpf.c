@@ -43,8 +43,8 @@ static __always_inline bool lsm_file_is_own(const struct policy_jail *jail,
 /*
  * Does the kernel open it for itself while the model waits: a directory or a copy below an
  * overlay, which it has judged as the overlay's, or firmware, which it reads from the host's root
- * (kernel_read_file_from_path_initns())? It always does so in another's name, and for firmware
- * without the flag that every open by a system call has.
+ * (kernel_read_file_from_path_initns())? Neither is on a mount of the jail. It always does so in
+ * another's name, and for firmware without the flag that every open by a system call has.
  */
 static __always_inline bool lsm_file_is_kernels(const struct file *file,
 						const struct open_file *info)
@@ -74,9 +74,9 @@ int lsm_file_open(__u64 *ctx) /* struct file *, ret */
 	/* To be run: judged by lsm_exec.bpf.c. Below an overlay's: judged as the overlay's. */
 	if ((file.flags & OPEN_EXEC) || (file.mode & FMODE_NOACCOUNT))
 		return 0;
-	if (lsm_file_is_kernels((const struct file *)ctx[0], &file))
-		return 0;
 	zone = lsm_find_zone(&s, file.mount_id);
+	if (!zone && lsm_file_is_kernels((const struct file *)ctx[0], &file))
+		return 0;
 	if (!zone && lsm_file_is_own(jail, &file)) {
 		(void)counter_add(&s, true, 0);
 		return 0;

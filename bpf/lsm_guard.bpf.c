@@ -64,10 +64,10 @@ int guard_bpf(__u64 *ctx) /* int, union bpf_attr *, unsigned int */
 
 /* ---- processes ---- */
 
-/* The id of the cgroup that another task is in. */
+/* The id of the cgroup that another task is in; 0, which none has, when it cannot be read. */
 static __always_inline __u64 guard_read_cgroup(const struct task_struct *task)
 {
-	return task->cgroups->dfl_cgrp->kn->id;
+	return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 }
 
 /* Jails are there too when custodyd was told to leave the guard open; its door is not. */
@@ -85,13 +85,12 @@ static __always_inline bool guard_is_closed(void)
  */
 static __always_inline bool guard_is_own(const struct task_struct *task, __u32 *rights)
 {
-	const struct task_struct *leader = task->group_leader;
 	__u64 cgroup;
 
 	*rights = guard_read_rights(task);
 	if (*rights & (GUARD_RIGHT_SELF | GUARD_RIGHT_INIT))
 		return true;
-	if (guard_read_rights(leader->real_parent) & GUARD_RIGHT_WARDEN)
+	if (guard_read_rights(BPF_CORE_READ(task, group_leader, real_parent)) & GUARD_RIGHT_WARDEN)
 		return true;
 	cgroup = guard_read_cgroup(task);
 	return bpf_map_lookup_elem(&jails, &cgroup) != NULL && guard_is_closed();
@@ -194,13 +193,13 @@ static __always_inline bool guard_is_executable(const struct guard_config *confi
 
 static __always_inline __u32 guard_judge_door(const struct task_struct *task)
 {
-	const struct task_struct *parent = task->real_parent;
+	const struct task_struct *parent = BPF_CORE_READ(task, real_parent);
 
 	if (task->ptrace)
 		return GUARD_DOOR_TRACED;
 	if ((__u32)bpf_get_current_uid_gid() != 0)
 		return GUARD_DOOR_NOT_ROOT;
-	if (parent->tgid != 1 && !(guard_read_rights(parent) & GUARD_RIGHT_KEEPER))
+	if (BPF_CORE_READ(parent, tgid) != 1 && !(guard_read_rights(parent) & GUARD_RIGHT_KEEPER))
 		return GUARD_DOOR_STRANGER;
 	return 0;
 }
@@ -226,7 +225,7 @@ int guard_door(__u64 *ctx) /* struct linux_binprm * */
 	if (bpf_map_lookup_elem(&guardians, &warden))
 		return 0;
 	what.access = guard_judge_door(task);
-	process.start = task->group_leader->start_boottime / GUARD_TICK_NS;
+	process.start = BPF_CORE_READ(task, group_leader, start_boottime) / GUARD_TICK_NS;
 	process.rights = GUARD_RIGHT_SELF | GUARD_RIGHT_BPF | GUARD_RIGHT_FILES |
 			 GUARD_RIGHT_TASKS | GUARD_RIGHT_WARDEN;
 	if (!what.access && bpf_map_update_elem(&guardians, &tgid, &process, BPF_ANY))
@@ -254,12 +253,10 @@ int guard_exit(__u64 *ctx) /* struct task_struct * */
 /* A process of a jail: by the first process of its pid namespace, which it cannot change. */
 static __always_inline bool guard_is_jailed(const struct task_struct *task)
 {
-	const struct nsproxy *namespaces = task->nsproxy;
+	const struct task_struct *init =
+		BPF_CORE_READ(task, nsproxy, pid_ns_for_children, child_reaper);
 
-	if (!namespaces)
-		return false;
-	return guard_read_rights(namespaces->pid_ns_for_children->child_reaper) &
-	       GUARD_RIGHT_INIT;
+	return guard_read_rights(init) & GUARD_RIGHT_INIT;
 }
 
 /* Somebody moved a process of ours to another cgroup: nothing asks before, so it is recorded. */
