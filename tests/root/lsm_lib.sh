@@ -53,18 +53,7 @@ zones() {
 # take_away LINK...: the programs of these hooks, so that what stands behind them is met. The
 # kernel detaches in its own time, and gives the program up when it has.
 take_away() {
-	local name ids
-	ids=" "
-	for name in "$@"; do
-		ids="$ids$(bpftool -j link show pinned "$PIN/link-$name" | sed 's/.*"prog_id":\([0-9]*\).*/\1/') "
-		rm "$PIN/link-$name"
-	done
-	for _ in $(seq 400); do
-		bpftool prog show | awk -F: -v ids="$ids" '/^[0-9]/ && index(ids, " " $1 " ") { found = 1 }
-			END { exit found }' && return 0
-		sleep 0.05
-	done
-	return 1
+	"$BUILD/root/program_gone" take "${@/#/$PIN/link-}" >/dev/null
 }
 
 # denied TEXT OUTSIDE INSIDE EVENT PROGRAM ARGUMENT...
