@@ -88,7 +88,7 @@ int file_write_path(struct custody_event *event, __u64 dentry_address, __u64 roo
 	if (!event)
 		return 0;
 	(void)bpf_loop(PATH_COMPONENTS_MAX, path_step, &walk, 0);
-	if (!walk.whole)
+	if (!walk.whole && walk.dentry != walk.root)
 		event->flags |= EVENT_FLAG_PATH_TRUNCATED;
 	return 0;
 }

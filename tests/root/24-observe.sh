@@ -65,9 +65,15 @@ long=$ZONE/$(printf "%0255d" 5)
 : >"$long"
 is "$(probe "$MODEL" open "$deep/file" r)" 0 "a deep path"
 is "$(probe "$MODEL" open "$long" r)" 0 "a long name"
+many=$ZONE$(printf '/%.0sd' {1..31})
+mkdir -p "$many/d" && : >"$many/leaf32" && : >"$many/d/leaf33"
+is "$(probe "$MODEL" open "$many/leaf32" r)" 0 "a path of 32 components"
+is "$(probe "$MODEL" open "$many/d/leaf33" r)" 0 "one of 33"
 events
 seen "flags=1 .*path=file/0{99}4/0{99}3/" "a path that is too long says so and keeps its leaf"
 seen "flags=0 .*path=0{254}5/\$" "a name of 255 bytes fits"
+seen "flags=0 .*path=leaf32/(d/){31}\$" "32 components fit"
+seen "flags=1 .*path=leaf33/(d/){31}\$" "the 33rd does not, and it says so"
 
 mount -o remount,ro "$ZONE"
 is "$(probe "$MODEL" open "$ZONE/llama/model.gguf" w)" EROFS "writing to a read-only mount"
