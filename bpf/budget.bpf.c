@@ -8,9 +8,9 @@
 #define BUDGET_TRIES 4
 
 /*
- * Takes one event from a budget, as a leaky bucket that is one number. A
- * budget that cannot be found or made lets the event pass; one that others change all the time
- * does not, or many processors together would get past it.
+ * Takes one event from a budget, as a leaky bucket that is one number. A budget that cannot be
+ * found or made lets the event pass; one that others change all the time does not, or many
+ * processors together would get past it.
  */
 int budget_take(__u32 jail_id)
 {

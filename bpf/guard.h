@@ -21,7 +21,7 @@
 
 /*
  * Tasks, and what is only looked at when there is something to refuse, are read by bpf_core_read()
- * and not by following pointers: for each pointer that a program follows, the verifiers since 6.2
+ * and not by following pointers: for each pointer that a program follows, the verifiers since 6.3
  * search all of the kernel's types by name, up to four times, which was most of what these programs
  * cost at start. What every process of the host comes by follows pointers.
  */

@@ -9,7 +9,8 @@
 
 /*
  * With a variable offset the verifier wants a constant size, so the room is taken in steps: at
- * most PATH_STEP - 1 bytes at the end stay unused.
+ * most PATH_STEP - 1 bytes at the end stay unused. The steps ascend because the verifier follows
+ * the last of them first: what it has found safe for the longest name it takes for the others.
  */
 int file_append_name(struct custody_event *event, __u64 dentry_address)
 {
@@ -43,7 +44,7 @@ int file_append_name(struct custody_event *event, __u64 dentry_address)
 		event->flags |= EVENT_FLAG_PATH_TRUNCATED;
 	if (r <= 0)
 		return 0;
-	/* Read again: what the verifier knew of it differs by step, and it would go on in each. */
+	/* Read again: what the verifier knows of it differs by step, and it would go on in each. */
 	at = event->path_len + (__u32)r;
 	event->path[(at - 1) & (CUSTODY_EVENT_PATH_SIZE - 1)] = '/';
 	event->path_len = (__u16)at;
@@ -54,7 +55,7 @@ struct path_walk {
 	struct custody_event *event;
 	const struct dentry *dentry;
 	const struct dentry *root;
-	bool whole;
+	bool done;	/* and file_append_name() has said what it had to leave out */
 };
 
 /* One component of a path; 1 ends it. */
@@ -64,17 +65,17 @@ static long path_step(__u64 i, struct path_walk *walk)
 	struct dentry *parent = NULL;
 
 	(void)i;
-	walk->whole = !dentry || dentry == walk->root;
-	if (walk->whole)
+	walk->done = !dentry || dentry == walk->root;
+	if (walk->done)
 		return 1;
 	if (bpf_core_read(&parent, sizeof(parent), &dentry->d_parent)) {
 		error_count(POLICY_ERROR_PATH_READ);
 		return 1;
 	}
 	/* Its own parent and not the mount's root: a nameable file of no tree (a memfd). */
-	walk->whole = !file_append_name(walk->event, (__u64)dentry) || parent == dentry;
+	walk->done = !file_append_name(walk->event, (__u64)dentry) || parent == dentry;
 	walk->dentry = parent;
-	return walk->whole;
+	return walk->done;
 }
 
 int file_write_path(struct custody_event *event, __u64 dentry_address, __u64 root_address)
@@ -88,7 +89,7 @@ int file_write_path(struct custody_event *event, __u64 dentry_address, __u64 roo
 	if (!event)
 		return 0;
 	(void)bpf_loop(PATH_COMPONENTS_MAX, path_step, &walk, 0);
-	if (!walk.whole && walk.dentry != walk.root)
+	if (!walk.done && walk.dentry != walk.root)
 		event->flags |= EVENT_FLAG_PATH_TRUNCATED;
 	return 0;
 }

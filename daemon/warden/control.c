@@ -158,23 +158,37 @@ static void control_refuse(struct warden *warden, __u64 id, const char *format, 
 	control_reply(warden, id, CUSTODY_EXIT_REFUSED, 0, text);
 }
 
+static void control_answer_counted(struct warden *warden, __u64 id, int r)
+{
+	control_reply(warden, id, r == 0 ? CUSTODY_EXIT_DONE : CUSTODY_EXIT_INTERNAL, 0,
+		      r == 0 ? "" : "The counters could not be read from the kernel.");
+}
+
 static void control_list(struct warden *warden, __u64 id)
 {
-	for (struct jail *j = warden->jails; j; j = j->next)
+	__u64 host_lost;
+	int r = jails_tally(warden, &host_lost);
+
+	for (struct jail *j = warden->jails; j; j = j->next) {
+		if (r < 0)
+			j->tally = (struct jail_tally){ 0 };
 		(void)jails_send_row(j, id);
-	control_reply(warden, id, CUSTODY_EXIT_DONE, 0, "");
+	}
+	control_answer_counted(warden, id, r);
 }
 
 static void control_status(struct jail *jail, __u64 id)
 {
-	int r = jails_send_row(jail, id);
+	__u64 host_lost;
+	int r = jails_is_alive(jail) ? jails_tally(jail->warden, &host_lost) : 0;
 
+	if (r == 0)
+		r = jails_send_row(jail, id);
 	if (r == 0)
 		r = check_send_rows(jail, id);
 	if (r == 0)
 		r = jails_send_counters(jail, id);
-	control_reply(jail->warden, id, r == 0 ? CUSTODY_EXIT_DONE : CUSTODY_EXIT_INTERNAL, 0,
-		      r == 0 ? "" : "The counters could not be read from the kernel.");
+	control_answer_counted(jail->warden, id, r);
 }
 
 static void control_freeze(struct jail *jail, const struct ticket *ticket, bool freeze)

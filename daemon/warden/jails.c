@@ -150,21 +150,77 @@ int jails_watch_init(struct jail *jail, int pidfd)
 			       jails_on_init_end, jail);
 }
 
+/* ---- tallies ---- */
+
+struct jails_slot {
+	__u32 id;
+	struct jail *jail;
+	struct jail_tally tally;
+};
+
+struct jails_slots {
+	struct jails_slot *slots;	/* by id, upwards */
+	size_t n;
+	__u64 host_lost;
+};
+
+static int jails_compare_slots(const void *a, const void *b)
+{
+	const struct jails_slot *x = a, *y = b;
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
 static void jails_add_counter(const struct policy_counter_key *key,
 			      const struct policy_counter *counter, void *data)
 {
-	struct reply_row *row = data;
+	struct jails_slot wanted = { .id = key->jail_id }, *slot;
+	struct jails_slots *all = data;
 
-	row->events_lost += counter->lost;
+	if (key->jail_id == 0) {	/* which no jail is: about custody itself */
+		all->host_lost += counter->lost;
+		return;
+	}
+	slot = bsearch(&wanted, all->slots, all->n, sizeof(wanted), jails_compare_slots);
+	if (!slot)
+		return;
+	slot->tally.lost += counter->lost;
 	if (key->class == POLICY_CLASS_EGRESS) {
-		row->bytes_out += counter->bytes;
+		slot->tally.bytes_out += counter->bytes;
 	} else if (key->class == POLICY_CLASS_INGRESS) {
-		row->bytes_in += counter->bytes;
+		slot->tally.bytes_in += counter->bytes;
 	} else {
-		row->allowed += counter->allowed;
-		row->denied += counter->denied;
+		slot->tally.allowed += counter->allowed;
+		slot->tally.denied += counter->denied;
 	}
 }
+
+int jails_tally(struct warden *warden, __u64 *host_lost)
+{
+	cleanup_ptr struct jails_slot *slots = NULL;
+	struct jails_slots all = { 0 };
+	size_t n = 0;
+	int r;
+
+	for (const struct jail *j = warden->jails; j; j = j->next)
+		n++;
+	slots = calloc(n + 1, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	for (struct jail *j = warden->jails; j; j = j->next)
+		slots[all.n++] = (struct jails_slot){ .id = j->id, .jail = j };
+	qsort(slots, all.n, sizeof(*slots), jails_compare_slots);
+	all.slots = slots;
+	r = policy_read_all_counters(warden->policy, jails_add_counter, &all);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < all.n; i++)
+		slots[i].jail->tally = slots[i].tally;
+	*host_lost = all.host_lost;
+	return 0;
+}
+
+/* ---- rows ---- */
 
 static void jails_fill_endpoint(const struct custody_plan *plan, const struct plan_endpoint *from,
 				struct reply_endpoint *to)
@@ -201,7 +257,11 @@ int jails_send_row(struct jail *jail, __u64 id)
 					    &row.endpoints[i]);
 	}
 	if (jails_is_alive(jail) && jail->cgroup[0]) {
-		(void)policy_read_counters(warden->policy, jail->id, jails_add_counter, &row);
+		row.allowed = jail->tally.allowed;
+		row.denied = jail->tally.denied;
+		row.bytes_in = jail->tally.bytes_in;
+		row.bytes_out = jail->tally.bytes_out;
+		row.events_lost = jail->tally.lost;
 		(void)cgroup_read_memory(jail->cgroup, &row.memory_bytes);
 		(void)cgroup_count_processes(jail->cgroup, &row.processes);
 	}

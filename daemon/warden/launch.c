@@ -63,15 +63,24 @@ static const struct sequence_step launch_steps[] = {
 	{ "giving the go", "last: everything above holds", launch_step_go, NULL, 10000 },
 };
 
+static struct jail *launch_find_stopped(const struct jail *jail)
+{
+	for (struct jail *j = jail->warden->jails; j; j = j->next) {
+		if (j != jail && !jails_is_alive(j) && strcmp(j->name, jail->name) == 0)
+			return j;
+	}
+	return NULL;
+}
+
 /* Stopped jails of the same name have served their purpose once a new one runs. */
 static void launch_drop_stopped(struct jail *jail)
 {
-	struct jail *next;
+	struct jail *j = launch_find_stopped(jail);
+	__u64 host_lost;
 
-	for (struct jail *j = jail->warden->jails; j; j = next) {
-		next = j->next;
-		if (j == jail || jails_is_alive(j) || strcmp(j->name, jail->name) != 0)
-			continue;
+	if (j && jails_tally(jail->warden, &host_lost) < 0)
+		log_error("What the kernel has counted for %s before cannot be read.", jail->name);
+	while ((j = launch_find_stopped(jail)) != NULL) {
 		recording_check_jail(j);
 		/* its model's files are guarded for the new one by now */
 		if (policy_remove_jail(j->warden->policy, j->id) < 0)
@@ -119,6 +128,8 @@ static void launch_finished(struct jail *jail, enum custody_exit exit_code, cons
 	log_info("%s runs in custody as jail %u, pid %d.", jail->name, jail->id, jail->init);
 	if (!warden->recorder_running)
 		life_recorder_gone(jail);
+	else if (jail->loss_unanswered)
+		life_lost_events(jail);
 	if (jail->is_check)
 		check_launched(jail);
 	if (jail->init == 0) {

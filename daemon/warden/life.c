@@ -484,7 +484,11 @@ void life_end_model(struct jail *jail, const char *why)
 
 void life_lost_events(struct jail *jail)
 {
-	if (!jail->plan || jail->sequence || !jails_is_alive(jail) || jail->init == 0)
+	if (!jail->plan || !jails_is_alive(jail) || jail->init == 0)
+		return;
+	/* While it is being launched: launch_finished() comes back to it. */
+	jail->loss_unanswered = jail->sequence != NULL;
+	if (jail->sequence)
 		return;
 	switch (jail->plan->on_loss) {
 	case PLAN_ON_LOSS_KILL:

@@ -93,6 +93,9 @@ typedef void (*policy_counter_fn)(const struct policy_counter_key *key,
 				  const struct policy_counter *counter, void *data);
 int policy_read_counters(struct policy *policy, __u32 jail_id, policy_counter_fn fn, void *data);
 
+/* The same for those of every jail and of none (0), in no order: one walk of a large map. */
+int policy_read_all_counters(struct policy *policy, policy_counter_fn fn, void *data);
+
 /* Helper failures by site, summed over CPUs. */
 int policy_read_errors(struct policy *policy, __u64 ret[_POLICY_ERROR_MAX]);
 

@@ -443,6 +443,7 @@ int policy_release_jail(struct policy *policy, __u32 jail_id)
 
 struct policy_counter_walk {
 	__u32 jail_id;
+	bool all;		/* whatever jail_id */
 	int cpus;
 	policy_counter_fn fn;
 	void *data;
@@ -459,7 +460,7 @@ static int policy_sum_counter(const struct policy *policy, enum policy_map map, 
 	(void)policy;
 	(void)map;
 	memcpy(&copy, key, sizeof(copy));
-	if (copy.jail_id != walk->jail_id)
+	if (!walk->all && copy.jail_id != walk->jail_id)
 		return 0;
 	for (int i = 0; i < walk->cpus; i++) {
 		sum.allowed += cpu[i].allowed;
@@ -472,14 +473,26 @@ static int policy_sum_counter(const struct policy *policy, enum policy_map map, 
 	return 0;
 }
 
+static int policy_walk_counters(struct policy *policy, struct policy_counter_walk *walk)
+{
+	walk->cpus = libbpf_num_possible_cpus();
+	if (walk->cpus < 0)
+		return walk->cpus;
+	return policy_walk_map(policy, POLICY_MAP_COUNTERS, policy_sum_counter, walk);
+}
+
 int policy_read_counters(struct policy *policy, __u32 jail_id, policy_counter_fn fn, void *data)
 {
 	struct policy_counter_walk walk = { .jail_id = jail_id, .fn = fn, .data = data };
 
-	walk.cpus = libbpf_num_possible_cpus();
-	if (walk.cpus < 0)
-		return walk.cpus;
-	return policy_walk_map(policy, POLICY_MAP_COUNTERS, policy_sum_counter, &walk);
+	return policy_walk_counters(policy, &walk);
+}
+
+int policy_read_all_counters(struct policy *policy, policy_counter_fn fn, void *data)
+{
+	struct policy_counter_walk walk = { .all = true, .fn = fn, .data = data };
+
+	return policy_walk_counters(policy, &walk);
 }
 
 int policy_read_errors(struct policy *policy, __u64 ret[_POLICY_ERROR_MAX])

@@ -401,20 +401,10 @@ int recording_put_event(struct jail *jail, const struct custody_event *event)
 	return recording_send(jail->warden, MSG_RECORD_EVENT, 0, &record, sizeof(record), true);
 }
 
-static void recording_add_lost(const struct policy_counter_key *key,
-			    const struct policy_counter *counter, void *data)
-{
-	(void)key;
-	*(__u64 *)data += counter->lost;
-}
-
 void recording_check_jail(struct jail *jail)
 {
-	__u64 lost = 0;
+	__u64 lost = jail->tally.lost + jail->broker_lost + jail->broker_unsent;
 
-	if (policy_read_counters(jail->warden->policy, jail->id, recording_add_lost, &lost) < 0)
-		return;
-	lost += jail->broker_lost + jail->broker_unsent;
 	if (lost <= jail->lost_told)
 		return;
 	recording_put_gap(jail, LEDGER_GAP_RING_FULL, lost - jail->lost_told, lost);
@@ -445,7 +435,6 @@ static void recording_check_errors(struct warden *warden)
 {
 	struct host_losses *sent = &warden->losses_sent;
 	__u64 now[_POLICY_ERROR_MAX];
-	__u64 lost = 0;
 
 	if (policy_read_errors(warden->policy, now) == 0) {
 		for (__u32 site = 0; site < _POLICY_ERROR_MAX; site++) {
@@ -455,9 +444,6 @@ static void recording_check_errors(struct warden *warden)
 						       &sent->helpers[site]);
 		}
 	}
-	/* Events about custody itself belong to jail 0, which no jail is. */
-	if (policy_read_counters(warden->policy, 0, recording_add_lost, &lost) == 0)
-		recording_put_host_gap(warden, LEDGER_GAP_RING_FULL, 0, lost, &sent->guard);
 	recording_put_host_gap(warden, LEDGER_GAP_RECORDER_DOWN, 0, warden->recorders_lost,
 			       &sent->recorders);
 }
@@ -474,15 +460,20 @@ void recording_answered(struct warden *warden, bool written)
 
 void recording_check_losses(struct warden *warden)
 {
+	__u64 host_lost = 0;
 	struct jail *next;
+	bool known = jails_tally(warden, &host_lost) == 0;
 
-	for (struct jail *j = warden->jails; j; j = next) {
+	for (struct jail *j = warden->jails; known && j; j = next) {
 		next = j->next;
 		/* a model that has stopped may be guarded still (life_release()) */
 		if ((jails_is_alive(j) && j->cgroup_model) ||
 		    (j->measured.flags & MEASURED_GUARDED))
 			recording_check_jail(j);
 	}
+	if (known)
+		recording_put_host_gap(warden, LEDGER_GAP_RING_FULL, 0, host_lost,
+				       &warden->losses_sent.guard);
 	recording_check_errors(warden);
 }
 

@@ -43,6 +43,15 @@ struct ticket {
 	struct message_peer peer;
 };
 
+/* What the kernel has counted for a jail, all counters together, when jails_tally() last looked. */
+struct jail_tally {
+	__u64 allowed;
+	__u64 denied;
+	__u64 bytes_in;
+	__u64 bytes_out;
+	__u64 lost;
+};
+
 struct jail {
 	struct warden *warden;
 	struct jail *next;
@@ -172,8 +181,11 @@ struct jail {
 	__u64 forks_told;
 	sd_event_source *memory_event;
 
+	struct jail_tally tally;
+
 	/* losses that the ledger has been told about, and retirement's own facts */
 	__u64 lost_told;
+	bool loss_unanswered;		/* told, but its profile's on-loss has not been heard */
 	__u32 gaps;
 	__u32 connections_cut;
 	bool connections_known;
@@ -243,7 +255,9 @@ void jails_forget(struct jail *jail);		/* frees; nothing of the kernel's is touc
 bool jails_is_alive(const struct jail *jail);	/* holds kernel objects */
 bool jails_need_broker(const struct jail *jail);	/* some bind() is its to answer */
 int jails_watch_init(struct jail *jail, int pidfd);	/* takes pidfd; calls life_ended() */
-int jails_send_row(struct jail *jail, __u64 id);
+/* Fills the tallies of all jails in one walk; *host_lost: of no jail. On failure untouched. */
+int jails_tally(struct warden *warden, __u64 *host_lost);
+int jails_send_row(struct jail *jail, __u64 id);	/* with its tally */
 int jails_send_counters(struct jail *jail, __u64 id);
 /* "tcp:10.0.0.5:443", for people and for accounts; untouched when there is no such endpoint. */
 void jails_label_endpoint(const struct jail *jail, __u16 object, char *label, size_t size);
@@ -309,8 +323,9 @@ void recording_put_broker_event(struct jail *jail, const struct broker_event *sa
 int recording_put_event(struct jail *jail, const struct custody_event *event);
 int recording_put_model(struct warden *warden, const struct ledger_model *model, __u64 id);
 void recording_put_gap(struct jail *jail, enum ledger_gap_cause cause, __u64 lost, __u64 total);
-void recording_check_jail(struct jail *jail); /* a gap for what its counters have lost */
-void recording_check_losses(struct warden *warden);	/* also called before facts are taken */
+void recording_check_jail(struct jail *jail);	/* a gap for what its tally has lost */
+/* The same for all, after a new tally; also called before facts are taken. */
+void recording_check_losses(struct warden *warden);
 int recording_start_timer(struct warden *warden);
 void recording_settle(struct jail *jail); /* before its state changes: what is owed, or a gap */
 int recording_runs(struct warden *warden, const struct recorder_running *running);

@@ -94,13 +94,15 @@ int main(int argc, char **argv)
 
 	if (argc < 3 || argc > TAKEN_MAX + 2)
 		return 2;
-	for (int i = 2; strcmp(argv[1], "take") == 0 && i < argc; i++) {
-		if (gone_take(argv[i], &wanted) < 0)
-			return 2;
-	}
 	if (strcmp(argv[1], "named") == 0) {
 		wanted.prefixes = argv + 2;
 		wanted.n_prefixes = argc - 2;
+	} else if (strcmp(argv[1], "take") != 0) {
+		return 2;
+	}
+	for (int i = 2; wanted.n_prefixes == 0 && i < argc; i++) {
+		if (gone_take(argv[i], &wanted) < 0)
+			return 2;
 	}
 	while ((n = gone_count(&wanted)) > 0 && time(NULL) < end)
 		(void)nanosleep(&nap, NULL);
