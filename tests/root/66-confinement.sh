@@ -81,7 +81,7 @@ hold() {
 release() { mv -f "$BIN/real-$1" "$BIN/custody-$1"; }
 held() {
 	for pid in /proc/[0-9]*; do
-		[ "$(readlink "$pid/exe" 2>/dev/null)" = "$BIN/real-$1" ] || continue
+		[ "$pid/exe" -ef "$BIN/real-$1" ] || continue # no process for each: it is in a hurry
 		grep -q '^State:[[:space:]]*[Tt]' "$pid/status" && echo "${pid#/proc/}" >"$ROOT/held" && return 0
 	done
 	return 1
