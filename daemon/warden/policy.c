@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -354,6 +355,8 @@ int policy_open(const char *pin_dir, const char *cgroup, __u32 planes, struct po
 		policy_add_remedy(pin_dir, error, size);
 	if (r < 0)
 		return policy_fail(r, error, size, "kernel policy under %s", pin_dir);
+	/* What libbpf took for it is free by now, and every fork would copy the tables of it. */
+	(void)malloc_trim(0);
 	*ret = TAKE_PTR(policy);
 	*ret_adopted = exists;
 	return 0;
