@@ -326,32 +326,28 @@ faulty_start() {
 }
 gone() { ! kill -0 "$DAEMON" 2>/dev/null || grep -qs '^State:[[:space:]]*Z' "/proc/$DAEMON/status"; }
 # crash KIND WORDS NAME: register, killed at the 1st, 2nd, ... call of the kind until none is left;
-# a new model each time (NAME and a number), but for long, which is there
+# a new model each time (NAME and a number), but for long, which is there. The custodyd that is
+# started on what a killed one left is the next to be killed.
 crash() {
 	local n name before after problems="" points=0
+	faulty_start || { not_ok "custodyd starts" "$(cat "$ROOT/custodyd.log")"; return; }
 	for n in $(seq 60); do
-		faulty_start || { problems+="$n: custodyd does not start: $(cat "$ROOT/custodyd.log")"; break; }
 		name=$3
 		[ "$3" = long ] || name=$3$n
 		before=$(count "$name" 2>/dev/null || echo 0)
 		arm "$1" "$n" 9999
 		timeout 30 "$BIN/custodyctl" --root "$ROOT" model register "$name" "$ROOT/v8" --profile web >"$ROOT/out" 2>&1
-		if ! fired; then
-			disarm
-			daemon_stop
-			break
-		fi
+		fired || { disarm; break; }
 		points=$n
-		wait_for 10 gone || problems+="$n: custodyd lives"$'\n'
+		wait_for 10 gone || { problems+="$n: custodyd lives"$'\n'; break; }
 		wait "$DAEMON" 2>/dev/null
 		disarm
-		DAEMON=
-		daemon_start >/dev/null || { problems+="$n: custodyd does not start again"; break; }
+		faulty_start || { problems+="$n: custodyd does not start again: $(cat "$ROOT/custodyd.log")"; break; }
 		after=$(count "$name" 2>/dev/null || echo 0)
 		[ "$after" = "$before" ] || [ "$after" = $((before + 1)) ] || problems+="$n: $before versions, then $after"$'\n'
 		ctl model list >"$ROOT/out" 2>&1 || problems+="$n: $(cat "$ROOT/out")"$'\n'
-		daemon_stop
 	done
+	daemon_stop
 	[ "$points" -gt 0 ] || problems+="nothing was tried"
 	if [ -z "$problems" ]; then ok "killed at each of $points $2: the registry is the old or the new one"
 	else not_ok "killed at each of $points $2: the registry is the old or the new one" "$problems"; fi
