@@ -88,7 +88,7 @@ profile forker "$(free_port)"
 sed -i -e '/^listen/d' -e "s|^command = .*|command = /usr/bin/python3 -c 'import os, time; os.fork(); time.sleep(600)'|" \
 	"$ROOT/etc/custody/profiles/forker.ini"
 check "start a model of two processes" ctl start forker
-two() { [ "$(wc -l <"$(echo "$CGROUP"/forker-*/model/cgroup.procs)")" = 2 ]; }
+two() { [ "$(wc -l <"$(echo "$CGROUP"/forker-*/model/cgroup.procs)")" = 3 ]; } # and its init
 check "it has two" wait_for 20 two
 WORKER=$(tail -1 "$CGROUP"/forker-*/model/cgroup.procs)
 mkdir -p "$CGROUP-elsewhere"
