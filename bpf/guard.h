@@ -76,6 +76,31 @@ static __always_inline void guard_read_key(const struct inode *inode, struct gua
 	ret->pad = 0;
 }
 
+/* The same by bpf_core_read(), of an inode that may be a mere number; returns its generation. */
+static __always_inline __u32 guard_probe_key(const struct inode *inode, struct guard_key *ret)
+{
+	struct super_block *super = NULL;
+	unsigned long number = 0;
+	__u32 generation = 0;
+	long r = 0;
+
+	r |= bpf_core_read(&number, sizeof(number), &inode->i_ino);
+	r |= bpf_core_read(&generation, sizeof(generation), &inode->i_generation);
+	r |= bpf_core_read(&super, sizeof(super), &inode->i_sb);
+	r |= bpf_core_read(&ret->device, sizeof(ret->device), &super->s_dev);
+	if (r)
+		error_count(POLICY_ERROR_FILE_READ);
+	ret->inode = number;
+	ret->pad = 0;
+	return generation;
+}
+
+/* For an event: only when there is one to write. */
+static __always_inline struct dentry *guard_read_dentry(const struct file *file)
+{
+	return BPF_CORE_READ(file, f_path.dentry);
+}
+
 static __always_inline struct guard_inode *guard_find_key(const struct guard_key *key,
 							  __u32 generation)
 {

@@ -106,18 +106,19 @@ static __always_inline bool guard_is_reader(void)
 {
 	struct guard_reader_key by_uid = {}, by_executable = {};
 	const struct task_struct *task = bpf_get_current_task_btf();
-	const struct inode *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
-	const __u32 *generation;
+	const struct inode *inode;
+	const __u32 *found;
+	__u32 generation;
 
 	by_uid.uid = (__u32)bpf_get_current_uid_gid() + 1;
 	if (bpf_map_lookup_elem(&guard_readers, &by_uid))
 		return true;
+	inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
 	if (!inode)
 		return false;
-	by_executable.executable.inode = BPF_CORE_READ(inode, i_ino);
-	by_executable.executable.device = BPF_CORE_READ(inode, i_sb, s_dev);
-	generation = bpf_map_lookup_elem(&guard_readers, &by_executable);
-	return generation && *generation == BPF_CORE_READ(inode, i_generation);
+	generation = guard_probe_key(inode, &by_executable.executable);
+	found = bpf_map_lookup_elem(&guard_readers, &by_executable);
+	return found && *found == generation;
 }
 
 static __always_inline __u32 guard_read_settings(void)
@@ -157,15 +158,14 @@ static __always_inline int guard_judge_open(const struct guard_inode *found,
 					    const struct guard_key *key, const struct file *file,
 					    __u32 access)
 {
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
 	__u32 wanted = file->f_mode & FMODE_WRITE ? GUARD_FLAG_WRITE | GUARD_FLAG_READ :
 						    GUARD_FLAG_READ;
 
 	if ((found->flags & wanted) && !guard_may_use(found, key, GUARD_RIGHT_FILES))
-		return guard_deny_inode(found, key, dentry, access);
+		return guard_deny_inode(found, key, guard_read_dentry(file), access);
 	if (!(found->flags & GUARD_FLAG_WATCH) || guard_may_use(found, key, GUARD_RIGHT_SELF))
 		return 0;
-	return guard_judge_read(found, key, dentry, access);
+	return guard_judge_read(found, key, guard_read_dentry(file), access);
 }
 
 /* A file that is new in a guarded directory is not known by itself. */
@@ -179,7 +179,7 @@ static __always_inline int guard_judge_child(const struct file *file)
 	if (!found || !(found->flags & GUARD_FLAG_CHILDREN) ||
 	    guard_may_use(found, &key, GUARD_RIGHT_FILES))
 		return 0;
-	return guard_deny_inode(found, &key, BPF_CORE_READ(file, f_path.dentry), file->f_flags);
+	return guard_deny_inode(found, &key, guard_read_dentry(file), file->f_flags);
 }
 
 /* i_rdev is major << 20 | minor in the kernel. */
@@ -197,7 +197,7 @@ static __always_inline int guard_judge_node(const struct file *file, const struc
 	if (!bpf_map_lookup_elem(&guard_nodes, &major) || guard_read_jail() ||
 	    guard_has_right(GUARD_RIGHT_SELF))
 		return 0;
-	what.dentry = BPF_CORE_READ(file, f_path.dentry);
+	what.dentry = guard_read_dentry(file);
 	(void)guard_report(&what);
 	return -EPERM;
 }
@@ -249,8 +249,7 @@ int guard_receive(__u64 *ctx) /* struct file *, ret */
 	if (guard_may_use(found, &key, GUARD_RIGHT_SELF) ||
 	    (guard_is_reader() && !(file->f_mode & FMODE_WRITE)))
 		return 0;
-	return guard_deny_inode(found, &key, BPF_CORE_READ(file, f_path.dentry),
-				GUARD_CHANGE_RECEIVE);
+	return guard_deny_inode(found, &key, guard_read_dentry(file), GUARD_CHANGE_RECEIVE);
 }
 
 /*
@@ -269,8 +268,7 @@ static __always_inline int guard_judge_ioctl(const struct file *file, __u32 requ
 	found = guard_find_inode(file->f_inode, &key);
 	if (!found || guard_may_use(found, &key, GUARD_RIGHT_FILES))
 		return 0;
-	return guard_deny_inode(found, &key, BPF_CORE_READ(file, f_path.dentry),
-				GUARD_CHANGE_IOCTL);
+	return guard_deny_inode(found, &key, guard_read_dentry(file), GUARD_CHANGE_IOCTL);
 }
 
 SEC("lsm/file_ioctl")
@@ -393,22 +391,9 @@ int guard_remove_acl(__u64 *ctx) /* void *, struct dentry *, const char *, ret *
 static __always_inline struct guard_inode *guard_read_inode(const struct inode *inode,
 							    struct guard_key *ret)
 {
-	struct super_block *super = NULL;
-	struct guard_inode *found;
-	unsigned long number = 0;
-	__u32 generation = 0;
-	long r = 0;
+	__u32 generation = guard_probe_key(inode, ret);
 
-	r |= bpf_core_read(&number, sizeof(number), &inode->i_ino);
-	r |= bpf_core_read(&generation, sizeof(generation), &inode->i_generation);
-	r |= bpf_core_read(&super, sizeof(super), &inode->i_sb);
-	r |= bpf_core_read(&ret->device, sizeof(ret->device), &super->s_dev);
-	if (r)
-		error_count(POLICY_ERROR_FILE_READ);
-	ret->inode = number;
-	ret->pad = 0;
-	found = bpf_map_lookup_elem(&guarded, ret);
-	return found && found->generation == generation ? found : NULL;
+	return guard_find_key(ret, generation);
 }
 
 static __always_inline int guard_judge_setattr(struct dentry *dentry)
