@@ -166,8 +166,7 @@ static void control_answer_counted(struct warden *warden, __u64 id, int r)
 
 static void control_list(struct warden *warden, __u64 id)
 {
-	__u64 host_lost;
-	int r = jails_tally(warden, &host_lost);
+	int r = jails_tally(warden, NULL);
 
 	for (struct jail *j = warden->jails; j; j = j->next) {
 		if (r < 0)
@@ -179,8 +178,7 @@ static void control_list(struct warden *warden, __u64 id)
 
 static void control_status(struct jail *jail, __u64 id)
 {
-	__u64 host_lost;
-	int r = jails_is_alive(jail) ? jails_tally(jail->warden, &host_lost) : 0;
+	int r = jails_is_alive(jail) ? jails_tally(jail->warden, NULL) : 0;
 
 	if (r == 0)
 		r = jails_send_row(jail, id);

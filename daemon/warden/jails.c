@@ -216,7 +216,8 @@ int jails_tally(struct warden *warden, __u64 *host_lost)
 		return r;
 	for (size_t i = 0; i < all.n; i++)
 		slots[i].jail->tally = slots[i].tally;
-	*host_lost = all.host_lost;
+	if (host_lost)
+		*host_lost = all.host_lost;
 	return 0;
 }
 

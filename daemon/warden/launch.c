@@ -76,9 +76,8 @@ static struct jail *launch_find_stopped(const struct jail *jail)
 static void launch_drop_stopped(struct jail *jail)
 {
 	struct jail *j = launch_find_stopped(jail);
-	__u64 host_lost;
 
-	if (j && jails_tally(jail->warden, &host_lost) < 0)
+	if (j && jails_tally(jail->warden, NULL) < 0)
 		log_error("What the kernel has counted for %s before cannot be read.", jail->name);
 	while ((j = launch_find_stopped(jail)) != NULL) {
 		recording_check_jail(j);

@@ -255,7 +255,7 @@ void jails_forget(struct jail *jail);		/* frees; nothing of the kernel's is touc
 bool jails_is_alive(const struct jail *jail);	/* holds kernel objects */
 bool jails_need_broker(const struct jail *jail);	/* some bind() is its to answer */
 int jails_watch_init(struct jail *jail, int pidfd);	/* takes pidfd; calls life_ended() */
-/* Fills the tallies of all jails in one walk; *host_lost: of no jail. On failure untouched. */
+/* Fills the tallies of all jails in one walk; *host_lost (may be NULL): of none. Or untouched. */
 int jails_tally(struct warden *warden, __u64 *host_lost);
 int jails_send_row(struct jail *jail, __u64 id);	/* with its tally */
 int jails_send_counters(struct jail *jail, __u64 id);
