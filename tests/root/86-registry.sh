@@ -338,10 +338,10 @@ crash() {
 		arm "$1" "$n" 9999
 		timeout 30 "$BIN/custodyctl" --root "$ROOT" model register "$name" "$ROOT/v8" --profile web >"$ROOT/out" 2>&1
 		fired || { disarm; break; }
+		disarm
 		points=$n
 		wait_for 10 gone || { problems+="$n: custodyd lives"$'\n'; break; }
 		wait "$DAEMON" 2>/dev/null
-		disarm
 		faulty_start || { problems+="$n: custodyd does not start again: $(cat "$ROOT/custodyd.log")"; break; }
 		after=$(count "$name" 2>/dev/null || echo 0)
 		[ "$after" = "$before" ] || [ "$after" = $((before + 1)) ] || problems+="$n: $before versions, then $after"$'\n'
